@@ -1,0 +1,1 @@
+"""Presets, recipes, data folders and the command line."""

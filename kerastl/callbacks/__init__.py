@@ -1,0 +1,1 @@
+"""What acts between batches or epochs."""

@@ -1,0 +1,1 @@
+"""Terms that compare student and source features."""

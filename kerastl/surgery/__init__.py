@@ -1,0 +1,1 @@
+"""Rewrites of a functional graph that carry the weights over."""

@@ -1,0 +1,53 @@
+"""Fixtures that every test may use."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import pytest
+
+tensorflow_backend = keras.backend.backend() == "tensorflow"
+
+
+def pytest_collection_modifyitems(items):
+    if tensorflow_backend:
+        return
+    skip = pytest.mark.skip(reason="needs the TensorFlow backend")
+    for item in items:
+        if "tensorflow_only" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_keras_state():
+    """Every test starts from the same seed and leaves no names behind."""
+    keras.utils.set_random_seed(1234)
+    yield
+    keras.config.set_dtype_policy("float32")
+    keras.utils.clear_session(free_memory=False)
+
+
+@pytest.fixture
+def run_in_fresh_process():
+    """Runs Python source in a new interpreter and returns its stdout.
+
+    The proof of serialization: only what is on disk and what the source
+    imports can be there.
+    """
+
+    def run(source, *arguments):
+        finished = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(source), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+        if finished.returncode != 0:
+            raise AssertionError(finished.stderr)
+        return finished.stdout.strip()
+
+    return run
