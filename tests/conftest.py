@@ -41,7 +41,12 @@ def run_in_fresh_process():
 
     def run(source, *arguments):
         finished = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(source), *map(str, arguments)],
+            [
+                sys.executable,
+                "-c",
+                textwrap.dedent(source),
+                *map(str, arguments),
+            ],
             capture_output=True,
             text=True,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
