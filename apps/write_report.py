@@ -1,0 +1,268 @@
+"""The report of a run as one HTML page that needs nothing beside it."""
+
+import base64
+import math
+import pathlib
+
+from kerastl.apps import plots
+from kerastl.apps.write_atomically import write_atomically
+
+_TEMPLATE = pathlib.Path(__file__).with_name("report.html")
+_DASH = "–"
+
+# Pictures smaller than this are shown with hard pixel edges.
+_TINY_SIDE = 64
+
+
+def write_report(report, path, folder=None):
+    """Writes the report as a self-contained HTML page.
+
+    Args:
+        report: Dict as in a run folder's `report.json`.
+        path: File to write; replaced if it exists.
+        folder: Folder that the example images' paths are relative to.
+            Defaults to the folder of `path`.
+
+    Returns:
+        The path as a `pathlib.Path`.
+
+    Example:
+
+    ```python
+    import json
+    from kerastl import apps
+
+    report = json.load(open("runs/clothing/report.json"))
+    apps.write_report(report, "runs/clothing/report.html")
+    ```
+    """
+    import jinja2
+
+    path = pathlib.Path(path)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    environment.filters.update(
+        percent=_percent,
+        spread=_spread,
+        points=_points,
+        size=_size,
+        decimal=_decimal,
+        milliseconds=_milliseconds,
+        millions=_millions,
+        times=_times,
+        grid=_grid,
+        words=_words,
+        setting=_setting,
+        headline=_headline,
+        change=_change,
+    )
+    template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
+    html = template.render(
+        report={**_EMPTY, **report},
+        plots=_draw(report),
+        worst=_worst_confusions(report.get("confusion")),
+        examples=_examples(
+            report.get("examples", ()), pathlib.Path(folder or path.parent)
+        ),
+        rewritten=sum(
+            row.get("blur") is not None
+            for row in (report.get("antialias") or {}).get("rows", ())
+        ),
+    )
+    write_atomically(path, html)
+    return path
+
+
+_EMPTY = dict.fromkeys(
+    (
+        "comparison",
+        "history",
+        "measures",
+        "exports",
+        "confusion",
+        "examples",
+        "antialias",
+        "data",
+    )
+)
+
+
+def _draw(report):
+    from markupsafe import Markup
+
+    drawn = {"curves": []}
+    if report.get("history"):
+        drawn["curves"] = _curves(report["history"])
+    if report.get("confusion"):
+        drawn["confusion"] = plots.plot_confusion(
+            report["confusion"]["matrix"], report["confusion"]["class_names"]
+        )
+    measures = report.get("measures")
+    if measures:
+        before, after = measures["rows"][0], measures["rows"][-1]
+        for metric, title in (
+            ("accuracy", "Accuracy"),
+            ("consistency", "Shift consistency"),
+        ):
+            row = {
+                "label": "",
+                "before": before[metric],
+                "after": after[metric],
+            }
+            drawn[f"{metric}_before_after"] = plots.plot_before_after(
+                [row], title
+            )
+    comparison = report.get("comparison")
+    if comparison:
+        for metric, title in (
+            ("accuracy", "Accuracy"),
+            ("consistency", "Shift consistency"),
+        ):
+            drawn[f"comparison_{metric}"] = plots.plot_comparison(
+                comparison["rows"], metric, title
+            )
+    return {
+        name: [Markup(each) for each in value]
+        if isinstance(value, list)
+        else Markup(value)
+        for name, value in drawn.items()
+    }
+
+
+def _curves(history):
+    epochs = history["epoch"]
+    panels = []
+    for name in history:
+        if (
+            name == "epoch"
+            or name.startswith("val_")
+            or name == "learning_rate"
+        ):
+            continue
+        curves = {"training": history[name]}
+        if f"val_{name}" in history:
+            curves["validation"] = history[f"val_{name}"]
+        panels.append(
+            plots.plot_curves(
+                epochs,
+                curves,
+                _words(name).capitalize(),
+                percent=name == "accuracy",
+            )
+        )
+    return panels
+
+
+def _worst_confusions(confusion, limit=8):
+    if not confusion:
+        return []
+    names = confusion["class_names"]
+    cells = [
+        {"true": names[row], "predicted": names[column], "count": count}
+        for row, counts in enumerate(confusion["matrix"])
+        for column, count in enumerate(counts)
+        if row != column and count
+    ]
+    return sorted(cells, key=lambda cell: -cell["count"])[:limit]
+
+
+def _examples(examples, folder):
+    shown = [
+        {
+            **example,
+            "source": _inline(folder / example["image"]),
+            "tiny": example.get("side", _TINY_SIDE) < _TINY_SIDE,
+        }
+        for example in examples
+    ]
+    if not shown:
+        return []
+    return [
+        ("Correct", [each for each in shown if each["correct"]]),
+        ("Wrong", [each for each in shown if not each["correct"]]),
+    ]
+
+
+def _inline(path):
+    kind = "png" if path.suffix == ".png" else "jpeg"
+    encoded = base64.b64encode(path.read_bytes()).decode("ascii")
+    return f"data:image/{kind};base64,{encoded}"
+
+
+def _percent(value):
+    return _DASH if value is None else f"{100 * value:.1f} %"
+
+
+def _spread(values):
+    mean = sum(values) / len(values)
+    if len(values) < 2:
+        return _percent(mean)
+    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    return f"{100 * mean:.1f} ± {100 * math.sqrt(variance):.1f} %"
+
+
+def _points(value):
+    return _DASH if value is None else f"{100 * value:.1f}"
+
+
+def _size(value):
+    if value is None:
+        return _DASH
+    return (
+        f"{value / 1024:.0f} kB"
+        if value < 1 << 20
+        else f"{value / 2**20:.1f} MB"
+    )
+
+
+def _decimal(value):
+    return _DASH if value is None else f"{value:.2g}"
+
+
+def _milliseconds(value):
+    return _DASH if value is None else f"{value:.2f} ms"
+
+
+def _millions(value):
+    return f"{value / 1e6:.1f} million"
+
+
+def _times(value):
+    return f"{value:.2f} ×"
+
+
+def _grid(size):
+    if isinstance(size, list | tuple):
+        return " × ".join(_DASH if each is None else str(each) for each in size)
+    return str(size)
+
+
+def _words(name):
+    return name.replace("_", " ")
+
+
+def _setting(value):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(str(each) for each in value) or _DASH
+    return _DASH if value is None else value
+
+
+_UNITS = {
+    "percent": _percent,
+    "bytes": _size,
+    "milliseconds": _milliseconds,
+}
+
+
+def _headline(item):
+    return _UNITS[item["unit"]](item["after"])
+
+
+def _change(item):
+    if item.get("before") is None:
+        return item.get("note", "")
+    before = _UNITS[item["unit"]](item["before"])
+    return f"{item.get('note', 'before')} {before}"
