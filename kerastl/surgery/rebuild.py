@@ -1,0 +1,157 @@
+"""Rebuilds a functional model, with changes."""
+
+import keras
+
+from kerastl.surgery import graph as graphs
+
+
+def rebuild(model, clone=None, call=None, name=None) -> keras.Model:
+    """Rebuilds a functional model layer by layer, with changes on the way.
+
+    Every layer and `keras.ops` operation is cloned from its config and called
+    again where the original was called; nested functional and sequential
+    models are rebuilt in the same way and stay nested. Then all variables are
+    copied: weights, BatchNormalization statistics, seed generators. The result
+    shares nothing with `model`, keeps its layer names, its input and output
+    structure and its dtype policies, is not compiled, and every layer in it is
+    trainable, even where `model` was frozen.
+
+    Args:
+        model: a functional or built sequential `keras.Model`.
+        clone: `clone(layer)` returns the layer that takes the place of
+            `layer`, with the same variables, or `None` for a plain clone. It
+            is not asked for nested models.
+        call: `call(node, layer, *args, **kwargs)` returns the outputs of one
+            call; `layer` is the clone and `node` the `kerastl.surgery.graph`
+            `Node` that is repeated. Insert layers here, before or after
+            `layer(*args, **kwargs)`, or leave `layer` out. Defaults to the
+            plain call.
+        name: name of the new model. Defaults to the name of `model`.
+
+    Returns:
+        A functional `keras.Model`.
+
+    Raises:
+        ValueError: if the model is subclassed, a layer cannot be made from its
+            config, or a layer from `clone` has other variables.
+
+    Example:
+
+    >>> model = keras.Sequential(
+    ...     [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, name="conv")]
+    ... )
+    >>> def call(node, layer, *args, **kwargs):
+    ...     outputs = layer(*args, **kwargs)
+    ...     if node.path == "conv":
+    ...         outputs = keras.layers.ReLU(name="relu")(outputs)
+    ...     return outputs
+    >>> [layer.name for layer in rebuild(model, call=call).layers][1:]
+    ['conv', 'relu']
+    """
+    rebuilder = _Rebuilder(clone or _keep, call or _plain_call)
+    rebuilt = rebuilder.rebuild(model, "", name)
+    rebuilder.copy_variables()
+    return rebuilt
+
+
+def _keep(layer):
+    return None
+
+
+def _plain_call(node, layer, *args, **kwargs):
+    return layer(*args, **kwargs)
+
+
+class _Rebuilder:
+    def __init__(self, clone, call):
+        self._clone = clone
+        self._call = call
+        # id of an original -> (original, clone); the original is held so that
+        # its id stays taken.
+        self._clones = {}
+
+    def rebuild(self, model, path, name):
+        graph = graphs.read_graph(model, path)
+        tensors = {}
+        inputs = keras.tree.map_structure(_clone_input, graph.inputs)
+        for old, new in zip(
+            keras.tree.flatten(graph.inputs),
+            keras.tree.flatten(inputs),
+            strict=True,
+        ):
+            tensors[id(old)] = new
+
+        def new_tensor(value):
+            return tensors.get(id(value), value)
+
+        for node in graph.nodes:
+            args, kwargs = keras.tree.map_structure(
+                new_tensor, (node.args, node.kwargs)
+            )
+            layer = self._clone_operation(node)
+            outputs = self._call(node, layer, *args, **kwargs)
+            for old, new in zip(
+                node.outputs, keras.tree.flatten(outputs), strict=True
+            ):
+                tensors[id(old)] = new
+        outputs = keras.tree.map_structure(new_tensor, graph.outputs)
+        return keras.Model(inputs, outputs, name=name or model.name)
+
+    def _clone_operation(self, node):
+        operation = node.operation
+        if id(operation) not in self._clones:
+            if graphs.is_graph(operation):
+                clone = self.rebuild(operation, node.path, None)
+            else:
+                clone = self._clone(operation) or _from_config(node)
+                # `trainable` travels in configs: the copy of a frozen source
+                # would be frozen too. Variables take it over when they are
+                # made, so it is set before the first call.
+                if isinstance(clone, keras.Layer):
+                    clone.trainable = True
+            self._clones[id(operation)] = (operation, clone)
+        return self._clones[id(operation)][1]
+
+    def copy_variables(self):
+        for original, clone in self._clones.values():
+            if graphs.is_graph(original) or not graphs.was_called(clone):
+                continue
+            # Operations of `keras.ops` have no variables.
+            old = getattr(original, "variables", [])
+            new = getattr(clone, "variables", [])
+            if [v.shape for v in old] != [v.shape for v in new]:
+                raise ValueError(
+                    "The layer that takes the place of another must have the "
+                    "same variables, because they are copied. "
+                    f"Received: layer={original.name} with variables "
+                    f"{_describe(old)}, replaced by one with {_describe(new)}"
+                )
+            for source, target in zip(old, new, strict=True):
+                target.assign(source)
+
+
+def _clone_input(tensor):
+    layer = graphs.input_operation(tensor)
+    return type(layer).from_config(layer.get_config()).output
+
+
+def _from_config(node):
+    operation = node.operation
+    try:
+        clone = type(operation).from_config(operation.get_config())
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise ValueError(
+            "A layer could not be made again from its config, so the model "
+            "cannot be rebuilt. Give its class a complete `get_config()` (and "
+            "`from_config()`), or build a subclassed block as a functional "
+            f"model. Received: layer={node.path} (of type "
+            f"{type(operation).__name__}), which said: {error}"
+        ) from error
+    # The config of a `keras.ops` operation may leave the name out, and names
+    # are what saved files and users find a node by.
+    clone.name = operation.name
+    return clone
+
+
+def _describe(variables):
+    return [(v.name, tuple(v.shape)) for v in variables]
