@@ -1,9 +1,25 @@
 """Rewrites of a functional graph that carry the weights over."""
 
+from kerastl.surgery.antialias import antialias
+from kerastl.surgery.antialias_report import AntialiasReport
+from kerastl.surgery.antialias_report import AntialiasRow
 from kerastl.surgery.copy_model import copy_model
+from kerastl.surgery.count_multiply_adds import count_multiply_adds
+from kerastl.surgery.default_taps import default_taps
+from kerastl.surgery.feature_extractor import feature_extractor
+from kerastl.surgery.inspect_antialias import inspect_antialias
 from kerastl.surgery.rebuild import rebuild
+from kerastl.surgery.set_batch_norm import set_batch_norm
 
 __all__ = [
+    "AntialiasReport",
+    "AntialiasRow",
+    "antialias",
     "copy_model",
+    "count_multiply_adds",
+    "default_taps",
+    "feature_extractor",
+    "inspect_antialias",
     "rebuild",
+    "set_batch_norm",
 ]

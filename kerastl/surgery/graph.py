@@ -120,22 +120,18 @@ def read_graph(model, path: str = "") -> Graph:
     return Graph(nodes, functional.input, functional.output)
 
 
-def walk(model) -> Iterator[tuple[Graph, Node]]:
-    """Yields every call with its graph, those of nested models included.
+def walk(model, path: str = "") -> Iterator[tuple[Graph, Node]]:
+    """Yields every call with its graph, in the order in which they run.
 
-    A nested model is entered where it is first called, and only once.
+    Nested models are entered at each call: one that is called twice yields
+    its calls twice, with the same keys.
     """
-    yield from _walk(model, "", set())
-
-
-def _walk(model, path, seen):
     graph = read_graph(model, path)
     for node in graph.nodes:
-        if not is_graph(node.operation):
+        if is_graph(node.operation):
+            yield from walk(node.operation, node.path)
+        else:
             yield graph, node
-        elif id(node.operation) not in seen:
-            seen.add(id(node.operation))
-            yield from _walk(node.operation, node.path, seen)
 
 
 def hidden_layers(layer) -> list:

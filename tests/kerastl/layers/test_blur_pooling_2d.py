@@ -1,6 +1,5 @@
 """BlurPooling2D against loops over `np.pad`, and where it has to live."""
 
-import keras
 import numpy as np
 import pytest
 from keras import ops

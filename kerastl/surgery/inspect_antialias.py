@@ -1,0 +1,42 @@
+"""Shows what anti-aliasing would do to a model."""
+
+from kerastl.surgery import graph as graphs
+from kerastl.surgery.antialias_plan import plan_antialias
+from kerastl.surgery.antialias_report import AntialiasReport
+from kerastl.surgery.count_multiply_adds import count_multiply_adds
+
+
+def inspect_antialias(
+    model, kernel_size=3, padding="reflect", stem=True, exclude=()
+) -> AntialiasReport:
+    """Reports what `kerastl.antialias` does to each down-sampling layer.
+
+    Nothing is built, so it is quick, and it also works where `antialias`
+    refuses: print the report to see which layer stands in the way.
+
+    Args:
+        model: as for `kerastl.antialias`, and so are `kernel_size`, `padding`,
+            `stem` and `exclude`.
+
+    Returns:
+        An `AntialiasReport`: `rows`, the multiply-adds of one image before and
+        after, `str()` for a table, `to_dict()` for JSON.
+
+    Raises:
+        ValueError: if an argument is out of range or the model is subclassed.
+
+    Example:
+
+    >>> model = keras.Sequential(
+    ...     [keras.Input((8, 8, 3)), keras.layers.MaxPooling2D(name="pool")]
+    ... )
+    >>> kerastl.inspect_antialias(model).rows[0].blur
+    'pool_blur'
+    """
+    plan = plan_antialias(model, kernel_size, padding, stem, exclude)
+    costs = [plan.costs.get(node.key, 0) for _, node in graphs.walk(model)]
+    before = after = None
+    if None not in model.input_shape[1:] and None not in costs:
+        before = count_multiply_adds(model)
+        after = before + sum(costs)
+    return AntialiasReport(model.name, tuple(plan.rows), before, after)
