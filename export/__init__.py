@@ -1,1 +1,21 @@
 """From a trained Keras model to a verified artifact."""
+
+from kerastl.export.accuracy_drop_error import AccuracyDropError
+from kerastl.export.evaluate import evaluate
+from kerastl.export.report import ExportReport
+from kerastl.export.runner import Runner
+from kerastl.export.runner import load
+from kerastl.export.schemes import SCHEMES
+from kerastl.export.to_onnx import to_onnx
+from kerastl.export.to_tflite import to_tflite
+
+__all__ = [
+    "SCHEMES",
+    "AccuracyDropError",
+    "ExportReport",
+    "Runner",
+    "evaluate",
+    "load",
+    "to_onnx",
+    "to_tflite",
+]

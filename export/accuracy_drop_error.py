@@ -1,0 +1,28 @@
+"""The refusal to write a file that lost too much."""
+
+
+class AccuracyDropError(RuntimeError):
+    """Raised when a file loses more accuracy than the user allows.
+
+    No file is left behind.
+
+    Args:
+        report: `ExportReport` of the refused file: what it was measured to
+            lose.
+        max_accuracy_drop: The allowed loss, as a fraction.
+    """
+
+    def __init__(self, report, max_accuracy_drop):
+        super().__init__(
+            f"The {report.format} {report.scheme} file loses "
+            f"{100 * report.accuracy_drop:.2f} points of accuracy "
+            f"({100 * report.keras_accuracy:.2f} % -> "
+            f"{100 * report.accuracy:.2f} % on {report.num_images} images), "
+            f"more than the allowed {100 * max_accuracy_drop:.2f}. No file "
+            "was written. Calibrate with more images of the training set, "
+            "try a scheme that keeps more bits ('int16x8', 'float16', "
+            "'dynamic'), or allow more. "
+            f"Received: max_accuracy_drop={max_accuracy_drop}"
+        )
+        self.report = report
+        self.max_accuracy_drop = max_accuracy_drop

@@ -1,0 +1,170 @@
+"""From the model that was trained to the model that is written."""
+
+import dataclasses
+
+import keras
+
+from kerastl.surgery import graph
+from kerastl.surgery.rebuild import rebuild
+
+# Layers that change images in training only.
+_AUGMENTATIONS = tuple(
+    getattr(keras.layers, name)
+    for name in dir(keras.layers)
+    if name.startswith("Random")
+    or name in ("AugMix", "CutMix", "MixUp", "RandAugment")
+)
+_LOW_PRECISION = ("float16", "bfloat16")
+
+
+@dataclasses.dataclass
+class Lowered:
+    """A model ready to be converted.
+
+    Attributes:
+        model: Functional float32 model without training-only layers.
+        source: The plain model that the user gave: the measure of truth.
+        input_shape: Shape of one image.
+        num_classes: Number of outputs.
+        notes: What was changed on the way, in sentences.
+    """
+
+    model: keras.Model
+    source: keras.Model
+    input_shape: tuple
+    num_classes: int
+    notes: list
+
+
+def lower(model):
+    """Returns the inference-only float32 twin of `model`.
+
+    Augmentation layers are taken out, and a model that computes in
+    mixed_float16 or mixed_bfloat16 is rebuilt in float32 from the same
+    weights: a converter would keep the casts, and TFLite cannot run them.
+    A model that needs neither is used as it is. `model` is never changed.
+
+    Args:
+        model: Functional or Sequential model with one image input and one
+            output, or a `FineTuner`, whose student is taken.
+
+    Returns:
+        A `Lowered`.
+
+    Raises:
+        TypeError: If `model` is not a Keras model.
+        ValueError: If it is subclassed, has several inputs or outputs, or an
+            image size that is not fixed.
+    """
+    source, notes = plain_model(model)
+    input_shape, num_classes = _check_shapes(source)
+    nodes = [node for _, node in graph.walk(source)]
+    augmentations = [node.path for node in nodes if _is_augmentation(node)]
+    policies = sorted(
+        {
+            layer.dtype_policy.name
+            for layer in walk_layers(source)
+            if layer.compute_dtype in _LOW_PRECISION
+        }
+    )
+    lowered = source
+    if augmentations or policies:
+        lowered = rebuild(source, clone=_in_float32, call=_call_in_inference)
+    if augmentations:
+        notes.append(
+            f"Left out the augmentation layers {', '.join(augmentations)}."
+        )
+    if policies:
+        notes.append(
+            f"Trained with {', '.join(policies)}; written from its float32 "
+            "weights."
+        )
+    return Lowered(lowered, source, input_shape, num_classes, notes)
+
+
+def plain_model(model):
+    """Returns the functional model inside `model`, and notes about it."""
+    notes = []
+    student = getattr(model, "student", None)
+    if isinstance(student, keras.Model):
+        notes.append(f"Took the student of the {type(model).__name__}.")
+        model = student
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "Expected a Keras model. Received: "
+            f"model={model!r} (of type {type(model).__name__})"
+        )
+    if not graph.is_graph(model):
+        raise ValueError(
+            "A subclassed model has no fixed input that a file could be "
+            "written for. Wrap it first: "
+            "`inputs = keras.Input((height, width, 3)); "
+            "model = keras.Model(inputs, model(inputs))`. "
+            f"Received: model={model.name!r} (of type "
+            f"{type(model).__name__})"
+        )
+    graph.read_graph(model)  # says what to do if it is not built
+    return model, notes
+
+
+def walk_layers(model):
+    """Yields the layers of `model` in the order that they run."""
+    for _, node in graph.walk(model):
+        if isinstance(node.operation, keras.Layer):
+            yield node.operation
+            yield from graph.hidden_layers(node.operation)
+
+
+def _check_shapes(model):
+    for kind, tensors in (("input", model.inputs), ("output", model.outputs)):
+        if len(tensors) != 1:
+            raise ValueError(
+                f"Expected a model with one {kind}. Received: "
+                f"{len(tensors)} {kind}s"
+            )
+    input_shape = tuple(model.inputs[0].shape[1:])
+    if len(input_shape) != 3 or None in input_shape:
+        raise ValueError(
+            "The model must have a fixed image size. Fix it first: "
+            "`inputs = keras.Input((height, width, 3)); "
+            "model = keras.Model(inputs, model(inputs))`. "
+            f"Received: input shape {tuple(model.inputs[0].shape)}"
+        )
+    output_shape = tuple(model.outputs[0].shape)
+    if len(output_shape) != 2 or output_shape[1] is None:
+        raise ValueError(
+            "Expected a classifier, whose output has the shape (batch, "
+            f"classes). Received: output shape {output_shape}"
+        )
+    return input_shape, output_shape[1]
+
+
+def _is_augmentation(node):
+    return (
+        isinstance(node.operation, _AUGMENTATIONS)
+        # A random crop that changes the size also crops in inference.
+        and node.inputs[0].shape == node.outputs[0].shape
+    )
+
+
+def _call_in_inference(node, layer, *args, **kwargs):
+    if _is_augmentation(node):
+        return args[0]
+    return layer(*args, **kwargs)
+
+
+def _in_float32(layer):
+    if not isinstance(layer, keras.Layer):
+        return None  # operations of `keras.ops` follow their inputs
+    return type(layer).from_config(_float32_config(layer.get_config()))
+
+
+def _float32_config(config):
+    """Replaces every dtype policy in a config, those of sublayers too."""
+    if isinstance(config, (list, tuple)):
+        return type(config)(map(_float32_config, config))
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") in ("DTypePolicy", "DTypePolicyMap"):
+        return "float32"
+    return {key: _float32_config(value) for key, value in config.items()}

@@ -1,0 +1,195 @@
+"""The line both exporters share, from a model to a proved file."""
+
+import importlib.metadata
+import pathlib
+import platform
+import time
+
+import keras
+import numpy as np
+
+from kerastl.export.accuracy_drop_error import AccuracyDropError
+from kerastl.export.calibration import choose_calibration
+from kerastl.export.calibration import warn_of_range
+from kerastl.export.image_batches import ImageBatches
+from kerastl.export.lower import lower
+from kerastl.export.measure import count_operations
+from kerastl.export.measure import measure_latency
+from kerastl.export.report import ExportReport
+from kerastl.export.runner import check_threads
+from kerastl.export.runner import load
+from kerastl.export.schemes import get_scheme
+from kerastl.export.stage import staged_file
+from kerastl.export.verify import verify
+
+_SUFFIXES = {"tflite": ".tflite", "onnx": ".onnx"}
+_PACKAGES = {
+    "tflite": ("keras", "tensorflow", "ai-edge-litert"),
+    "onnx": ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime"),
+}
+_NUM_RANDOM = 32
+
+
+def export_model(
+    write,
+    model,
+    path,
+    format,
+    scheme,
+    calibration=None,
+    evaluation=None,
+    max_accuracy_drop=None,
+    overwrite=False,
+    num_calibration=200,
+    threads=1,
+    opset=None,
+):
+    """Lowers, writes, verifies, measures, and puts the file into place.
+
+    Args:
+        write: `write(lowered, output_name, scheme, images, path)` converts;
+            `images` are the calibration images or `None`. It returns notes.
+        model: The trained model.
+        path: Destination.
+        format: "tflite" or "onnx".
+        opset: ONNX opset, for the report.
+
+    The other arguments are those of `to_tflite` and `to_onnx`.
+    """
+    start = time.perf_counter()
+    scheme = get_scheme(scheme, format)
+    check_threads(threads)
+    _check_backend()
+    if scheme.needs_calibration and calibration is None:
+        raise ValueError(
+            f"The scheme '{scheme.name}' needs sample images to set the "
+            "activation ranges. Pass `calibration=`, a dataset of a few "
+            "hundred training images, or choose a scheme without. "
+            "Received: calibration=None"
+        )
+    lowered = lower(model)
+    with staged_file(path, _SUFFIXES[format], overwrite) as temporary:
+        batches = _evaluation_batches(evaluation, lowered, max_accuracy_drop)
+        images = None
+        if calibration is not None:
+            images = choose_calibration(calibration, lowered, num_calibration)
+        reference, batches = _reference(batches, images, lowered)
+        keras_runner = load(lowered.source)
+        notes = write(
+            lowered,
+            _output_name(keras_runner),
+            scheme,
+            images if scheme.needs_calibration else None,
+            temporary,
+        )
+        runner = load(temporary, threads)
+        comparison = verify(keras_runner, runner, batches)
+        ops, partitions = count_operations(runner, temporary)
+        report = ExportReport(
+            path=str(path),
+            format=format,
+            scheme=scheme.name,
+            size_bytes=temporary.stat().st_size,
+            reference=reference,
+            **vars(comparison),
+            **measure_latency(runner, _random_images(lowered, 1)),
+            threads=threads,
+            processor=_processor(),
+            ops=ops,
+            partitions=partitions,
+            input=runner.input,
+            output=runner.output,
+            num_calibration=len(images) if scheme.needs_calibration else 0,
+            opset=opset,
+            notes=[*lowered.notes, *notes],
+            versions={
+                name: importlib.metadata.version(name)
+                for name in _PACKAGES[format]
+            },
+            seconds=time.perf_counter() - start,
+        )
+        _check_drop(report, max_accuracy_drop)
+    return report
+
+
+def _check_backend():
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise RuntimeError(
+            "Files are written through TensorFlow. Save the model as .keras "
+            "and export it in a process started with "
+            f"KERAS_BACKEND=tensorflow. Received: backend={backend!r}"
+        )
+
+
+def _evaluation_batches(evaluation, lowered, max_accuracy_drop):
+    if max_accuracy_drop is not None and not 0 <= max_accuracy_drop < 1:
+        raise ValueError(
+            "`max_accuracy_drop` is a fraction: 0.01 allows one point. "
+            f"Received: max_accuracy_drop={max_accuracy_drop}"
+        )
+    batches = None
+    if evaluation is not None:
+        batches = ImageBatches(
+            evaluation, lowered.input_shape, lowered.num_classes, "evaluation"
+        )
+        if batches.infinite:
+            raise ValueError(
+                "The dataset in `evaluation` never ends. Leave out "
+                "`.repeat()`, or cut it with `.take(n)`."
+            )
+        warn_of_range(next(iter(batches))[0], lowered.model, "evaluation")
+    if max_accuracy_drop is not None and not (batches and batches.has_labels):
+        raise ValueError(
+            "`max_accuracy_drop` needs labelled images to measure the drop. "
+            "Pass `evaluation=`, a dataset of (images, labels). Received: "
+            f"max_accuracy_drop={max_accuracy_drop}, evaluation="
+            f"{'without labels' if batches else None}"
+        )
+    return batches
+
+
+def _reference(batches, images, lowered):
+    """Chooses what the file is compared on, and says which it was."""
+    if batches is not None:
+        return "evaluation", batches
+    reference = "calibration"
+    if images is None:
+        reference, images = "random", _random_images(lowered, _NUM_RANDOM)
+    return reference, ImageBatches(
+        images, lowered.input_shape, lowered.num_classes, reference
+    )
+
+
+def _random_images(lowered, count):
+    generator = np.random.default_rng(0)
+    shape = (count, *lowered.input_shape)
+    return generator.uniform(0, 255, shape).astype("float32")
+
+
+def _output_name(runner):
+    outputs = runner.predict(
+        np.zeros((1, *runner.input_shape), dtype="float32")
+    )
+    sums_to_one = np.allclose(outputs.sum(axis=-1), 1.0, atol=1e-3)
+    sigmoid = outputs.shape[-1] == 1
+    inside = outputs.min() >= 0 and outputs.max() <= 1
+    return "probabilities" if inside and (sums_to_one or sigmoid) else "outputs"
+
+
+def _check_drop(report, max_accuracy_drop):
+    # A drop that is exactly the allowed one must not fail on rounding.
+    if (
+        max_accuracy_drop is not None
+        and report.accuracy_drop > max_accuracy_drop + 1e-9
+    ):
+        raise AccuracyDropError(report, max_accuracy_drop)
+
+
+def _processor():
+    information = pathlib.Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

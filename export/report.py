@@ -1,0 +1,126 @@
+"""The proof that goes with a written file."""
+
+import dataclasses
+import textwrap
+
+_LABEL_WIDTH = 13
+
+
+@dataclasses.dataclass
+class ExportReport:
+    """What was written, what it lost, and what it costs.
+
+    Differences and accuracies are measured by running the written file
+    beside the Keras model on the same images; latency is one image, warm.
+
+    Attributes:
+        path: The file.
+        format: "tflite" or "onnx".
+        scheme: Name of the scheme.
+        size_bytes: Size of the file.
+        reference: Where the compared images came from: "evaluation",
+            "calibration" or "random".
+        num_images: How many images were compared.
+        max_abs_difference: Largest difference of an output from Keras.
+        mean_abs_difference: Mean of those differences.
+        top1_agreement: Fraction of images with the same class as in Keras.
+        accuracy: Accuracy of the file, `None` without evaluation labels.
+        keras_accuracy: Accuracy of the Keras model.
+        accuracy_drop: Their difference, as a fraction; negative is a gain.
+        latency_ms: Median time for one image.
+        latency_p90_ms: Time that nine runs of ten stay below.
+        runs: How many runs were timed.
+        threads: CPU threads used.
+        processor: CPU that it was measured on.
+        ops: Operator name to count.
+        partitions: Pieces that the XNNPACK delegate runs, one at best;
+            `None` for ONNX.
+        input: Name, dtype, shape and quantization of the input tensor.
+        output: The same of the output tensor.
+        num_calibration: Images that set the activation ranges.
+        opset: ONNX opset, `None` for TFLite.
+        notes: What was changed or chosen on the way, in sentences.
+        versions: Package versions.
+        seconds: How long the export took.
+    """
+
+    path: str
+    format: str
+    scheme: str
+    size_bytes: int
+    reference: str
+    num_images: int
+    max_abs_difference: float
+    mean_abs_difference: float
+    top1_agreement: float
+    accuracy: float | None
+    keras_accuracy: float | None
+    accuracy_drop: float | None
+    latency_ms: float
+    latency_p90_ms: float
+    runs: int
+    threads: int
+    processor: str
+    ops: dict
+    partitions: int | None
+    input: dict
+    output: dict
+    num_calibration: int
+    opset: int | None
+    notes: list
+    versions: dict
+    seconds: float
+
+    def to_dict(self):
+        """Returns the fields as plain values, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    def __str__(self):
+        rows = [
+            ("file", f"{self.path} ({self.size_bytes / 1024:.0f} KiB)"),
+            ("scheme", f"{self.format} {self.scheme}"),
+            ("input", _tensor(self.input)),
+            ("output", _tensor(self.output)),
+            ("compared on", f"{self.num_images} {self.reference} images"),
+            (
+                "difference",
+                f"max {self.max_abs_difference:.2g}, "
+                f"mean {self.mean_abs_difference:.2g}",
+            ),
+            ("same class", f"{100 * self.top1_agreement:.1f} %"),
+        ]
+        if self.accuracy is not None:
+            rows.append(
+                (
+                    "accuracy",
+                    f"{100 * self.keras_accuracy:.1f} % in Keras, "
+                    f"{100 * self.accuracy:.1f} % in the file "
+                    f"({100 * self.accuracy_drop:+.1f} points lost)",
+                )
+            )
+        rows.append(
+            (
+                "latency",
+                f"{self.latency_ms:.2f} ms median, {self.latency_p90_ms:.2f} "
+                f"ms p90 ({self.threads} thread"
+                f"{'s' if self.threads > 1 else ''}, {self.runs} runs)",
+            )
+        )
+        if self.partitions is not None:
+            rows.append(("delegate", f"{self.partitions} partition(s)"))
+        rows += [("note", note) for note in self.notes]
+        indent = " " * _LABEL_WIDTH
+        return "\n".join(
+            textwrap.fill(
+                f"{label:<{_LABEL_WIDTH}}{text}", 80, subsequent_indent=indent
+            )
+            for label, text in rows
+        )
+
+
+def _tensor(tensor):
+    text = f"{tensor['name']} {tensor['dtype']} {tensor['shape']}"
+    if "scale" in tensor:
+        text += f", scale {tensor['scale']:.6g}"
+        text += f", zero point {tensor['zero_point']}"
+    return text

@@ -1,0 +1,84 @@
+"""The named ways to write a network: one row each."""
+
+import dataclasses
+import difflib
+
+
+@dataclasses.dataclass(frozen=True)
+class Scheme:
+    """One way to store weights and compute activations.
+
+    Args:
+        name: Name that users type.
+        summary: One line for tables and `--help`.
+        needs_calibration: Whether activation ranges must be measured on
+            sample images before the file can be written.
+    """
+
+    name: str
+    summary: str
+    needs_calibration: bool = False
+
+
+def _table(*schemes):
+    return {scheme.name: scheme for scheme in schemes}
+
+
+SCHEMES = {
+    "tflite": _table(
+        Scheme("float32", "Exact: float32 weights and activations."),
+        Scheme(
+            "float16",
+            "Half the size: float16 weights, computed in float32.",
+        ),
+        Scheme(
+            "dynamic",
+            "A quarter of the size: int8 weights, float32 in and out, "
+            "activations quantized while running.",
+        ),
+        Scheme(
+            "int8",
+            "For phones and microcontrollers: all integer, int8 in and out, "
+            "one scale per output channel.",
+            needs_calibration=True,
+        ),
+        Scheme(
+            "int8_per_tensor",
+            "As int8 with one scale per weight tensor, for accelerators that "
+            "need it; loses more accuracy.",
+            needs_calibration=True,
+        ),
+        Scheme(
+            "int16x8",
+            "int16 activations, in and out, with int8 weights: closest to "
+            "float32 of the integer schemes, slow on CPUs.",
+            needs_calibration=True,
+        ),
+    ),
+    "onnx": _table(
+        Scheme("float32", "Exact: float32 weights and activations."),
+        Scheme(
+            "int8",
+            "Static QDQ: int8 weights per channel, 8-bit activations, "
+            "float32 in and out.",
+            needs_calibration=True,
+        ),
+    ),
+}
+
+
+def get_scheme(name, format):
+    """Returns the row of `SCHEMES[format]` called `name`.
+
+    Raises:
+        ValueError: If there is none; the message names the nearest.
+    """
+    table = SCHEMES[format]
+    if name in table:
+        return table[name]
+    nearest = difflib.get_close_matches(str(name), table, n=1, cutoff=0.4)
+    hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
+    raise ValueError(
+        f"Unknown {format} scheme.{hint} Expected one of {tuple(table)}. "
+        f"Received: scheme={name!r}"
+    )

@@ -1,0 +1,62 @@
+"""Writes a file beside its destination and renames it into place."""
+
+import contextlib
+import os
+import pathlib
+import tempfile
+
+
+@contextlib.contextmanager
+def staged_file(path, suffix, overwrite=False):
+    """Yields a path to write to; it becomes `path` if the block succeeds.
+
+    The staging folder lies next to `path`, so that the last step is one
+    atomic rename: whoever looks sees the old file or the whole new one.
+
+    Args:
+        path: Destination.
+        suffix: Ending that `path` must have, such as ".tflite".
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        ValueError: If `path` does not end in `suffix`.
+        FileExistsError: If `path` exists and `overwrite` is `False`, or is a
+            folder.
+        FileNotFoundError: If the folder of `path` does not exist.
+        PermissionError: If the folder of `path` cannot be written.
+    """
+    path = pathlib.Path(path)
+    if path.suffix != suffix:
+        raise ValueError(
+            f"The file name must end in '{suffix}'. "
+            f"Received: path={str(path)!r}"
+        )
+    if path.is_dir():
+        raise FileExistsError(
+            "There is a folder of that name. Choose a file name. "
+            f"Received: path={str(path)!r}"
+        )
+    if path.exists() and not overwrite:
+        raise FileExistsError(
+            "The file exists already. Pass `overwrite=True` to replace it, "
+            f"or choose another name. Received: path={str(path)!r}"
+        )
+    folder = path.parent
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"The folder '{folder}' does not exist. Create it first. "
+            f"Received: path={str(path)!r}"
+        )
+    try:
+        staging = tempfile.TemporaryDirectory(
+            dir=folder, prefix=f".{path.stem}-"
+        )
+    except OSError as error:
+        raise PermissionError(
+            f"The folder '{folder}' cannot be written ({error.strerror}). "
+            f"Choose another one. Received: path={str(path)!r}"
+        ) from error
+    with staging as name:
+        temporary = pathlib.Path(name) / path.name
+        yield temporary
+        os.replace(temporary, path)

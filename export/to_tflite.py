@@ -1,0 +1,157 @@
+"""Writes TensorFlow Lite (LiteRT) files."""
+
+import re
+
+import keras
+
+from kerastl.export.calibration import stretch_to_pixel_range
+from kerastl.export.pipeline import export_model
+from kerastl.export.quiet import quiet_console
+from kerastl.export.require import require
+
+
+def to_tflite(
+    model,
+    path,
+    scheme="int8",
+    calibration=None,
+    evaluation=None,
+    max_accuracy_drop=None,
+    overwrite=False,
+    num_calibration=200,
+    threads=1,
+):
+    """Writes a .tflite file, runs it, and reports what it lost.
+
+    The file takes one image (a static batch of 1, as phones and
+    microcontrollers need it) called `image` and returns `probabilities`. It
+    holds built-in operators only, never Flex ones. It appears at `path` when
+    it is proved, in one step.
+
+    For images in 0..255 the int8 input has scale 1 and zero point -128: feed
+    a camera's bytes minus 128.
+
+    Args:
+        model: Functional or Sequential classifier, or a `FineTuner`.
+        path: Destination, ending in ".tflite".
+        scheme: "float32", "float16", "dynamic", "int8", "int8_per_tensor" or
+            "int16x8"; see `kerastl.export.SCHEMES`.
+        calibration: Images that set the activation ranges; needed by the
+            integer schemes. A dataset of (images, labels) or of images, a
+            pair of arrays, or an array; as the model takes them. With labels
+            the same number of each class is used.
+        evaluation: Images, best with labels, to compare the file with the
+            Keras model on. Without it the calibration images are compared,
+            and without those random ones.
+        max_accuracy_drop: Largest allowed loss of accuracy as a fraction:
+            0.01 is one point. Needs labels in `evaluation`.
+        overwrite: Whether an existing file may be replaced.
+        num_calibration: How many calibration images to use at most.
+        threads: CPU threads to measure with.
+
+    Returns:
+        An `ExportReport`.
+
+    Raises:
+        AccuracyDropError: If the file loses more than `max_accuracy_drop`.
+        ImportError: If ai-edge-litert is missing.
+        ValueError: If an argument does not fit, or the model has operators
+            that TFLite does not have.
+
+    Example:
+
+    ```python
+    report = kerastl.export.to_tflite(
+        model, "model.tflite", calibration=train, evaluation=validation
+    )
+    print(report)
+    ```
+    """
+    require("ai_edge_litert.interpreter", "ai-edge-litert")
+    return export_model(
+        _write,
+        model,
+        path,
+        "tflite",
+        scheme,
+        calibration=calibration,
+        evaluation=evaluation,
+        max_accuracy_drop=max_accuracy_drop,
+        overwrite=overwrite,
+        num_calibration=num_calibration,
+        threads=threads,
+    )
+
+
+def _write(lowered, output_name, scheme, images, path):
+    model = keras.Model(
+        lowered.model.inputs, {output_name: lowered.model.outputs[0]}
+    )
+    signature = keras.InputSpec(
+        dtype="float32", shape=(1, *lowered.input_shape), name="image"
+    )
+    try:
+        with quiet_console():
+            model.export(
+                path,
+                format="litert",
+                verbose=False,
+                input_signature=[signature],
+                **_converter_options(scheme, images),
+            )
+    except Exception as error:
+        missing = _missing_operators(error)
+        if not missing:
+            raise
+        raise ValueError(
+            f"The model uses operators that TFLite does not have for the "
+            f"scheme '{scheme.name}': {', '.join(missing)}. Replace the "
+            "layers that make them, or try another scheme. No file was "
+            f"written. Received: model={lowered.source.name!r}"
+        ) from error
+    return []
+
+
+def _converter_options(scheme, images):
+    import tensorflow as tf
+
+    ops = tf.lite.OpsSet
+    # Keras would also allow operators of full TensorFlow (Flex).
+    builtins = {"target_spec": {"supported_ops": [ops.TFLITE_BUILTINS]}}
+    if scheme.name == "float32":
+        return builtins
+    options = {**builtins, "optimizations": [tf.lite.Optimize.DEFAULT]}
+    if scheme.name == "float16":
+        options["target_spec"]["supported_types"] = [tf.float16]
+    if not scheme.needs_calibration:
+        return options
+
+    def representative_dataset():
+        for image in stretch_to_pixel_range(images):
+            yield [image[None]]
+
+    integer, operators = tf.int8, ops.TFLITE_BUILTINS_INT8
+    if scheme.name == "int16x8":
+        integer = tf.int16
+        operators = (
+            ops.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        )
+    if scheme.name == "int8_per_tensor":
+        options["_experimental_disable_per_channel"] = True
+    return {
+        **options,
+        "target_spec": {"supported_ops": [operators]},
+        "representative_dataset": representative_dataset,
+        "inference_input_type": integer,
+        "inference_output_type": integer,
+    }
+
+
+def _missing_operators(error):
+    """Returns the names of the operators that a converter complains of."""
+    text = "\n".join([str(error), *getattr(error, "__notes__", [])])
+    names = re.findall(r"(?:Flex|Custom|Select) ops: ([^\n]+)", text)
+    names += re.findall(r"'tf\.(\w+)' op is neither", text)
+    names += re.findall(r"not yet supported for op: '?(\w+)", text)
+    found = {name.strip() for group in names for name in group.split(",")}
+    return sorted(found - {""})

@@ -1,0 +1,79 @@
+"""Compares what was written with the Keras model, image by image."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass
+class Comparison:
+    """What the same images gave in Keras and in the file."""
+
+    num_images: int
+    max_abs_difference: float
+    mean_abs_difference: float
+    top1_agreement: float
+    accuracy: float | None
+    keras_accuracy: float | None
+    accuracy_drop: float | None
+
+
+def verify(reference, runner, batches):
+    """Runs every image through both and compares the outputs.
+
+    Args:
+        reference: `Runner` of the Keras model.
+        runner: `Runner` of the file.
+        batches: Iterable of `(images, labels)`; labels may be `None`.
+
+    Returns:
+        A `Comparison`; its accuracies are `None` without labels.
+
+    Raises:
+        ValueError: If the file returns NaN, or another shape.
+    """
+    num_images = num_values = 0
+    largest = total = 0.0
+    agreed, right, keras_right, labelled = 0, 0, 0, 0
+    for images, labels in batches:
+        expected, received = reference.predict(images), runner.predict(images)
+        if received.shape != expected.shape:
+            raise ValueError(
+                "The written file does not compute what the model does: "
+                f"expected outputs of shape {expected.shape}. "
+                f"Received: {received.shape}"
+            )
+        if np.isnan(received).any() and not np.isnan(expected).any():
+            raise ValueError(
+                "The written file returns NaN where the model does not. "
+                "Choose a scheme with a wider range, such as 'float32'."
+            )
+        difference = np.abs(received - expected)
+        largest = max(largest, float(difference.max()))
+        total += float(difference.sum(dtype="float64"))
+        num_images += len(images)
+        num_values += difference.size
+        classes, keras_classes = predicted(received), predicted(expected)
+        agreed += int((classes == keras_classes).sum())
+        if labels is not None:
+            labelled += len(labels)
+            right += int((classes == labels).sum())
+            keras_right += int((keras_classes == labels).sum())
+    accuracy = right / labelled if labelled else None
+    keras_accuracy = keras_right / labelled if labelled else None
+    return Comparison(
+        num_images=num_images,
+        max_abs_difference=largest,
+        mean_abs_difference=total / num_values,
+        top1_agreement=agreed / num_images,
+        accuracy=accuracy,
+        keras_accuracy=keras_accuracy,
+        accuracy_drop=keras_accuracy - accuracy if labelled else None,
+    )
+
+
+def predicted(outputs):
+    """Returns class indices; a single output is thresholded at one half."""
+    if outputs.shape[-1] == 1:
+        return (outputs[:, 0] > 0.5).astype("int64")
+    return outputs.argmax(axis=-1)
