@@ -127,7 +127,9 @@ class _Rebuilder:
                     f"{_describe(old)}, replaced by one with {_describe(new)}"
                 )
             for source, target in zip(old, new, strict=True):
-                target.assign(source)
+                # Without the copy JAX would share the buffer, and training one
+                # model would delete it under the other.
+                target.assign(keras.ops.copy(source.value))
 
 
 def _clone_input(tensor):
