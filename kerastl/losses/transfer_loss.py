@@ -1,0 +1,143 @@
+import math
+import re
+from typing import Any
+from typing import NamedTuple
+
+import keras
+
+
+class TransferStep(NamedTuple):
+    """Everything a transfer loss may look at in one training step.
+
+    Args:
+        x: The images of the batch, as `fit` received them.
+        y: The labels.
+        predictions: What the student predicts for `x`.
+        sample_weight: The weights of the examples, or `None`.
+        student: Dict from tap name to the student's feature tensor.
+        source: Dict from tap name to the source's feature tensor, without
+            gradient. Empty when the tuner has no source.
+    """
+
+    x: Any
+    y: Any
+    predictions: Any
+    sample_weight: Any
+    student: dict
+    source: dict
+
+
+@keras.saving.register_keras_serializable(package="kerastl")
+class TransferLoss:
+    """Base of the terms that `FineTuner` adds to the training loss.
+
+    A subclass implements `call(student, source)` and returns the term as a
+    scalar, not multiplied by `weight`: `FineTuner` multiplies, and shows the
+    bare value, so that the same term reads alike at every weight. A term
+    that needs labels or predictions overrides `compute(step)` instead.
+
+    Args:
+        weight: Non-negative float, the factor of the term in the total loss.
+        taps: Names of the taps to compare, a subset of the tuner's.
+            `None` takes them all.
+        tap_weights: Factor of each tap inside the term: a dict by tap name
+            (a missing tap counts 1), or a list in the order of `taps`.
+        name: Name in the progress bar and in `History`. Defaults to the
+            class name in snake case.
+
+    Raises:
+        ValueError: If a weight is negative, infinite or not a number, or if
+            `tap_weights` does not fit `taps`.
+
+    Example:
+
+    ```python
+    @keras.saving.register_keras_serializable(package="mine")
+    class AbsoluteDifference(kerastl.losses.TransferLoss):
+        def call(self, student, source):
+            return sum(
+                self.tap_weight(tap)
+                * keras.ops.mean(keras.ops.abs(student[tap] - source[tap]))
+                for tap in student
+            )
+    ```
+    """
+
+    #: Whether the term reads the source's features.
+    needs_source = True
+
+    def __init__(self, weight=1.0, taps=None, tap_weights=None, name=None):
+        self.weight = _checked_weight("weight", weight)
+        self.taps = None if taps is None else list(taps)
+        if isinstance(tap_weights, (list, tuple)):
+            if self.taps is None or len(tap_weights) != len(self.taps):
+                raise ValueError(
+                    "A list of `tap_weights` needs `taps` of the same length, "
+                    "so that each weight has its tap. Pass `taps`, or a dict "
+                    "from tap name to weight. "
+                    f"Received: tap_weights={tap_weights}, taps={taps}"
+                )
+            tap_weights = dict(zip(self.taps, tap_weights, strict=True))
+        self.tap_weights = {
+            tap: _checked_weight(f"tap_weights[{tap!r}]", value)
+            for tap, value in (tap_weights or {}).items()
+        }
+        unknown = [
+            tap
+            for tap in self.tap_weights
+            if self.taps is not None and tap not in self.taps
+        ]
+        if unknown:
+            raise ValueError(
+                "`tap_weights` names taps that the loss does not compare. "
+                f"Received: tap_weights for {unknown}, taps={self.taps}"
+            )
+        self.name = name or _snake_case(type(self).__name__)
+
+    def tap_weight(self, tap):
+        """The factor of one tap inside the term."""
+        return self.tap_weights.get(tap, 1.0)
+
+    def call(self, student, source):
+        """The term as a scalar, from two dicts of features by tap name."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement `call(student, source)` "
+            "or override `compute(step)`."
+        )
+
+    def compute(self, step):
+        """The term as a scalar for one `TransferStep`."""
+        taps = self.taps if self.taps is not None else list(step.student)
+        return self.call(
+            {tap: step.student[tap] for tap in taps},
+            {tap: step.source[tap] for tap in taps if tap in step.source},
+        )
+
+    def get_config(self):
+        return {
+            "weight": self.weight,
+            "taps": self.taps,
+            "tap_weights": self.tap_weights,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def _checked_weight(name, value):
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError(
+            f"`{name}` must be a finite number of at least 0. "
+            f"Received: {name}={value!r}"
+        )
+    return number
+
+
+def _snake_case(name):
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
