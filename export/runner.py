@@ -33,6 +33,8 @@ class Runner:
     """
 
     format = None
+    # Set where the file takes batches of one size only.
+    _batch_size = None
 
     def __init__(self, threads):
         self.threads = threads
@@ -55,7 +57,12 @@ class Runner:
             )
         if not len(images):
             return np.zeros((0, self.num_classes), "float32")
-        return self._predict(images)
+        size = self._batch_size or len(images)
+        parts = []
+        for start in range(0, len(images), size):
+            part = images[start : start + size]
+            parts.append(self._run(_fill(part, size))[: len(part)])
+        return np.concatenate(parts)
 
     def prepare(self, image):
         """Returns a function without arguments that classifies `image` once.
@@ -64,7 +71,7 @@ class Runner:
         """
         raise NotImplementedError
 
-    def _predict(self, images):
+    def _run(self, images):
         raise NotImplementedError
 
 
@@ -88,12 +95,12 @@ class _KerasRunner(Runner):
         )
         self._call = _compiled_call(self.model)
 
-    def _predict(self, images):
+    def _run(self, images):
         outputs = self._call(images)
         return keras.ops.convert_to_numpy(outputs).astype("float32")
 
     def prepare(self, image):
-        return lambda: self._predict(image)
+        return lambda: self._run(image)
 
 
 def _compiled_call(model):
@@ -127,7 +134,8 @@ class _TFLiteRunner(Runner):
             self._interpreter.allocate_tensors()
         [self._in] = self._interpreter.get_input_details()
         [self._out] = self._interpreter.get_output_details()
-        self.input_shape = tuple(map(int, self._in["shape"][1:]))
+        self._batch_size, *input_shape = map(int, self._in["shape"])
+        self.input_shape = tuple(input_shape)
         self.num_classes = int(self._out["shape"][-1])
         [signature] = self._interpreter.get_signature_list().values() or [{}]
         self.input, self.output = (
@@ -150,21 +158,14 @@ class _TFLiteRunner(Runner):
             for details in self._interpreter._get_ops_details()
         )
 
-    def _predict(self, images):
-        size = int(self._in["shape"][0])
-        outputs = []
-        for start in range(0, len(images), size):
-            part = images[start : start + size]
-            missing = size - len(part)
-            filled = np.concatenate([part, np.repeat(part[:1], missing, 0)])
-            self._set(filled)
-            self._interpreter.invoke()
-            result = self._interpreter.get_tensor(self._out["index"])
-            outputs.append(_dequantize(result, self._out)[: len(part)])
-        return np.concatenate(outputs)
+    def _run(self, images):
+        self._set(images)
+        self._interpreter.invoke()
+        result = self._interpreter.get_tensor(self._out["index"])
+        return _dequantize(result, self._out)
 
     def prepare(self, image):
-        self._set(np.repeat(image[:1], int(self._in["shape"][0]), 0))
+        self._set(_fill(image, self._batch_size))
         return self._interpreter.invoke
 
     def _set(self, images):
@@ -189,7 +190,8 @@ class _OnnxRunner(Runner):
         [tensor_out] = self._session.get_outputs()
         self.input_shape = tuple(tensor_in.shape[1:])
         self.num_classes = tensor_out.shape[-1]
-        self._fixed_batch = isinstance(tensor_in.shape[0], int)
+        if isinstance(tensor_in.shape[0], int):
+            self._batch_size = tensor_in.shape[0]
         self.input, self.output = (
             {
                 "name": tensor.name,
@@ -201,18 +203,12 @@ class _OnnxRunner(Runner):
             for tensor in (tensor_in, tensor_out)
         )
 
-    def _predict(self, images):
-        size = len(images)
-        if self._fixed_batch:
-            size = 1
-        parts = [
-            self._session.run(None, {self.input["name"]: images[i : i + size]})
-            for i in range(0, len(images), size)
-        ]
-        return np.concatenate([outputs for [outputs] in parts])
+    def _run(self, images):
+        [outputs] = self._session.run(None, {self.input["name"]: images})
+        return outputs
 
     def prepare(self, image):
-        feed = {self.input["name"]: image}
+        feed = {self.input["name"]: _fill(image, self._batch_size or 1)}
         return lambda: self._session.run(None, feed)
 
 
@@ -274,6 +270,12 @@ def check_threads(threads):
             "`threads` must be a positive integer. "
             f"Received: threads={threads!r}"
         )
+
+
+def _fill(images, size):
+    """Repeats the first image until there are `size` of them."""
+    missing = size - len(images)
+    return np.concatenate([images, np.repeat(images[:1], missing, axis=0)])
 
 
 def _describe_tensor(details, name):

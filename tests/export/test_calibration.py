@@ -1,0 +1,125 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kerastl.export.calibration import choose_calibration
+from kerastl.export.calibration import stretch_to_pixel_range
+from kerastl.export.lower import lower
+
+
+def small_model(*preprocessing, num_classes=3):
+    return lower(
+        keras.Sequential(
+            [
+                keras.Input((4, 4, 3)),
+                *preprocessing,
+                layers.Conv2D(2, 3),
+                layers.GlobalAveragePooling2D(),
+                layers.Dense(num_classes, activation="softmax"),
+            ]
+        )
+    )
+
+
+def numbered(labels):
+    """Images that carry their own position in their pixels."""
+    stack = np.arange(len(labels), dtype="float32")
+    return np.tile(stack[:, None, None, None], (1, 4, 4, 3)), np.array(labels)
+
+
+def test_each_class_gets_its_share():
+    data = numbered([0] * 50 + [1] * 5 + [2] * 20)
+    chosen = choose_calibration(data, small_model(), 15)[:, 0, 0, 0]
+    counts = np.bincount(data[1][chosen.astype(int)], minlength=3)
+    np.testing.assert_array_equal(counts, [5, 5, 5])
+    assert len(set(chosen)) == 15
+
+
+def test_a_small_class_is_filled_up_from_the_others():
+    data = numbered([0] * 50 + [1] * 2 + [2] * 20)
+    chosen = choose_calibration(data, small_model(), 15)[:, 0, 0, 0]
+    counts = np.bincount(data[1][chosen.astype(int)], minlength=3)
+    assert counts[1] == 2
+    assert counts.sum() == 15
+
+
+def test_without_labels_the_first_images_are_taken():
+    images, _ = numbered([0] * 30)
+    chosen = choose_calibration(images, small_model(), 7)
+    np.testing.assert_array_equal(chosen, images[:7])
+
+
+def test_an_endless_set_of_one_class_ends():
+    def endless():
+        while True:
+            yield np.full((10, 4, 4, 3), 9.0), np.zeros(10, int)
+
+    assert len(choose_calibration(endless(), small_model(), 20)) == 20
+
+
+@pytest.mark.parametrize("scale, offset", [(1 / 127.5, -1), (1 / 255, 0)])
+def test_images_in_0_to_1_for_a_model_of_0_to_255(scale, offset):
+    model = small_model(layers.Rescaling(scale, offset, name="rescale"))
+    images = np.random.default_rng(0).uniform(0, 1, (8, 4, 4, 3))
+    with pytest.raises(ValueError, match="too small a range") as error:
+        choose_calibration(images, model)
+    assert "layer 'rescale'" in str(error.value)
+    assert f"{images.max():.4g}" in str(error.value)
+    assert len(choose_calibration(255 * images, model)) == 8
+
+
+def test_images_in_0_to_255_for_a_model_of_0_to_1():
+    model = small_model(layers.Rescaling(2.0, -1.0))
+    images = np.random.default_rng(0).uniform(0, 255, (8, 4, 4, 3))
+    with pytest.raises(ValueError, match="too large a range"):
+        choose_calibration(images, model)
+
+
+def test_a_normalization_layer_is_understood_too():
+    normalization = layers.Normalization(
+        mean=[120.0] * 3, variance=[60.0**2] * 3
+    )
+    model = small_model(normalization)
+    images = np.random.default_rng(0).uniform(0, 1, (8, 4, 4, 3))
+    with pytest.raises(ValueError, match="-2 to -1.98"):
+        choose_calibration(images, model)
+
+
+def test_the_layer_is_found_in_a_nested_backbone():
+    backbone = keras.Sequential(
+        [keras.Input((4, 4, 3)), layers.Rescaling(1 / 255), layers.Conv2D(2, 3)]
+    )
+    model = keras.Sequential(
+        [keras.Input((4, 4, 3)), backbone, layers.Flatten(), layers.Dense(3)]
+    )
+    with pytest.raises(ValueError, match="too small a range"):
+        choose_calibration(np.ones((2, 4, 4, 3)), lower(model))
+
+
+def test_models_that_only_subtract_the_mean_accept_pixels():
+    model = small_model(layers.Rescaling(1.0, offset=-120.0))
+    images = np.random.default_rng(0).uniform(0, 255, (8, 4, 4, 3))
+    assert len(choose_calibration(images, model)) == 8
+
+
+def test_a_model_without_preprocessing_accepts_any_range():
+    assert len(choose_calibration(np.ones((2, 4, 4, 3)), small_model())) == 2
+
+
+def test_num_calibration_must_be_positive():
+    with pytest.raises(ValueError, match="num_calibration=0"):
+        choose_calibration(np.ones((2, 4, 4, 3)), small_model(), 0)
+
+
+def test_stretching_moves_two_values_and_no_other():
+    images = np.random.default_rng(0).uniform(3, 250, (8, 4, 4, 3))
+    stretched = stretch_to_pixel_range(images)
+    assert (stretched.min(), stretched.max()) == (0, 255)
+    assert (stretched != images).sum() == 2
+
+
+@pytest.mark.parametrize("low, high", [(-1, 1), (0, 1), (0, 300)])
+def test_other_ranges_are_not_stretched(low, high):
+    images = np.linspace(low, high, 48).reshape(1, 4, 4, 3)
+    assert stretch_to_pixel_range(images) is images

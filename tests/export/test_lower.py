@@ -1,0 +1,141 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kerastl.export.lower import lower
+from kerastl.export.lower import walk_layers
+
+pytestmark = pytest.mark.tensorflow_only
+
+
+def layer_names(model):
+    return [layer.name for layer in walk_layers(model)]
+
+
+def test_augmentation_is_left_out_and_said(cnn):
+    before = layer_names(cnn)
+    lowered = lower(cnn)
+    assert layer_names(lowered.model) == [
+        name for name in before if name not in ("flip", "zoom")
+    ]
+    assert lowered.notes == ["Left out the augmentation layers flip, zoom."]
+    assert layer_names(cnn) == before
+
+
+def test_augmentation_in_a_nested_model_is_left_out(cnn):
+    model = keras.Sequential([keras.Input((24, 24, 3)), cnn], name="outer")
+    names = layer_names(lower(model).model)
+    assert not {"flip", "zoom"} & set(names)
+    assert "wide" in names
+
+
+def test_outputs_and_weights_stay(cnn, evaluation, keras_probabilities):
+    lowered = lower(cnn)
+    np.testing.assert_allclose(
+        lowered.model.predict(evaluation[0], verbose=0),
+        keras_probabilities,
+        atol=1e-6,
+    )
+    assert lowered.source is cnn
+    assert (lowered.input_shape, lowered.num_classes) == ((24, 24, 3), 4)
+
+
+def test_a_plain_model_is_used_as_it_is():
+    model = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten()])
+    assert lower(model).model is model
+
+
+def test_a_random_crop_that_changes_the_size_stays():
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.RandomCrop(4, 4, name="crop"),
+            layers.RandomCrop(4, 4, name="same"),
+            layers.Flatten(),
+        ]
+    )
+    assert layer_names(lower(model).model)[0] == "crop"
+    assert "same" not in layer_names(lower(model).model)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_becomes_float32(cnn, cnn_builder, evaluation, policy):
+    with_policy = keras.config.set_dtype_policy
+    with_policy(policy)
+    mixed = cnn_builder()
+    with_policy("float32")
+    mixed.set_weights(cnn.get_weights())
+    lowered = lower(mixed)
+    assert {layer.compute_dtype for layer in walk_layers(lowered.model)} == {
+        "float32"
+    }
+    assert policy in lowered.notes[-1]
+    np.testing.assert_array_equal(
+        lowered.model.predict(evaluation[0], verbose=0),
+        lower(cnn).model.predict(evaluation[0], verbose=0),
+    )
+
+
+def test_the_student_of_a_tuner_is_taken(cnn):
+    class Tuner(keras.Model):
+        student = cnn
+
+    lowered = lower(Tuner())
+    assert lowered.source is cnn
+    assert "student of the Tuner" in lowered.notes[0]
+
+
+def test_subclassed_models_are_told_to_wrap():
+    class Mine(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    with pytest.raises(ValueError, match=r"keras.Model\(inputs, model"):
+        lower(Mine())
+
+
+def test_a_wrapped_subclassed_model_is_taken():
+    class Mine(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(3)
+
+        def call(self, inputs):
+            return self.dense(keras.ops.mean(inputs, (1, 2)))
+
+    inputs = keras.Input((8, 8, 3))
+    assert lower(keras.Model(inputs, Mine()(inputs))).num_classes == 3
+
+
+def test_an_unbuilt_sequential_model_is_told_to_build():
+    with pytest.raises(ValueError, match="no input shape yet"):
+        lower(keras.Sequential([layers.Dense(3)]))
+
+
+def test_what_is_no_model():
+    with pytest.raises(TypeError, match="Expected a Keras model"):
+        lower("model.keras")
+
+
+def test_an_open_image_size_is_refused():
+    inputs = keras.Input((None, None, 3))
+    pooled = layers.GlobalAveragePooling2D()(inputs)
+    with pytest.raises(ValueError, match="fixed image size"):
+        lower(keras.Model(inputs, pooled))
+
+
+def test_several_inputs_or_outputs_are_refused():
+    one, two = keras.Input((4, 4, 1)), keras.Input((4, 4, 1))
+    flat = layers.Flatten()(one + two)
+    with pytest.raises(ValueError, match="one input. Received: 2"):
+        lower(keras.Model([one, two], flat))
+    with pytest.raises(ValueError, match="one output. Received: 2"):
+        inputs = keras.Input((4, 4, 1))
+        lower(keras.Model(inputs, [layers.Flatten()(inputs)] * 2))
+
+
+def test_a_feature_map_is_no_classifier():
+    inputs = keras.Input((4, 4, 1))
+    with pytest.raises(ValueError, match="Expected a classifier"):
+        lower(keras.Model(inputs, layers.ReLU()(inputs)))

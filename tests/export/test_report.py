@@ -1,0 +1,42 @@
+import json
+
+import pytest
+
+from kerastl.export import to_tflite
+
+pytestmark = pytest.mark.tensorflow_only
+
+
+@pytest.fixture(scope="module")
+def report(cnn, calibration, evaluation, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("a_rather_long_name_of_a_folder" * 2)
+    return to_tflite(
+        cnn,
+        folder / "model.tflite",
+        calibration=calibration,
+        evaluation=evaluation,
+    )
+
+
+def test_the_dictionary_survives_json(report):
+    assert json.loads(json.dumps(report.to_dict())) == report.to_dict()
+
+
+def test_the_text_fits_the_terminal_and_tells_what_counts(report):
+    text = str(report)
+    path_line, *others = text.splitlines()
+    assert all(len(line) <= 80 for line in others if "/" not in line)
+    for part in (
+        "int8",
+        "zero point -128",
+        "120 evaluation images",
+        "points lost",
+        "1 thread",
+        "flip, zoom",
+    ):
+        assert part in " ".join(text.split())
+
+
+def test_the_versions_of_everything_that_took_part_are_there(report):
+    assert set(report.versions) == {"keras", "tensorflow", "ai-edge-litert"}
+    assert report.processor

@@ -1,0 +1,30 @@
+import pytest
+
+from kerastl.export.schemes import SCHEMES
+from kerastl.export.schemes import get_scheme
+
+
+def test_every_scheme_is_described_in_one_line():
+    for table in SCHEMES.values():
+        for name, scheme in table.items():
+            assert scheme.name == name
+            assert scheme.summary.endswith(".")
+            assert "\n" not in scheme.summary
+
+
+def test_only_static_integer_schemes_need_calibration():
+    needing = {
+        s.name for s in SCHEMES["tflite"].values() if s.needs_calibration
+    }
+    assert needing == {"int8", "int8_per_tensor", "int16x8"}
+
+
+def test_unknown_scheme_names_the_nearest():
+    with pytest.raises(ValueError, match="Did you mean 'float16'") as error:
+        get_scheme("flaot16", "tflite")
+    assert "Received: scheme='flaot16'" in str(error.value)
+
+
+def test_a_scheme_of_the_other_format_is_refused():
+    with pytest.raises(ValueError, match="Unknown onnx scheme"):
+        get_scheme("int16x8", "onnx")

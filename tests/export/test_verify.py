@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from kerastl.export.verify import predicted
+from kerastl.export.verify import verify
+
+
+class Fixed:
+    """A runner whose outputs are the images themselves, altered."""
+
+    def __init__(self, change=lambda outputs: outputs):
+        self.change = change
+
+    def predict(self, images):
+        return self.change(images.astype("float32"))
+
+
+def test_numbers_equal_those_computed_at_once():
+    generator = np.random.default_rng(0)
+    outputs = generator.random((10, 3)).astype("float32")
+    noise = generator.normal(0, 0.3, (10, 3)).astype("float32")
+    labels = generator.integers(0, 3, 10)
+    table = {
+        row.tobytes(): add for row, add in zip(outputs, noise, strict=True)
+    }
+
+    def change(rows):
+        return rows + np.stack([table[row.tobytes()] for row in rows])
+
+    batches = [(outputs[:7], labels[:7]), (outputs[7:], labels[7:])]
+    result = verify(Fixed(), Fixed(change), batches)
+    received = outputs + noise
+    difference = np.abs(received - outputs)
+    assert result.num_images == 10
+    assert result.max_abs_difference == pytest.approx(difference.max())
+    assert result.mean_abs_difference == pytest.approx(difference.mean())
+    agreement = received.argmax(1) == outputs.argmax(1)
+    assert 0 < agreement.mean() < 1
+    assert result.top1_agreement == agreement.mean()
+    assert result.accuracy == (received.argmax(1) == labels).mean()
+    assert result.keras_accuracy == (outputs.argmax(1) == labels).mean()
+    assert result.accuracy_drop == pytest.approx(
+        result.keras_accuracy - result.accuracy
+    )
+
+
+def test_without_labels_there_is_no_accuracy():
+    result = verify(Fixed(), Fixed(), [(np.eye(3), None)])
+    assert result.top1_agreement == 1
+    assert result.accuracy is result.keras_accuracy is None
+    assert result.accuracy_drop is None
+
+
+def test_nan_in_the_file_is_an_error():
+    broken = Fixed(lambda outputs: outputs * np.nan)
+    with pytest.raises(ValueError, match="returns NaN"):
+        verify(Fixed(), broken, [(np.eye(3), None)])
+
+
+def test_another_shape_is_an_error():
+    with pytest.raises(ValueError, match=r"Received: \(3, 2\)"):
+        verify(Fixed(), Fixed(lambda x: x[:, :2]), [(np.eye(3), None)])
+
+
+def test_a_single_output_is_thresholded():
+    np.testing.assert_array_equal(predicted(np.array([[0.2], [0.7]])), [0, 1])
