@@ -6,9 +6,11 @@ saved `.keras` file reloads in a process that has only run `import kerastl`.
 pull in the exporters and the command line.
 """
 
+from kerastl import callbacks
 from kerastl import layers
 from kerastl import losses
 from kerastl import metrics
+from kerastl import regularizers
 from kerastl import surgery
 from kerastl.fine_tuner import FineTuner
 from kerastl.reestimate_batch_norm import reestimate_batch_norm
@@ -22,12 +24,14 @@ __all__ = [
     "FineTuner",
     "__version__",
     "antialias",
+    "callbacks",
     "count_multiply_adds",
     "inspect_antialias",
     "layers",
     "losses",
     "metrics",
     "reestimate_batch_norm",
+    "regularizers",
     "replace_head",
     "surgery",
 ]

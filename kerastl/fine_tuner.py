@@ -1,5 +1,6 @@
 """Trains a student beside its frozen source."""
 
+import warnings
 from typing import Any
 from typing import NamedTuple
 
@@ -120,7 +121,7 @@ class FineTuner(keras.Model):
         if source is not None:
             _check_inputs(student, source)
             if taps is None:
-                taps = default_taps(source)
+                taps = default_taps(source, student)
             self.taps = list(taps)
             self.source = _frozen(source, self.taps)
             extractor = feature_extractor(
@@ -163,18 +164,27 @@ class FineTuner(keras.Model):
 
         Raises:
             ValueError: if something else than transfer losses is given, if
-                one needs a source or a tap that the tuner has not, or if two
-                have the same name.
+                one needs a source or a tap that the tuner has not, if two
+                have the same name, or if the optimizer decays weights that
+                L2-SP holds.
         """
-        losses = list(transfer_losses or [])
-        self._check_losses(losses)
-        super().compile(
+        optimizer = keras.optimizers.get(optimizer)
+        conflict = _weight_decay_conflict(optimizer, self.student)
+        if conflict:
+            raise ValueError(conflict)
+        self._compile(
+            transfer_losses,
             optimizer=optimizer,
             loss=loss,
             metrics=metrics,
             jit_compile=jit_compile,
             **kwargs,
         )
+
+    def _compile(self, transfer_losses, **kwargs):
+        losses = list(transfer_losses or [])
+        self._check_losses(losses)
+        super().compile(**kwargs)
         self._state.losses = losses
         self._state.trackers = [
             keras.metrics.Mean(name=term.name) for term in losses
@@ -272,7 +282,13 @@ class FineTuner(keras.Model):
         }
 
     def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        config = keras.saving.deserialize_keras_object(config)
+        # Keras does not store which variables an optimizer spares from weight
+        # decay. That must not make a file unreadable.
+        conflict = _weight_decay_conflict(config["optimizer"], self.student)
+        if conflict:
+            warnings.warn(conflict, stacklevel=2)
+        self._compile(**config)
         self.optimizer.build(self.trainable_variables)
 
     def _check_losses(self, losses):
@@ -336,6 +352,28 @@ def _unwrapped(y_pred):
     if isinstance(y_pred, StudentOutputs):
         return y_pred
     return StudentOutputs(y_pred, {})
+
+
+def _weight_decay_conflict(optimizer, student):
+    """What is wrong with the optimizer's weight decay, or `None`."""
+    if not getattr(optimizer, "weight_decay", None):
+        return None
+    pulled = [
+        variable.path
+        for variable in student.trainable_variables
+        if getattr(variable.regularizer, "anchor", None) is not None
+        and optimizer._use_weight_decay(variable)
+    ]
+    if not pulled:
+        return None
+    return (
+        "The optimizer's weight decay pulls toward zero the same weights "
+        "that L2-SP pulls toward their starting point. Build the optimizer "
+        "with `weight_decay=None`, or call "
+        "`optimizer.exclude_from_weight_decay(var_list=[...])` on them. "
+        f"Received: weight_decay={optimizer.weight_decay}, "
+        f"{len(pulled)} weights with L2-SP, such as {pulled[0]!r}"
+    )
 
 
 def _frozen(source, taps):

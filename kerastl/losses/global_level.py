@@ -1,8 +1,7 @@
-import difflib
-
 import keras
 from keras import ops
 
+from kerastl.arguments import nearest_hint
 from kerastl.losses.descriptors import DESCRIPTORS
 from kerastl.losses.distance import squared_distance
 from kerastl.losses.transfer_loss import TransferLoss
@@ -112,11 +111,9 @@ def _resolved(descriptor):
     if isinstance(descriptor, str):
         if descriptor in DESCRIPTORS:
             return DESCRIPTORS[descriptor]
-        near = difflib.get_close_matches(descriptor, DESCRIPTORS, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f"Unknown descriptor.{hint} Expected one of "
-            f"{sorted(DESCRIPTORS)}, or a registered callable. "
+            f"Unknown descriptor.{nearest_hint(descriptor, DESCRIPTORS)} "
+            f"Expected one of {sorted(DESCRIPTORS)}, or a registered callable. "
             f"Received: descriptor={descriptor!r}"
         )
     registered_as = (

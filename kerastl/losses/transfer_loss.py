@@ -1,9 +1,10 @@
-import math
 import re
 from typing import Any
 from typing import NamedTuple
 
 import keras
+
+from kerastl.arguments import checked_weight
 
 
 class TransferStep(NamedTuple):
@@ -67,7 +68,7 @@ class TransferLoss:
     needs_source = True
 
     def __init__(self, weight=1.0, taps=None, tap_weights=None, name=None):
-        self.weight = _checked_weight("weight", weight)
+        self.weight = checked_weight("weight", weight)
         self.taps = None if taps is None else list(taps)
         if isinstance(tap_weights, (list, tuple)):
             if self.taps is None or len(tap_weights) != len(self.taps):
@@ -79,7 +80,7 @@ class TransferLoss:
                 )
             tap_weights = dict(zip(self.taps, tap_weights, strict=True))
         self.tap_weights = {
-            tap: _checked_weight(f"tap_weights[{tap!r}]", value)
+            tap: checked_weight(f"tap_weights[{tap!r}]", value)
             for tap, value in (tap_weights or {}).items()
         }
         unknown = [
@@ -124,19 +125,6 @@ class TransferLoss:
     @classmethod
     def from_config(cls, config):
         return cls(**config)
-
-
-def _checked_weight(name, value):
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not (math.isfinite(number) and number >= 0):
-        raise ValueError(
-            f"`{name}` must be a finite number of at least 0. "
-            f"Received: {name}={value!r}"
-        )
-    return number
 
 
 def _snake_case(name):

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 from keras import layers
 
+from kerastl.layers import BlurPooling2D
 from kerastl.surgery.graph import is_graph
 from kerastl.surgery.graph import read_graph
 
@@ -33,7 +34,7 @@ _POINTWISE = (
 )
 
 
-def default_taps(model) -> list:
+def default_taps(model, student=None) -> list:
     """Chooses the layers at which a student is compared with its source.
 
     One tap a stage: for every resolution after the first down-sampling, the
@@ -45,22 +46,25 @@ def default_taps(model) -> list:
     1x1 convolution expands a linear block output for it, the tap is that block
     output. Behind the last down-sampling it is the final feature map, before
     the global pooling. In networks without such tensors (NASNet), it is the
-    last `Concatenate` or `Add` of the resolution.
+    deepest `Concatenate` or `Add` of the resolution.
 
     Stages before the first down-sampling have no tap: nothing is blurred
-    there. The first tap lies behind the stem, so that a blurred stem is held
-    to its source too; if the stem was left as it was, this tap starts at zero
-    and costs little.
+    there. With an anti-aliased `student`, stages before its first blur have
+    none either (the first stage, where the stem was left as it was): student
+    and source start out equal there, so a tap would only freeze.
 
     Args:
-        model: a functional or built sequential `keras.Model`, nested backbones
-            included.
+        model: the source, a functional or built sequential `keras.Model`,
+            nested backbones included.
+        student: the model to compare it with. Only taps that it has too, with
+            features of the same shape, are returned.
 
     Returns:
         A list of layer names, from early to late.
 
     Raises:
-        ValueError: if the model is subclassed or never goes down in size.
+        ValueError: if the model is subclassed or never goes down in size, or
+            the student has none of its taps.
 
     Example:
 
@@ -68,19 +72,41 @@ def default_taps(model) -> list:
     >>> kerastl.surgery.default_taps(model)[-2:]
     ['block_12_add', 'out_relu']
     """
-    steps = _Flattener().flatten(model)
-    taps = []
-    for stage in _stages(steps):
-        tap = _last_cut(steps, stage) or _last_merge(steps, stage)
-        if tap is not None:
-            taps.append(tap.operation.name)
+    taps = [
+        tap
+        for stage in _stages(_Flattener().flatten(model))
+        if (tap := _last_cut(stage) or _last_merge(stage))
+    ]
     if not taps:
         raise ValueError(
-            f"The model {model.name!r} never reduces the size of its feature "
-            "maps, so it has no stages to choose taps from. Name the layers "
-            "to compare with `taps=[...]`."
+            "The model never reduces the size of its feature maps, so it has "
+            "no stages to choose taps from. Name the layers to compare with "
+            f"`taps=[...]`. Received: model={model.name!r}"
         )
-    return taps
+    names = [tap.operation.name for tap in taps]
+    if student is None:
+        return names
+    steps = _Flattener().flatten(student)
+    blurs = [s.index for s in steps if isinstance(s.operation, BlurPooling2D)]
+    first_blur = min(blurs, default=-1)
+    features = {
+        step.operation.name: (step.size, step.channels)
+        for step in steps
+        if step.index > first_blur
+    }
+    common = [
+        tap.operation.name
+        for tap in taps
+        if features.get(tap.operation.name) == (tap.size, tap.channels)
+    ]
+    if not common:
+        raise ValueError(
+            "The student has none of the source's taps, or none behind its "
+            "first blur with features of the same shape. Name layers that "
+            "both have with `taps=[...]`. "
+            f"Received: student={student.name!r}, taps of the source={names}"
+        )
+    return common
 
 
 @dataclasses.dataclass
@@ -99,6 +125,8 @@ class _Step:
     channels: int | None
     input_channels: int | None
     index: int = 0
+    # Length of the longest path from the input.
+    depth: int = 0
     is_cut: bool = False
     producers: list = dataclasses.field(default_factory=list)
     readers: list = dataclasses.field(default_factory=list)
@@ -221,6 +249,7 @@ def _connect(steps, sources, outputs):
             if number in made_by:
                 step.producers.append(made_by[number])
                 made_by[number].readers.append(step)
+        step.depth = 1 + max((p.depth for p in step.producers), default=0)
         for number in step.outputs:
             made_by[number] = step
             last_read.setdefault(number, step.index)
@@ -261,7 +290,7 @@ def _stages(steps):
     ]
 
 
-def _last_cut(steps, stage):
+def _last_cut(stage):
     dense = _dense_when_blurred(stage)
     for step in reversed(stage):
         if not step.is_cut or step.index in dense:
@@ -327,8 +356,6 @@ def _is_linear(step):
     return isinstance(step.operation, (layers.Add, layers.BatchNormalization))
 
 
-def _last_merge(steps, stage):
-    for step in reversed(stage):
-        if isinstance(step.operation, _MERGES):
-            return step
-    return None
+def _last_merge(stage):
+    merges = [step for step in stage if isinstance(step.operation, _MERGES)]
+    return max(merges, key=lambda step: step.depth, default=None)

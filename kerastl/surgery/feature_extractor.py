@@ -1,9 +1,8 @@
 """A model that also returns what its inner layers say."""
 
-import difflib
-
 import keras
 
+from kerastl.arguments import nearest_hint
 from kerastl.surgery.graph import is_graph
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.graph import walk
@@ -103,8 +102,7 @@ def _check_names(model, taps):
     ]
     for tap in taps:
         if tap not in calls:
-            near = difflib.get_close_matches(tap, calls, 3)
-            hint = f" Did you mean one of {near}?" if near else ""
+            hint = nearest_hint(tap, calls)
             raise ValueError(
                 f"The model {model.name!r} has no layer of that name.{hint} "
                 "`model.summary(expand_nested=True)` lists them. "

@@ -130,6 +130,10 @@ class _Rebuilder:
                 # Without the copy JAX would share the buffer, and training one
                 # model would delete it under the other.
                 target.assign(keras.ops.copy(source.value))
+                # A penalty may hold values of its own, such as the starting
+                # point of the weight.
+                if getattr(source.regularizer, "variables", None):
+                    target.regularizer.assign(source.regularizer.variables)
 
 
 def _clone_input(tensor):

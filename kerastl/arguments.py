@@ -1,0 +1,24 @@
+"""Checks of arguments that several places share."""
+
+import difflib
+import math
+
+
+def checked_weight(name, value) -> float:
+    """`value` as a float, which must be finite and at least 0."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError(
+            f"`{name}` must be a finite number of at least 0. "
+            f"Received: {name}={value!r}"
+        )
+    return number
+
+
+def nearest_hint(name, known) -> str:
+    """ " Did you mean 'x'?" with the nearest known name, or nothing."""
+    near = difflib.get_close_matches(str(name), known, n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,141 @@
+import numpy as np
+
+from kerastl.arguments import checked_weight
+from kerastl.regularizers import penalty
+from kerastl.regularizers.anchored_l2 import AnchoredL2
+
+
+class L2SP:
+    """L2-SP: pull the weights toward their starting point, not toward zero.
+
+        strength / 2 * ||w - w0||^2 + head_strength / 2 * ||w_head||^2
+
+    where `w0` are the pre-trained kernels. The head, which is new, has no
+    starting point worth keeping and gets plain L2. With Fisher information,
+    the first term is `strength / 2 * sum_j F_j (w_j - w0_j)^2`.
+
+    Attach it to any Keras model, compiled or not; no `FineTuner` is needed.
+    The penalty counts for kernels of convolutions (depthwise and separable
+    ones too) and Dense layers, not for biases; as in the authors' code,
+    BatchNormalization scales and offsets are left free unless `batch_norm` is
+    set. The starting values are stored in saved files, so that training goes
+    on from the same anchors. The penalty is part of the loss, so it passes
+    through momentum. An optimizer's `weight_decay` would pull toward zero at
+    the same time: set it to 0, or exclude these weights.
+
+    Args:
+        strength: factor for the pre-trained weights.
+        head_strength: factor for the head.
+        head: name, or list of names, of the layers that make the head.
+            Defaults to the last layer with a kernel.
+        batch_norm: whether BatchNormalization scales and offsets count too.
+        fisher: dict from variable path to an array of the variable's shape,
+            the diagonal of the Fisher information; for every penalised weight
+            outside the head.
+
+    Example:
+
+    ```python
+    kerastl.regularizers.L2SP(0.1).attach(student)
+    student.compile("sgd", "sparse_categorical_crossentropy")
+    student.fit(train, epochs=10)
+    ```
+
+    Reference:
+        Li, Grandvalet, Davoine, "Explicit Inductive Bias for Transfer
+        Learning with Convolutional Networks", ICML 2018. The defaults are
+        those of the authors' script for Stanford Dogs.
+    """
+
+    def __init__(
+        self,
+        strength=0.1,
+        head_strength=0.01,
+        head=None,
+        batch_norm=False,
+        fisher=None,
+    ):
+        self.strength = checked_weight("strength", strength)
+        self.head_strength = checked_weight("head_strength", head_strength)
+        self.head = head
+        self.batch_norm = batch_norm
+        self.fisher = fisher
+
+    def attach(self, model, source=None):
+        """Puts the penalty on the weights of `model`, in place.
+
+        Args:
+            model: a built `keras.Model`. A model around it, such as a
+                `FineTuner` that has trained already, must be compiled again.
+            source: the model whose weights are the starting point, matched by
+                layer name and shape; weights without a counterpart count as
+                head, beside the layers that `head` names. Defaults to the
+                weights that `model` has now.
+
+        Returns:
+            `model`, for chaining.
+
+        Raises:
+            ValueError: if the model is not built, has no kernels or no layer
+                named as the head, shares no weight with the source, has
+                another regularizer on one, or `fisher` does not fit.
+        """
+        weights = penalty.penalised_weights(model, self.batch_norm)
+        head = set()
+        if source is None or self.head is not None:
+            head = penalty.head_layers(model, weights, self.head)
+        start = _starting_values(weights, source, self.batch_norm)
+        if all(value is None for value in start):
+            raise ValueError(
+                "Model and source have no weight of the same layer name and "
+                "shape in common. Received: "
+                f"model={model.name!r}, source={source.name!r}"
+            )
+        penalties = []
+        for entry, value in zip(weights, start, strict=True):
+            if value is None or id(entry.layer) in head:
+                penalties.append(AnchoredL2(self.head_strength))
+                continue
+            anchored = AnchoredL2(
+                self.strength, value.shape, self.fisher is not None
+            )
+            anchored.assign([value, *self._importance(entry.variable)])
+            penalties.append(anchored)
+        penalty.attach(model, weights, penalties)
+        return model
+
+    def detach(self, model):
+        """Takes the penalty off again, see `kerastl.regularizers.detach`."""
+        return penalty.detach(model)
+
+    def _importance(self, variable):
+        if self.fisher is None:
+            return []
+        shape = tuple(variable.shape)
+        value = self.fisher.get(variable.path)
+        if value is None or np.shape(value) != shape:
+            found = "nothing" if value is None else f"shape {np.shape(value)}"
+            raise ValueError(
+                "`fisher` must hold an array for every penalised weight "
+                "outside the head, by variable path. "
+                f"Received: {found} for {variable.path!r} of shape {shape}"
+            )
+        return [value]
+
+
+def _starting_values(weights, source, batch_norm):
+    if source is None:
+        return [entry.variable.numpy() for entry in weights]
+    known = {
+        (entry.layer.name, entry.variable.name): entry.variable.numpy()
+        for entry in penalty.penalised_weights(source, batch_norm)
+    }
+    values = [
+        known.get((entry.layer.name, entry.variable.name)) for entry in weights
+    ]
+    return [
+        value
+        if value is not None and value.shape == tuple(entry.variable.shape)
+        else None
+        for entry, value in zip(weights, values, strict=True)
+    ]
