@@ -18,6 +18,14 @@ from kerastl.surgery.count_multiply_adds import layer_multiply_adds
 from kerastl.surgery.pointwise import NON_LINEAR
 from kerastl.surgery.pointwise import pointwise_effect
 
+_SHORT_KINDS = {
+    "AveragePooling2D": "AvgPool",
+    "MaxPooling2D": "MaxPool",
+    "DepthwiseConv2D": "Depthwise",
+    "SeparableConv2D": "Separable",
+    "Conv2D": "Conv",
+}
+
 
 @dataclasses.dataclass
 class AntialiasPlan:
@@ -106,9 +114,12 @@ class _Planner:
         average = found.kind == sampling.AVERAGE_POOLING
         if average and self.kernel_size == 1:
             return "kernel_size=1 keeps average poolings"
-        convolution = found.kind == sampling.CONVOLUTION
+        if found.kind == sampling.CONVOLUTION or found.is_subsampling:
+            return None
         output = sampling.spatial_size(node.outputs[0], found.data_format)
-        if not convolution and output == (1, 1) and not found.is_subsampling:
+        if not average:
+            output = _pixels(_dense_shape(node, found), found.data_format)
+        if tuple(output) == (1, 1):
             return "pools the whole map into one pixel"
         return None
 
@@ -127,17 +138,18 @@ class _Planner:
             return
         self.plan.layers[id(layer)] = BlurPooling2D, blur
         self._row(
-            node, found, "replaced", f"becomes a blur {_taps(taps)}", layer.name
+            node, found, "replaced", f"becomes blur {_taps(taps)}", layer.name
         )
         self._cost(node, blur, node.outputs[0].shape)
 
     def _densify(self, graph, node, found):
         """Sets strides to 1 and blurs behind the non-linearity."""
         layer = node.operation
-        place, non_linear = _blur_place(graph, node)
+        place, non_linear = _blur_place(graph, node, found)
         # Nothing bends the map between a 1x1 convolution and a blur, so they
         # may change places: the convolution then runs on the small map.
-        blur_first = found.is_subsampling and not non_linear
+        convolution = found.kind == sampling.CONVOLUTION
+        blur_first = convolution and found.is_subsampling and not non_linear
         if blur_first:
             dense = node.inputs[0].shape
         else:
@@ -157,7 +169,7 @@ class _Planner:
         self.plan.layers[id(layer)] = type(layer), _with_strides_1(layer)
         if blur_first:
             self.plan.before[node.key] = blur
-            reason = f"blur {_taps(taps)} before it, then strides 1"
+            reason = f"blur {_taps(taps)} before it"
             blurred = list(node.outputs[0].shape)
             channel_axis = -1 if found.data_format == "channels_last" else 1
             blurred[channel_axis] = dense[channel_axis]
@@ -166,7 +178,7 @@ class _Planner:
         else:
             self.plan.after[place.key] = blur
             where = "it" if place is node else place.operation.name
-            reason = f"strides 1, blur {_taps(taps)} after {where}"
+            reason = f"blur {_taps(taps)} after {where}"
             self._row(node, found, "blur after", reason, name)
             self._cost(node, blur, node.outputs[0].shape, dense)
 
@@ -216,12 +228,11 @@ class _Planner:
         data_format = getattr(layer, "data_format", None)
         kind = type(layer).__name__
         if found:
-            short = kind.replace("Conv2D", "Conv").replace("ing2D", "")
-            short = short.replace("DepthwiseConv", "Depthwise")
-            short = short.replace("SeparableConv", "Separable")
+            for long, short in _SHORT_KINDS.items():
+                kind = kind.replace(long, short)
             strides = sorted(set(found.strides), reverse=True)
             steps = "x".join(map(str, strides))
-            kind = f"{short} {_by(found.window)} /{steps}"
+            kind = f"{kind} {_by(found.window)} /{steps}"
         self.plan.rows.append(
             AntialiasRow(
                 node.path,
@@ -255,13 +266,16 @@ class _Planner:
         return taken
 
 
-def _blur_place(graph, node):
+def _blur_place(graph, node, found):
     """The call behind which a blur goes, and whether it is an activation.
 
     It is the last activation of the unbranched chain of pixel-wise calls that
     starts with `node`: a blur before the non-linearity would be no more than
-    a blurred stride. Without an activation it is `node` itself.
+    a blurred stride. Without an activation it is `node` itself, and so it is
+    for a max pooling, which is not linear.
     """
+    if found.kind == sampling.MAX_POOLING:
+        return node, True
     place, non_linear = node, _has_activation(node.operation)
     last = node
     while True:

@@ -65,23 +65,28 @@ class AntialiasReport:
             done = row.reason
             if row.action in ("left", "refused", "done"):
                 done = f"{row.action}: {row.reason}"
-            lines += _table_lines(row.layer, row.kind, size, done)
+            # Wrapping breaks at spaces only; paths may break after a slash.
+            layer = row.layer.replace("/", "/ ")
+            lines += _table_lines(layer, row.kind, size, done)
         if not self.rows:
             lines.append("No 2-D down-sampling layer was found.")
-        lines += ["", self._summary()]
+        lines += ["", *self._summary()]
         return "\n".join(lines)
 
     def _summary(self):
         blurs = sum(row.blur is not None for row in self.rows)
         left = sum(row.action in ("left", "refused") for row in self.rows)
-        summary = f"{blurs} anti-aliased, {left} left."
+        lines = [
+            f"{blurs} anti-aliased (strides 1 now, the blur subsamples), "
+            f"{left} left as they are."
+        ]
         if self.multiply_adds_before:
             before, after = self.multiply_adds_before, self.multiply_adds_after
-            summary += (
-                f" Multiply-adds: {before / 1e6:,.1f} M -> "
+            lines.append(
+                f"Multiply-adds of one image: {before / 1e6:,.1f} M -> "
                 f"{after / 1e6:,.1f} M (x {after / before:.2f})."
             )
-        return summary
+        return lines
 
 
 def _height(size):

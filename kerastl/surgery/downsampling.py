@@ -18,11 +18,16 @@ _CONVOLUTIONS = (
     layers.DepthwiseConv2D,
     layers.SeparableConv2D,
 )
-_GLOBAL_POOLINGS = (
+# With strides 1 these lose a border at most, and a global pooling samples
+# nothing: it reads every pixel.
+_NO_SUBSAMPLING = (
+    *_CONVOLUTIONS,
+    layers.MaxPooling2D,
+    layers.AveragePooling2D,
     layers.GlobalAveragePooling2D,
     layers.GlobalMaxPooling2D,
 )
-# A map that shrinks less has lost its border and nothing else.
+# A map that shrinks less than this is taken to have lost its border only.
 _SHRINKS = 1.5
 
 
@@ -103,7 +108,7 @@ def why_it_shrinks(node) -> str | None:
     operation = node.operation
     if len(node.inputs) != 1 or len(node.outputs) != 1:
         return None
-    if isinstance(operation, _GLOBAL_POOLINGS):
+    if isinstance(operation, _NO_SUBSAMPLING):
         return None
     data_format = getattr(operation, "data_format", None)
     before = spatial_size(node.inputs[0], data_format)
@@ -118,6 +123,4 @@ def why_it_shrinks(node) -> str | None:
         return "cuts the border off, samples nothing"
     if not isinstance(operation, layers.Layer):
         return "an operation of keras.ops: use a Keras layer instead"
-    if getattr(operation, "strides", None) in (1, (1, 1)):
-        return "has strides 1: only its window cuts the border"
     return "kerastl knows no rewrite for this layer"

@@ -1,0 +1,341 @@
+"""Every family of keras.applications: what is rewritten, and that it fits.
+
+With `kernel_size=1` the rewritten network leaves out the pixels that the
+original leaves out, so equal outputs prove that sizes and phase are kept.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pytest
+from keras import applications
+
+import kerastl
+
+pytestmark = pytest.mark.tensorflow_only
+
+ITSELF = "blur 3 after it"
+BEFORE = "blur 3 before it"
+
+
+def after(layer):
+    return f"blur 3 after {layer}"
+
+
+def becomes(taps):
+    return f"becomes blur {taps}"
+
+
+def resnet(blocks):
+    """ResNet v1: the stride is in the first 1x1 of a stage, and beside it."""
+    table = {"conv1_conv": after("conv1_relu"), "pool1_pool": ITSELF}
+    for stage in blocks:
+        block = f"conv{stage}_block1"
+        table[f"{block}_1_conv"] = after(f"{block}_1_relu")
+        table[f"{block}_0_conv"] = BEFORE
+    return table
+
+
+def depthwise(stem, layers, activation):
+    table = dict(stem)
+    for layer in layers:
+        table[layer] = after(activation(layer))
+    return table
+
+
+def nasnet_mobile():
+    table = {"stem_conv1": ITSELF}
+    cells = "stem_1", "stem_2", "reduce_4", "reduce_8"
+    for cell in cells:
+        for branch in ("right1", "left1", "right2", "right3"):
+            # The activations behind the separable convolutions have automatic
+            # names, filled in below from the graph.
+            table[f"separable_conv_1_reduction_{branch}_{cell}"] = None
+        table[f"reduction_left2_{cell}"] = ITSELF
+        table[f"reduction_right5_{cell}"] = ITSELF
+        table[f"reduction_left3_{cell}"] = becomes(3)
+    for cell in ("stem_2", "0", "5", "9"):
+        table[f"adjust_avg_pool_1_{cell}"] = becomes(3)
+        table[f"adjust_avg_pool_2_{cell}"] = becomes(3)
+    return table
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """A network small enough to be run, and what has to happen to it."""
+
+    build: Callable
+    sizes: tuple[int, int]
+    # Down-sampling layer -> what is done to it, for `kernel_size=3`.
+    table: dict
+    # Without a fixed input size one graph serves the even and the odd one.
+    any_size: bool = False
+    options: dict = dataclasses.field(default_factory=dict)
+
+    def model(self, size):
+        # Automatic layer names count from zero.
+        keras.utils.clear_session(free_memory=False)
+        return self.build(
+            input_shape=(size, size, 3),
+            weights=None,
+            include_top=False,
+            **self.options,
+        )
+
+
+FAMILIES = {
+    "MobileNet": Family(
+        applications.MobileNet,
+        (64, 65),
+        depthwise(
+            {"conv1": after("conv1_relu")},
+            [f"conv_dw_{i}" for i in (2, 4, 6, 12)],
+            lambda layer: f"{layer}_relu",
+        ),
+        options={"alpha": 0.25},
+    ),
+    "MobileNetV2": Family(
+        applications.MobileNetV2,
+        (64, 65),
+        depthwise(
+            {"Conv1": after("Conv1_relu")},
+            [f"block_{i}_depthwise" for i in (1, 3, 6, 13)],
+            lambda layer: f"{layer}_relu",
+        ),
+        options={"alpha": 0.35},
+    ),
+    "MobileNetV3Small": Family(
+        applications.MobileNetV3Small,
+        (64, 65),
+        {
+            "conv": after("activation"),
+            "expanded_conv_depthwise": after("re_lu"),
+            "expanded_conv_1_depthwise": after("re_lu_3"),
+            "expanded_conv_3_depthwise": after("activation_2"),
+            "expanded_conv_8_depthwise": after("activation_12"),
+        },
+        options={"alpha": 0.75},
+    ),
+    "MobileNetV3Large": Family(
+        applications.MobileNetV3Large,
+        (64, 65),
+        {
+            "conv": after("activation"),
+            "expanded_conv_1_depthwise": after("re_lu_2"),
+            "expanded_conv_3_depthwise": after("re_lu_6"),
+            "expanded_conv_6_depthwise": after("activation_2"),
+            "expanded_conv_12_depthwise": after("activation_14"),
+        },
+        options={"alpha": 0.75},
+    ),
+    "EfficientNetB0": Family(
+        applications.EfficientNetB0,
+        (64, 65),
+        depthwise(
+            {"stem_conv": after("stem_activation")},
+            [f"block{b}_dwconv" for b in ("2a", "3a", "4a", "6a")],
+            lambda layer: layer.replace("dwconv", "activation"),
+        ),
+    ),
+    "EfficientNetV2B0": Family(
+        applications.EfficientNetV2B0,
+        (64, 65),
+        {
+            "stem_conv": after("stem_activation"),
+            "block2a_expand_conv": after("block2a_expand_activation"),
+            "block3a_expand_conv": after("block3a_expand_activation"),
+            "block4a_dwconv2": after("block4a_activation"),
+            "block6a_dwconv2": after("block6a_activation"),
+        },
+    ),
+    "ResNet50": Family(applications.ResNet50, (64, 65), resnet((3, 4, 5))),
+    "ResNet101": Family(
+        applications.ResNet101, (64, 65), resnet((3, 4, 5)), any_size=True
+    ),
+    "ResNet152": Family(
+        applications.ResNet152, (64, 65), resnet((3, 4, 5)), any_size=True
+    ),
+    "ResNet50V2": Family(
+        applications.ResNet50V2,
+        (64, 65),
+        {
+            "conv1_conv": ITSELF,
+            "pool1_pool": ITSELF,
+            "conv2_block3_2_conv": after("conv2_block3_2_relu"),
+            "max_pooling2d": becomes(3),
+            "conv3_block4_2_conv": after("conv3_block4_2_relu"),
+            "max_pooling2d_1": becomes(3),
+            "conv4_block6_2_conv": after("conv4_block6_2_relu"),
+            "max_pooling2d_2": becomes(3),
+        },
+    ),
+    "DenseNet121": Family(
+        applications.DenseNet121,
+        (64, 65),
+        {
+            "conv1_conv": after("conv1_relu"),
+            "pool1": ITSELF,
+            "pool2_pool": becomes(4),
+            "pool3_pool": becomes(4),
+            "pool4_pool": becomes(4),
+        },
+    ),
+    "VGG16": Family(
+        applications.VGG16,
+        (64, 65),
+        {f"block{i}_pool": ITSELF for i in range(1, 6)},
+    ),
+    "VGG19": Family(
+        applications.VGG19,
+        (64, 65),
+        {f"block{i}_pool": ITSELF for i in range(1, 6)},
+    ),
+    "Xception": Family(
+        applications.Xception,
+        (72, 73),
+        {
+            "block1_conv1": after("block1_conv1_act"),
+            "conv2d": BEFORE,
+            "block2_pool": ITSELF,
+            "conv2d_1": BEFORE,
+            "block3_pool": ITSELF,
+            "conv2d_2": BEFORE,
+            "block4_pool": ITSELF,
+            "conv2d_3": BEFORE,
+            "block13_pool": ITSELF,
+        },
+    ),
+    "InceptionV3": Family(
+        applications.InceptionV3,
+        (96, 97),
+        {
+            "conv2d": after("activation"),
+            "max_pooling2d": ITSELF,
+            "max_pooling2d_1": ITSELF,
+            "conv2d_26": after("activation_26"),
+            "conv2d_29": after("activation_29"),
+            "max_pooling2d_2": ITSELF,
+            "conv2d_71": after("activation_71"),
+            "conv2d_75": after("activation_75"),
+            "max_pooling2d_3": ITSELF,
+        },
+    ),
+    "InceptionResNetV2": Family(
+        applications.InceptionResNetV2,
+        (96, 97),
+        {
+            "conv2d": after("activation"),
+            "max_pooling2d": ITSELF,
+            "max_pooling2d_1": ITSELF,
+            "conv2d_72": after("activation_72"),
+            "conv2d_75": after("activation_75"),
+            "max_pooling2d_2": ITSELF,
+            "conv2d_157": after("activation_157"),
+            "conv2d_159": after("activation_159"),
+            "conv2d_162": after("activation_162"),
+            "max_pooling2d_3": ITSELF,
+        },
+        any_size=True,
+    ),
+    "NASNetMobile": Family(
+        applications.NASNetMobile, (64, 65), nasnet_mobile(), any_size=True
+    ),
+    "ConvNeXtTiny": Family(
+        applications.ConvNeXtTiny,
+        (64, 65),
+        {
+            "convnext_tiny_stem/convnext_tiny_stem_conv": ITSELF,
+            **{
+                f"convnext_tiny_downsampling_block_{i}/"
+                f"convnext_tiny_downsampling_conv_{i}": ITSELF
+                for i in range(3)
+            },
+        },
+    ),
+}
+SLOW = {
+    "DenseNet121",
+    "InceptionResNetV2",
+    "InceptionV3",
+    "NASNetMobile",
+    "ResNet101",
+    "ResNet152",
+}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
+        for name in FAMILIES
+    ],
+)
+def case(request, randomise):
+    """A family with its models, built once for all tests of this file."""
+    family = FAMILIES[request.param]
+    if family.any_size:
+        model = randomise(family.model(None))
+        return family, dict.fromkeys(family.sizes, model)
+    return family, {n: randomise(family.model(n)) for n in family.sizes}
+
+
+def predict(model, size):
+    images = np.random.default_rng(1).uniform(0, 255, (1, size, size, 3))
+    return keras.ops.convert_to_numpy(model(images.astype("float32")))
+
+
+def test_one_tap_computes_what_the_original_does(case, variables_by_layer):
+    _, models = case
+    copies = {}
+    for size, model in models.items():
+        if id(model) not in copies:
+            copies[id(model)] = kerastl.antialias(model, kernel_size=1)
+        copy = copies[id(model)]
+        expected = predict(model, size)
+        assert np.ptp(expected) > 1e-3
+        np.testing.assert_allclose(
+            predict(copy, size), expected, rtol=1e-4, atol=1e-5 * expected.max()
+        )
+    before, after = variables_by_layer(model), variables_by_layer(copy)
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        np.testing.assert_array_equal(value, after[name], err_msg=str(name))
+    assert all(layer.trainable for layer in copy.layers)
+
+
+def test_what_is_rewritten_and_what_is_left(case):
+    family, models = case
+    for model in models.values():
+        report = kerastl.inspect_antialias(model, kernel_size=3)
+        assert {row.layer for row in report.rows} == family.table.keys()
+        for row in report.rows:
+            expected = family.table[row.layer]
+            if expected is None:
+                assert row.reason.startswith("blur 3 after activation_")
+            else:
+                assert row.reason == expected, row.layer
+            assert row.blur is not None
+
+
+@pytest.mark.parametrize("kernel_size", [3, 5])
+def test_output_size_and_cost(case, kernel_size):
+    family, models = case
+    if family.any_size and kernel_size == 5:
+        pytest.skip("one blurred copy of the largest networks is enough")
+    size, model = list(models.items())[kernel_size == 3]
+    # Five taps do not fit the last maps of such small inputs by reflection.
+    blurred = kerastl.antialias(model, kernel_size, padding="edge")
+    report = kerastl.inspect_antialias(model, kernel_size, padding="edge")
+    if family.any_size:
+        assert report.multiply_adds_after is None
+        expected = predict(model, size)
+        output = predict(blurred, size)
+        assert output.shape == expected.shape
+        assert np.abs(output - expected).max() > 1e-3 * np.abs(expected).max()
+        return
+    assert blurred.output_shape == model.output_shape
+    cost = kerastl.count_multiply_adds(blurred)
+    assert cost == report.multiply_adds_after
+    assert cost > report.multiply_adds_before
