@@ -1,5 +1,7 @@
 """Labelled images that were read from a folder."""
 
+import textwrap
+
 from kerastl.apps.image_data import ImageData
 
 
@@ -38,13 +40,23 @@ class ImageFolder(ImageData):
             "all".ljust(widest)
             + "".join(f"{sum(part.values()):12d}" for part in counts.values())
         )
-        lines += self.notes
+        for note in self.notes:
+            lines += _wrap(note, "")
         if self.skipped:
-            lines.append(f"{len(self.skipped)} files were skipped:")
-            lines += [f"  {file}: {reason}" for file, reason in self.skipped]
+            lines.append(f"Images that could not be used: {len(self.skipped)}")
+            for file, reason in self.skipped:
+                lines += _wrap(f"{file}: {reason}", "  ")
         if self.ignored:
-            lines.append(
-                f"{len(self.ignored)} files are no images by their name "
-                "and were ignored."
-            )
+            lines.append(f"Files that are no images: {len(self.ignored)}")
         return "\n".join(lines)
+
+
+def _wrap(text, indent):
+    return textwrap.wrap(
+        text,
+        width=80,
+        initial_indent=indent,
+        subsequent_indent=2 * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
