@@ -65,9 +65,7 @@ class AntialiasReport:
             done = row.reason
             if row.action in ("left", "refused", "done"):
                 done = f"{row.action}: {row.reason}"
-            # Wrapping breaks at spaces only; paths may break after a slash.
-            layer = row.layer.replace("/", "/ ")
-            lines += _table_lines(layer, row.kind, size, done)
+            lines += _table_lines(row.layer, row.kind, size, done)
         if not self.rows:
             lines.append("No 2-D down-sampling layer was found.")
         lines += ["", *self._summary()]
@@ -83,8 +81,8 @@ class AntialiasReport:
         if self.multiply_adds_before:
             before, after = self.multiply_adds_before, self.multiply_adds_after
             lines.append(
-                f"Multiply-adds of one image: {before / 1e6:,.1f} M -> "
-                f"{after / 1e6:,.1f} M (x {after / before:.2f})."
+                f"Multiply-adds of one image: {before:,} -> {after:,} "
+                f"(x {after / before:.2f})."
             )
         return lines
 
@@ -98,8 +96,7 @@ def _table_lines(*cells):
     """One row of the table, long cells wrapped below themselves."""
     widths = (*_WIDTHS, _LAST_WIDTH)
     columns = [
-        textwrap.wrap(cell, width, break_on_hyphens=False) or [""]
-        for cell, width in zip(cells, widths, strict=True)
+        _wrap(cell, width) for cell, width in zip(cells, widths, strict=True)
     ]
     lines = []
     for i in range(max(map(len, columns))):
@@ -109,3 +106,11 @@ def _table_lines(*cells):
         ]
         lines.append(" ".join(line).rstrip())
     return lines
+
+
+def _wrap(cell, width):
+    # Lines break at spaces, and in a path after a slash.
+    lines = textwrap.wrap(
+        cell.replace("/", "/ "), width, break_on_hyphens=False
+    )
+    return [line.replace("/ ", "/") for line in lines] or [""]
