@@ -1,6 +1,7 @@
 """Keeps the chatter of converters off the console."""
 
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -13,11 +14,12 @@ _NOTE_CHARACTERS = 4000
 
 @contextlib.contextmanager
 def quiet_console():
-    """Holds back what is written to stderr, logged or warned in the block.
+    """Holds back what is printed, logged or warned in the block.
 
-    Converters write from C++ as well as from Python, so the file descriptor
-    itself is redirected. If the block raises, what was held back is added to
-    the exception as a note: nothing is lost when it is needed.
+    Converters write to stderr from C++ as well as from Python, so the file
+    descriptor itself is redirected. If the block raises, what was held back
+    there is added to the exception as a note: nothing is lost when it is
+    needed.
 
     Example:
 
@@ -29,7 +31,11 @@ def quiet_console():
     disabled = logging.root.manager.disable
     logging.disable(max(disabled, logging.WARNING))
     try:
-        with _held_stderr(), warnings.catch_warnings():
+        with (
+            _held_stderr(),
+            contextlib.redirect_stdout(io.StringIO()),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:
