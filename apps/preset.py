@@ -125,18 +125,22 @@ class Preset:
                 "`include_top` must be True, False or 'auto'. "
                 f"Received: include_top={include_top!r}"
             )
+        with_head = include_top is not False
         if weights is None:
-            return self._graph(
-                shape, include_top is not False, classes, arguments
-            )
+            return self._graph(shape, with_head, classes, arguments)
         if isinstance(weights, str) and weights == "imagenet":
-            weights = self._download(
-                shape, include_top is not False, classes, arguments
-            )
+            self._check_imagenet(classes)
+            # Built before the download, so that automatic layer names do not
+            # depend on where the weights come from.
+            model = self._graph(shape, with_head, None, arguments)
+            weights = self._download(shape, with_head, arguments)
+        else:
+            model = None
         with open_weight_source(weights) as source:
-            model = self._graph_for(
-                source, shape, include_top, classes, arguments
-            )
+            if model is None:
+                model = self._graph_for(
+                    source, shape, include_top, classes, arguments
+                )
             assign_source(
                 model,
                 source,
@@ -161,22 +165,27 @@ class Preset:
 
     def _graph_for(self, source, shape, include_top, classes, arguments):
         """Builds the graph, with the head or without, that the source fits."""
-        headless = self._graph(shape, False, None, arguments)
-        targets = target_entries(headless, source)
-        extra = extra_entries(targets, source)
-        with_head = len(extra) == len(self.head)
-        if not with_head and (include_top is True or classes is not None):
-            match_entries(targets, source)
-            raise ValueError(
-                "The weights have no classifier. Build the backbone with "
-                "`include_top=False` and put a new head on it with "
-                "`kerastl.replace_head(model, num_classes)`. Received: "
-                f"weights={source.label}, include_top={include_top!r}, "
-                f"classes={classes}"
-            )
-        if not with_head or include_top is False:
+        headless = None
+        found = self._head_classes(source.entries)
+        if found is None or include_top is False:
+            headless = self._graph(shape, False, None, arguments)
+        if found is None:
+            # Files of early Keras 3 have no layer names: count the layers.
+            targets = target_entries(headless, source)
+            extra = extra_entries(targets, source)
+            if len(extra) == len(self.head):
+                found = extra[-1].shapes[-1][-1]
+            elif include_top is True or classes is not None:
+                match_entries(targets, source)
+                raise ValueError(
+                    "The weights have no classifier. Build the backbone with "
+                    "`include_top=False` and put a new head on it with "
+                    "`kerastl.replace_head(model, num_classes)`. Received: "
+                    f"weights={source.label}, include_top={include_top!r}, "
+                    f"classes={classes}"
+                )
+        if found is None or include_top is False:
             return headless
-        found = extra[-1].shapes[-1][-1]
         if classes not in (None, found):
             raise ValueError(
                 f"The weights have a classifier of {found} classes. Leave "
@@ -186,7 +195,14 @@ class Preset:
             )
         return self._graph(shape, True, found, arguments)
 
-    def _download(self, shape, include_top, classes, arguments):
+    def _head_classes(self, entries):
+        """Returns the classes of a head that is there by name, or `None`."""
+        by_name = {entry.name: entry for entry in entries}
+        if not all(name in by_name for name in self.head):
+            return None
+        return by_name[self.head[-1]].shapes[-1][-1]
+
+    def _check_imagenet(self, classes):
         if not self.downloadable:
             raise ValueError(
                 f"There are no ImageNet weights for {self.title}. Pass "
@@ -200,6 +216,8 @@ class Preset:
                 "`kerastl.replace_head(model, num_classes)`. "
                 f"Received: classes={classes}"
             )
+
+    def _download(self, shape, include_top, arguments):
         try:
             return self.builder(
                 weights="imagenet",

@@ -1,6 +1,7 @@
 import os
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -197,6 +198,18 @@ def test_reloads_in_a_fresh_process(tmp_path, run_in_fresh_process):
     assert [float(line) for line in printed.split()] == pytest.approx(
         expected, rel=1e-4
     )
+
+
+def test_a_file_without_layer_names_is_understood(tmp_path):
+    """Early Keras 3 wrote no names into `.weights.h5`."""
+    saved = apps.ResNet8(classes=5)
+    saved.save_weights(tmp_path / "unnamed.weights.h5")
+    with h5py.File(tmp_path / "unnamed.weights.h5", "r+") as file:
+        file.visititems(lambda _, item: item.attrs.pop("name", None))
+
+    model = apps.ResNet8(weights=tmp_path / "unnamed.weights.h5")
+
+    near(model(photos(32)), saved(photos(32)), 1e-6)
 
 
 def test_another_width_is_named_and_nothing_is_built(tmp_path):
