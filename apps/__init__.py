@@ -1,39 +1,47 @@
 """Presets, recipes, data folders and the command line."""
 
-from kerastl.apps.get_preset import get_preset
-from kerastl.apps.get_recipe import get_recipe
-from kerastl.apps.image_data import ImageData
-from kerastl.apps.image_folder import ImageFolder
-from kerastl.apps.image_pipeline import Augmentation
-from kerastl.apps.load_digits_pair import load_digits_pair
-from kerastl.apps.load_image_folder import load_image_folder
-from kerastl.apps.load_legacy_h5 import load_legacy_h5
-from kerastl.apps.load_weights_into import load_weights_into
-from kerastl.apps.preset import Preset
-from kerastl.apps.presets import PRESETS
-from kerastl.apps.recipe import Recipe
-from kerastl.apps.recipes import RECIPES
+from kerastl.command_start import starts_command
 
-MobileNet = PRESETS["mobilenet"].build
-MobileNetV2 = PRESETS["mobilenet_v2"].build
-MobileNetV3Small = PRESETS["mobilenet_v3_small"].build
-MobileNetV3Large = PRESETS["mobilenet_v3_large"].build
-EfficientNetB0 = PRESETS["efficientnet_b0"].build
-EfficientNetV2B0 = PRESETS["efficientnet_v2_b0"].build
-ResNet50 = PRESETS["resnet50"].build
-ResNet101 = PRESETS["resnet101"].build
-ResNet152 = PRESETS["resnet152"].build
-ResNet50V2 = PRESETS["resnet50_v2"].build
-DenseNet121 = PRESETS["densenet121"].build
-VGG16 = PRESETS["vgg16"].build
-VGG19 = PRESETS["vgg19"].build
-Xception = PRESETS["xception"].build
-InceptionV3 = PRESETS["inception_v3"].build
-InceptionResNetV2 = PRESETS["inception_resnet_v2"].build
-NASNetMobile = PRESETS["nasnet_mobile"].build
-ConvNeXtTiny = PRESETS["convnext_tiny"].build
-ResNet8 = PRESETS["resnet8"].build
-ResNet20 = PRESETS["resnet20"].build
+if not starts_command():
+    from kerastl.apps.evaluate_model import evaluate_model
+    from kerastl.apps.export_model import export_model
+    from kerastl.apps.fine_tune import fine_tune
+    from kerastl.apps.get_preset import get_preset
+    from kerastl.apps.get_recipe import get_recipe
+    from kerastl.apps.image_data import ImageData
+    from kerastl.apps.image_folder import ImageFolder
+    from kerastl.apps.image_pipeline import Augmentation
+    from kerastl.apps.load_digits_pair import load_digits_pair
+    from kerastl.apps.load_image_folder import load_image_folder
+    from kerastl.apps.load_legacy_h5 import load_legacy_h5
+    from kerastl.apps.load_weights_into import load_weights_into
+    from kerastl.apps.preset import Preset
+    from kerastl.apps.presets import PRESETS
+    from kerastl.apps.recipe import Recipe
+    from kerastl.apps.recipes import RECIPES
+    from kerastl.apps.run_result import RunResult
+    from kerastl.apps.write_report import write_report
+
+    MobileNet = PRESETS["mobilenet"].build
+    MobileNetV2 = PRESETS["mobilenet_v2"].build
+    MobileNetV3Small = PRESETS["mobilenet_v3_small"].build
+    MobileNetV3Large = PRESETS["mobilenet_v3_large"].build
+    EfficientNetB0 = PRESETS["efficientnet_b0"].build
+    EfficientNetV2B0 = PRESETS["efficientnet_v2_b0"].build
+    ResNet50 = PRESETS["resnet50"].build
+    ResNet101 = PRESETS["resnet101"].build
+    ResNet152 = PRESETS["resnet152"].build
+    ResNet50V2 = PRESETS["resnet50_v2"].build
+    DenseNet121 = PRESETS["densenet121"].build
+    VGG16 = PRESETS["vgg16"].build
+    VGG19 = PRESETS["vgg19"].build
+    Xception = PRESETS["xception"].build
+    InceptionV3 = PRESETS["inception_v3"].build
+    InceptionResNetV2 = PRESETS["inception_resnet_v2"].build
+    NASNetMobile = PRESETS["nasnet_mobile"].build
+    ConvNeXtTiny = PRESETS["convnext_tiny"].build
+    ResNet8 = PRESETS["resnet8"].build
+    ResNet20 = PRESETS["resnet20"].build
 
 __all__ = [
     "PRESETS",
@@ -60,13 +68,18 @@ __all__ = [
     "ResNet50",
     "ResNet50V2",
     "ResNet8",
+    "RunResult",
     "VGG16",
     "VGG19",
     "Xception",
+    "evaluate_model",
+    "export_model",
+    "fine_tune",
     "get_preset",
     "get_recipe",
     "load_digits_pair",
     "load_image_folder",
     "load_legacy_h5",
     "load_weights_into",
+    "write_report",
 ]

@@ -1,14 +1,13 @@
 """The report of a run as one HTML page that needs nothing beside it."""
 
 import base64
-import math
 import pathlib
 
+from kerastl.apps import figures
 from kerastl.apps import plots
-from kerastl.apps.write_atomically import write_atomically
+from kerastl.export.stage import staged_file
 
 _TEMPLATE = pathlib.Path(__file__).with_name("report.html")
-_DASH = "–"
 
 # Pictures smaller than this are shown with hard pixel edges.
 _TINY_SIDE = 64
@@ -43,14 +42,14 @@ def write_report(report, path, folder=None):
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     environment.filters.update(
-        percent=_percent,
-        spread=_spread,
-        points=_points,
-        size=_size,
-        decimal=_decimal,
-        milliseconds=_milliseconds,
-        millions=_millions,
-        times=_times,
+        percent=figures.percent,
+        spread=figures.spread,
+        points=figures.points,
+        size=figures.size,
+        decimal=figures.decimal,
+        milliseconds=figures.milliseconds,
+        millions=figures.millions,
+        times=figures.times,
         grid=_grid,
         words=_words,
         setting=_setting,
@@ -70,7 +69,8 @@ def write_report(report, path, folder=None):
             for row in (report.get("antialias") or {}).get("rows", ())
         ),
     )
-    write_atomically(path, html)
+    with staged_file(path, path.suffix, overwrite=True) as temporary:
+        temporary.write_text(html, encoding="utf-8")
     return path
 
 
@@ -190,51 +190,11 @@ def _inline(path):
     return f"data:image/{kind};base64,{encoded}"
 
 
-def _percent(value):
-    return _DASH if value is None else f"{100 * value:.1f} %"
-
-
-def _spread(values):
-    mean = sum(values) / len(values)
-    if len(values) < 2:
-        return _percent(mean)
-    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
-    return f"{100 * mean:.1f} ± {100 * math.sqrt(variance):.1f} %"
-
-
-def _points(value):
-    return _DASH if value is None else f"{100 * value:.1f}"
-
-
-def _size(value):
-    if value is None:
-        return _DASH
-    return (
-        f"{value / 1024:.0f} kB"
-        if value < 1 << 20
-        else f"{value / 2**20:.1f} MB"
-    )
-
-
-def _decimal(value):
-    return _DASH if value is None else f"{value:.2g}"
-
-
-def _milliseconds(value):
-    return _DASH if value is None else f"{value:.2f} ms"
-
-
-def _millions(value):
-    return f"{value / 1e6:.1f} million"
-
-
-def _times(value):
-    return f"{value:.2f} ×"
-
-
 def _grid(size):
     if isinstance(size, list | tuple):
-        return " × ".join(_DASH if each is None else str(each) for each in size)
+        return " × ".join(
+            figures.NOTHING if each is None else str(each) for each in size
+        )
     return str(size)
 
 
@@ -246,14 +206,14 @@ def _setting(value):
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
-        return ", ".join(str(each) for each in value) or _DASH
-    return _DASH if value is None else value
+        return ", ".join(str(each) for each in value) or figures.NOTHING
+    return figures.NOTHING if value is None else value
 
 
 _UNITS = {
-    "percent": _percent,
-    "bytes": _size,
-    "milliseconds": _milliseconds,
+    "percent": figures.percent,
+    "bytes": figures.size,
+    "milliseconds": figures.milliseconds,
 }
 
 

@@ -1,0 +1,40 @@
+"""The sentences of a run's report."""
+
+
+def describe_title(name, preset, recipe, antialias):
+    """Returns the title of a report."""
+    blurred = ", anti-aliased" if antialias else ""
+    return f"{name}: {preset.title}{blurred}, {recipe.title}"
+
+
+def describe_training(arguments, preset, recipe, data):
+    """Returns the paragraph that says what was done."""
+    count = len(data.parts["train"])
+    width = (arguments["preset_arguments"] or {}).get("alpha")
+    network = preset.title + (f" {width}" if width else "")
+    blurred = ""
+    if arguments["antialias"]:
+        taps = arguments["antialias"]
+        stem = "" if arguments["stem"] else ", stem left as it was"
+        blurred = f" was anti-aliased with {taps}-tap blurs{stem}, and"
+    how = f"for {arguments['epochs']} epochs " if recipe.trains else ""
+    return (
+        f"A {network} at {data.image_size} px{blurred} was adapted by "
+        f"{recipe.title} ({recipe.summary}) {how}on {count} images of "
+        f"{data.num_classes} classes."
+    )
+
+
+def describe_measures(data, keep_head):
+    """Returns what the figures before and after mean."""
+    room = data.parts["train"].size - data.image_size
+    before = (
+        "Before: the network that the weights came with."
+        if keep_head
+        else "Before: the source network's own features, each image given "
+        "the class with the nearest mean; nothing is trained for that."
+    )
+    return (
+        "Shift consistency is the share of images that keep their predicted "
+        f"class when the crop moves at random within {room} pixels. {before}"
+    )

@@ -1,0 +1,100 @@
+"""A callback that lets a killed training go on where it was."""
+
+import json
+import pathlib
+
+import keras
+import numpy as np
+
+from kerastl.export.stage import staged_file
+
+
+class EpochCheckpoint(keras.callbacks.Callback):
+    """Saves, after every epoch, all that the next epoch needs.
+
+    Keras's `BackupAndRestore` writes its file in place, so that a kill while
+    it writes loses the run, and it keeps no history. This one writes a single
+    `.npz` beside its place and renames it: the network's variables (random
+    generators included), the optimizer's, the epoch and the history.
+
+    The order in which images are drawn is not part of the state: an epoch
+    after a resumption may see them in another order than it would have.
+
+    Args:
+        path: The `.npz` file. `None` keeps the history only.
+        network: The model whose variables are saved; the student of a
+            `FineTuner`, whose frozen source never changes.
+
+    Raises:
+        ValueError: By `restore`, if the file is of another network or
+            optimizer.
+
+    Example:
+
+    ```python
+    checkpoint = EpochCheckpoint("run/checkpoint.npz", tuner.student)
+    epoch = checkpoint.restore(tuner)
+    tuner.fit(data, epochs=20, initial_epoch=epoch, callbacks=[checkpoint])
+    ```
+    """
+
+    def __init__(self, path, network):
+        super().__init__()
+        self.path = None if path is None else pathlib.Path(path)
+        self.network = network
+        self.history = {"epoch": []}
+
+    def restore(self, model):
+        """Loads the state into a compiled model.
+
+        Args:
+            model: The model that will be fitted: its optimizer is restored
+                together with `network`.
+
+        Returns:
+            The number of finished epochs, 0 where there is no checkpoint.
+        """
+        if self.path is None or not self.path.exists():
+            return 0
+        model.optimizer.build(model.trainable_variables)
+        variables = self._variables(model)
+        with np.load(self.path) as saved:
+            state = json.loads(str(saved["state"]))
+            if state["names"] != _names(variables):
+                raise ValueError(
+                    "The checkpoint is of another network or optimizer. "
+                    f"Received: path={str(self.path)!r}. Start the run anew in "
+                    "another folder."
+                )
+            for index, variable in enumerate(variables):
+                variable.assign(saved[f"v{index}"])
+        self.history = state["history"]
+        return len(self.history["epoch"])
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not all(np.isfinite(value) for value in (logs or {}).values()):
+            return
+        self.history["epoch"].append(epoch + 1)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(float(value))
+        if self.path is None:
+            return
+        variables = self._variables(self.model)
+        arrays = {
+            f"v{index}": keras.ops.convert_to_numpy(variable)
+            for index, variable in enumerate(variables)
+        }
+        state = json.dumps(
+            {"names": _names(variables), "history": self.history}
+        )
+        with staged_file(self.path, ".npz", overwrite=True) as temporary:
+            np.savez(temporary, state=np.array(state), **arrays)
+
+    def _variables(self, model):
+        return [*self.network.variables, *model.optimizer.variables]
+
+
+def _names(variables):
+    # The head's name may be counted up by Keras within one process; shapes
+    # and order tell two networks apart as well.
+    return [f"{variable.name} {list(variable.shape)}" for variable in variables]

@@ -1,0 +1,91 @@
+"""Measures a model file on a folder of photos."""
+
+import dataclasses
+
+from kerastl.apps import figures
+from kerastl.apps.load_matching_images import load_matching_images
+from kerastl.export import evaluate
+from kerastl.export import load
+
+# In the order of preference: what the model has not been trained on.
+_PARTS = ("test", "validation", "train")
+
+
+@dataclasses.dataclass
+class EvaluationResult:
+    """What `evaluate_model` measured.
+
+    Attributes:
+        figures: Dict of `kerastl.export.evaluate`.
+        class_names: Names of the classes, in the order of the outputs.
+        part: Part of the folder that was measured on.
+    """
+
+    figures: dict
+    class_names: list
+    part: str
+
+    def to_dict(self):
+        """Returns the figures with the names, ready for JSON."""
+        return {
+            **self.figures,
+            "class_names": self.class_names,
+            "part": self.part,
+        }
+
+    def __str__(self):
+        found = self.figures
+        lines = [
+            f"{found['path']} on {found['num_images']} images",
+            f"accuracy  {figures.percent(found['accuracy'])}",
+            f"latency   {figures.milliseconds(found['latency_ms'])} median, "
+            f"{figures.milliseconds(found['latency_p90_ms'])} p90",
+        ]
+        if found["threads"]:
+            lines[-1] += f", {found['threads']} thread(s)"
+        width = min(max(map(len, self.class_names)), 40)
+        for name, row, index in zip(
+            self.class_names,
+            found["confusion_matrix"],
+            range(len(self.class_names)),
+            strict=True,
+        ):
+            if sum(row):
+                share = figures.percent(row[index] / sum(row))
+                lines.append(f"  {name[:width]:<{width}}  {share:>8}")
+        return "\n".join(lines)
+
+
+def evaluate_model(model, photos, threads=1):
+    """Measures the accuracy and the latency of a model file on photos.
+
+    Args:
+        model: A .keras, .tflite or .onnx file. A `labels.txt` beside it
+            matches the class folders by name.
+        photos: Folder of class folders. If it has a test part, that is used,
+            else its validation part, else all images.
+        threads: CPU threads; Keras itself ignores it.
+
+    Returns:
+        An `EvaluationResult`.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder.
+        ValueError: The file cannot be read, or its classes are others.
+
+    Example:
+
+    ```python
+    print(apps.evaluate_model("runs/a/model_int8.tflite", "photos"))
+    ```
+    """
+    runner = load(model, threads)
+    data = load_matching_images(model, photos, runner, validation_split=0)
+    part = next(name for name in _PARTS if name in data.parts)
+    # Not `data.train`: that is shuffled for training.
+    batches = data.calibration if part == "train" else getattr(data, part)
+    return EvaluationResult(
+        evaluate(model, batches, threads),
+        data.class_names,
+        part,
+    )

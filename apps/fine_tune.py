@@ -1,0 +1,315 @@
+"""The main job: photos in, verified model files and a report out."""
+
+import datetime
+import pathlib
+import warnings
+
+import keras
+
+from kerastl.apps.class_means import ClassMeans
+from kerastl.apps.describe_data import describe_data
+from kerastl.apps.describe_run import describe_measures
+from kerastl.apps.describe_run import describe_title
+from kerastl.apps.describe_run import describe_training
+from kerastl.apps.export_files import check_exports
+from kerastl.apps.finish_run import finish_run
+from kerastl.apps.get_preset import get_preset
+from kerastl.apps.get_recipe import get_recipe
+from kerastl.apps.image_data import ImageData
+from kerastl.apps.load_image_folder import load_image_folder
+from kerastl.apps.measure import measure
+from kerastl.apps.prepare_student import prepare_student
+from kerastl.apps.run_folder import RunFolder
+from kerastl.apps.save_history import save_history
+from kerastl.apps.train_network import train_network
+from kerastl.apps.versions import versions
+from kerastl.export import load
+
+# Enough for a standard error of about one point.
+_SHIFT_IMAGES = 500
+_SHIFT_PASSES = 3
+
+
+def fine_tune(
+    data,
+    preset="mobilenet_v2",
+    method="fine_tune",
+    antialias=None,
+    stem=True,
+    weights="imagenet",
+    preset_arguments=None,
+    keep_head=None,
+    image_size=None,
+    shots=None,
+    epochs=20,
+    batch_size=32,
+    learning_rate=None,
+    augment=True,
+    seed=0,
+    exports=("tflite:int8",),
+    max_accuracy_drop=None,
+    threads=1,
+    output="runs/fine_tune",
+    resume=False,
+    jit_compile=None,
+    console=None,
+):
+    """Fine-tunes a network on photos, exports it and writes a report.
+
+    Everything goes to one folder: `model.keras`, the exported files,
+    `history.json` and `.csv`, `labels.txt`, `report.json`, `report.html` and
+    `run.json`. A run that was killed goes on with `resume=True`.
+
+    Args:
+        data: Folder of class folders (see `apps.load_image_folder`), or an
+            `apps.ImageData`, whose own image size, batch size, shots and
+            augmentation count then.
+        preset: Name of the network, a key of `apps.PRESETS`.
+        method: Name of the recipe, a key of `apps.RECIPES`, or several
+            joined by `+`.
+        antialias: Taps of the blurs that are inserted; `None` inserts none.
+        stem: Whether the first down-sampling is blurred too.
+        weights: `"imagenet"`, a file, a Keras model, or `None` (random).
+        preset_arguments: Dict of the family's arguments, such as `alpha`.
+        keep_head: Whether the head of the weights is kept, because it knows
+            these classes already. `None` keeps it if a `labels.txt` beside
+            the weights names the same classes.
+        image_size: Height and width. Defaults to the preset's.
+        shots: Training images a class; `None` uses all.
+        epochs: Number of epochs.
+        batch_size: Images in a batch.
+        learning_rate: Defaults to the recipe's, and then to the preset's.
+        augment: Whether training images are cropped and mirrored.
+        seed: Seed of everything that is drawn.
+        exports: Files to write, such as `"tflite:int8"`, `"onnx:int8"`.
+        max_accuracy_drop: Refuse a file that loses more than this fraction.
+        threads: CPU threads that the files are timed with.
+        output: Folder of the run.
+        resume: Continue the run in `output`.
+        jit_compile: XLA. `None` uses it on a GPU only.
+        console: `rich.console.Console` to show progress on; `None` is silent.
+
+    Returns:
+        A `RunResult`.
+
+    Raises:
+        AccuracyDropError: A file lost more than `max_accuracy_drop`. The
+            other files and the report are written.
+        FileExistsError: `output` exists and `resume` is off.
+        FloatingPointError: The loss became NaN; the message names the term.
+        ValueError: An argument does not fit; nothing has been written.
+
+    Example:
+
+    ```python
+    result = apps.fine_tune(
+        "photos", method="ktft", antialias=3, output="runs/photos"
+    )
+    model = result.model
+    ```
+    """
+    arguments = {
+        name: value
+        for name, value in locals().items()
+        if name not in ("resume", "console", "output")
+    }
+    row, recipe = get_preset(preset), get_recipe(method)
+    pairs = check_exports(exports)
+    _check_numbers(epochs, learning_rate)
+    name = "arrays" if isinstance(data, ImageData) else pathlib.Path(data).name
+    if isinstance(data, ImageData):
+        arguments["data"] = "arrays"
+    if isinstance(weights, keras.Model):
+        arguments["weights"] = f"model {weights.name}"
+    folder = RunFolder(output, arguments, versions(), resume)
+    keras.utils.set_random_seed(seed)
+    if not isinstance(data, ImageData):
+        data = load_image_folder(
+            data,
+            image_size or row.default_size,
+            batch_size=batch_size,
+            shots=shots,
+            seed=seed,
+            augment=augment,
+        )
+    part = _evaluation_part(data)
+    if keep_head is None:
+        keep_head = _knows(weights, data.class_names)
+    source = row.build(
+        weights,
+        input_shape=(data.image_size, data.image_size, 3),
+        include_top=keep_head,
+        **(preset_arguments or {}),
+    )
+    _check_head(source, keep_head, recipe, data)
+    _warn_of_nothing_to_transfer(weights, recipe)
+
+    def make_student():
+        return prepare_student(
+            source,
+            num_classes=None if keep_head else data.num_classes,
+            kernel_size=antialias,
+            stem=stem,
+            seed=seed,
+        )
+
+    student, blurs = make_student()
+    folder.begin()
+    _say(console, _opening(folder, data))
+    if not folder.trained:
+        rate = learning_rate or recipe.learning_rate or row.learning_rate
+        history = train_network(
+            student,
+            source,
+            recipe,
+            data,
+            epochs,
+            learning_rate=rate,
+            jit_compile=jit_compile,
+            checkpoint=folder.file("checkpoint.npz"),
+            console=console,
+        )
+        folder.save_model(student)
+        save_history(folder, history)
+        folder.write_text("labels.txt", "\n".join(data.class_names) + "\n")
+        _say(console, f"measuring on the {part} images")
+        options = {"limit": _SHIFT_IMAGES, "passes": _SHIFT_PASSES}
+        rows = _measure_before(
+            source, make_student, keep_head, antialias, data, part, options
+        )
+        rows.append(
+            {
+                "label": "After: " + recipe.title,
+                **measure(load(student).predict, data, part, **options),
+            }
+        )
+        report = {
+            "title": describe_title(name, row, recipe, antialias),
+            "created": datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
+            "summary": {
+                "text": describe_training(arguments, row, recipe, data)
+            },
+            "history": history,
+            "measures": {
+                "note": describe_measures(data, keep_head),
+                "rows": rows,
+            },
+            "antialias": blurs and blurs.to_dict(),
+            "data": describe_data(data),
+            "settings": {**arguments, "learning_rate": rate},
+            "versions": versions(),
+        }
+        folder.write_json("report.json", report)
+        folder.advance("trained")
+        folder.file("checkpoint.npz").unlink(missing_ok=True)
+    return finish_run(
+        folder,
+        data,
+        part,
+        pairs,
+        max_accuracy_drop=max_accuracy_drop,
+        threads=threads,
+        console=console,
+    )
+
+
+def _check_numbers(epochs, learning_rate):
+    for name, value in {
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+    }.items():
+        if value is not None and not value > 0:
+            raise ValueError(
+                f"`{name}` must be larger than 0. Received: {name}={value}"
+            )
+
+
+def _evaluation_part(data):
+    for part in ("test", "validation"):
+        if part in data.parts:
+            return part
+    raise ValueError(
+        "There are no images left to measure on: the classes are so small "
+        "that none could be set aside. Add images, or make a `test` folder "
+        f"beside `train`. Received: counts={data.counts}"
+    )
+
+
+def _knows(weights, class_names):
+    """Whether the weights' own head is for the same classes."""
+    if not isinstance(weights, str | pathlib.Path):
+        return False
+    labels = pathlib.Path(weights).with_name("labels.txt")
+    return labels.is_file() and (
+        labels.read_text(encoding="utf-8").splitlines() == class_names
+    )
+
+
+def _check_head(source, keep_head, recipe, data):
+    if keep_head and source.output_shape[-1] != data.num_classes:
+        raise ValueError(
+            "The weights' head cannot be kept: it has "
+            f"{source.output_shape[-1]} classes, the data {data.num_classes}. "
+            "Pass keep_head=False (--new-head) to put a new one on."
+        )
+    if not keep_head and not recipe.trains:
+        raise ValueError(
+            f"The method '{recipe.name}' trains nothing, so it needs weights "
+            "with a head for these classes. Pass the model.keras of a run on "
+            "them, or choose a method that trains. "
+            f"Received: method={recipe.name!r}"
+        )
+
+
+def _warn_of_nothing_to_transfer(weights, recipe):
+    if weights is None:
+        pulled = (
+            f" '{recipe.name}' holds the student to a source that has learned "
+            "nothing."
+            if recipe.uses_source or recipe.regularizer is not None
+            else ""
+        )
+        warnings.warn(
+            "The network starts from random weights: there is no knowledge "
+            f"to transfer.{pulled} Pass weights='imagenet' or a file.",
+            stacklevel=3,
+        )
+
+
+def _measure_before(
+    source, make_student, keep_head, antialias, data, part, options
+):
+    if not keep_head:
+        before = ClassMeans(source, data.calibration, data.num_classes)
+        label = "Before: source features, nearest class mean"
+        return [{"label": label, **measure(before, data, part, **options)}]
+    networks = {"Before: as the weights came": source}
+    if antialias:
+        networks["Blurred, not yet trained"], _ = make_student()
+    return [
+        {
+            "label": label,
+            **measure(load(network).predict, data, part, **options),
+        }
+        for label, network in networks.items()
+    ]
+
+
+def _opening(folder, data):
+    counts = ", ".join(
+        f"{sum(counts.values())} {part}" for part, counts in data.counts.items()
+    )
+    skipped = len(getattr(data, "skipped", ()))
+    extra = f", {skipped} files skipped" if skipped else ""
+    verb = "resuming" if folder.resumed else "writing"
+    if folder.trained:
+        verb = "already trained:"
+    return (
+        f"{data.num_classes} classes, {counts} images{extra}\n"
+        f"{verb} {folder.path}"
+    )
+
+
+def _say(console, text):
+    if console is not None:
+        console.print(text, highlight=False, markup=False)
