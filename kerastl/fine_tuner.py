@@ -7,7 +7,10 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.fine_tuner_checks import check_inputs
+from kerastl.fine_tuner_checks import check_losses
+from kerastl.fine_tuner_checks import check_taps
+from kerastl.fine_tuner_checks import weight_decay_conflict
 from kerastl.losses.transfer_loss import TransferStep
 from kerastl.reestimate_batch_norm import reestimate_batch_norm
 from kerastl.surgery.copy_model import copy_model
@@ -119,15 +122,15 @@ class FineTuner(keras.Model):
         self.taps = []
         self._state = _State()
         if source is not None:
-            _check_inputs(student, source)
-            if taps is None:
+            check_inputs(student, source)
+            if not taps:
                 taps = default_taps(source, student)
             self.taps = list(taps)
             self.source = _frozen(source, self.taps)
             extractor = feature_extractor(
                 student, self.taps, include_output=True
             )
-            _check_taps(self.taps, extractor.output[1], self.source.output)
+            check_taps(self.taps, extractor.output[1], self.source.output)
             self._state.extractor = extractor
         elif taps:
             raise ValueError(
@@ -169,7 +172,7 @@ class FineTuner(keras.Model):
                 L2-SP holds.
         """
         optimizer = keras.optimizers.get(optimizer)
-        conflict = _weight_decay_conflict(optimizer, self.student)
+        conflict = weight_decay_conflict(optimizer, self.student)
         if conflict:
             raise ValueError(conflict)
         self._compile(
@@ -183,7 +186,7 @@ class FineTuner(keras.Model):
 
     def _compile(self, transfer_losses, **kwargs):
         losses = list(transfer_losses or [])
-        self._check_losses(losses)
+        check_losses(losses, self.taps, self.source)
         super().compile(**kwargs)
         self._state.losses = losses
         self._state.trackers = [
@@ -234,11 +237,27 @@ class FineTuner(keras.Model):
                 del results[tracker.name]
         return results
 
-    def fit(self, x=None, *args, **kwargs):
-        history = super().fit(x, *args, **kwargs)
-        if self.batch_norm == "reestimate":
+    def fit(self, x=None, y=None, batch_size=None, *args, **kwargs):
+        """Trains the student, as `keras.Model.fit` does.
+
+        With `batch_norm="reestimate"` the statistics are measured anew on the
+        training data at the end; metrics of the last epoch are from before.
+        """
+        reestimates = self.batch_norm == "reestimate"
+        if reestimates and iter(x) is x:
+            raise ValueError(
+                "BatchNormalization statistics are re-estimated on the "
+                "training data after training, and a generator can be read "
+                "only once. Pass arrays or a `tf.data.Dataset`, or choose "
+                f"another `batch_norm` policy. Received: x={x!r}"
+            )
+        history = super().fit(x, y, batch_size, *args, **kwargs)
+        if reestimates:
             reestimate_batch_norm(
-                self.student, x, steps=kwargs.get("steps_per_epoch")
+                self.student,
+                x,
+                steps=kwargs.get("steps_per_epoch"),
+                batch_size=batch_size or 32,
             )
         return history
 
@@ -285,43 +304,11 @@ class FineTuner(keras.Model):
         config = keras.saving.deserialize_keras_object(config)
         # Keras does not store which variables an optimizer spares from weight
         # decay. That must not make a file unreadable.
-        conflict = _weight_decay_conflict(config["optimizer"], self.student)
+        conflict = weight_decay_conflict(config["optimizer"], self.student)
         if conflict:
             warnings.warn(conflict, stacklevel=2)
         self._compile(**config)
         self.optimizer.build(self.trainable_variables)
-
-    def _check_losses(self, losses):
-        for term in losses:
-            if not isinstance(term, TransferLoss):
-                raise ValueError(
-                    "`transfer_losses` must be a list of "
-                    "`kerastl.losses.TransferLoss` objects, such as "
-                    "`kerastl.losses.PixelLevel(1.0)`. "
-                    f"Received: transfer_losses={losses}"
-                )
-            if term.needs_source and self.source is None:
-                raise ValueError(
-                    f"The transfer loss {term.name!r} compares the student "
-                    "with its source, and the tuner has none. Build it with "
-                    "`FineTuner(student, source=...)`. Received: source=None"
-                )
-            unknown = set(term.taps or []) | set(term.tap_weights)
-            unknown -= set(self.taps)
-            if unknown:
-                raise ValueError(
-                    f"The transfer loss {term.name!r} names taps that the "
-                    "tuner does not read. Pass them to `FineTuner(taps=...)` "
-                    f"too. Received: taps={sorted(unknown)}, the tuner's "
-                    f"are {self.taps}"
-                )
-        names = [term.name for term in losses]
-        if len({"loss", *names}) <= len(names):
-            raise ValueError(
-                "Every transfer loss needs a name of its own, because it is "
-                "a column in `History`. Pass `name=...`. "
-                f"Received: names={names}"
-            )
 
 
 class _State:
@@ -354,68 +341,8 @@ def _unwrapped(y_pred):
     return StudentOutputs(y_pred, {})
 
 
-def _weight_decay_conflict(optimizer, student):
-    """What is wrong with the optimizer's weight decay, or `None`."""
-    if not getattr(optimizer, "weight_decay", None):
-        return None
-    pulled = [
-        variable.path
-        for variable in student.trainable_variables
-        if getattr(variable.regularizer, "anchor", None) is not None
-        and optimizer._use_weight_decay(variable)
-    ]
-    if not pulled:
-        return None
-    return (
-        "The optimizer's weight decay pulls toward zero the same weights "
-        "that L2-SP pulls toward their starting point. Build the optimizer "
-        "with `weight_decay=None`, or call "
-        "`optimizer.exclude_from_weight_decay(var_list=[...])` on them. "
-        f"Received: weight_decay={optimizer.weight_decay}, "
-        f"{len(pulled)} weights with L2-SP, such as {pulled[0]!r}"
-    )
-
-
 def _frozen(source, taps):
     """A frozen copy of `source` that ends at the last tap."""
     features = feature_extractor(copy_model(source), taps)
     features.trainable = False
     return features
-
-
-def _check_inputs(student, source):
-    shapes = [
-        [tuple(tensor.shape) for tensor in keras.tree.flatten(model.inputs)]
-        for model in (student, source)
-    ]
-    if len(shapes[0]) != len(shapes[1]) or not all(
-        _fits(a, b) for a, b in zip(*shapes, strict=True)
-    ):
-        raise ValueError(
-            "Student and source see the same images, so their inputs must "
-            "have the same shape. "
-            f"Received: student input={shapes[0]}, source input={shapes[1]}"
-        )
-
-
-def _check_taps(taps, student, source):
-    differing = [
-        f"{tap}: student {tuple(student[tap].shape)}, "
-        f"source {tuple(source[tap].shape)}"
-        for tap in taps
-        if not _fits(student[tap].shape, source[tap].shape)
-    ]
-    if differing:
-        raise ValueError(
-            "Student and source must have features of the same shape at "
-            "every tap. In an anti-aliased student the layers in front of a "
-            "blur have larger maps than in the source: take the blur's "
-            "reader, or the end of the stage. Received:\n  "
-            + "\n  ".join(differing)
-        )
-
-
-def _fits(a, b):
-    return len(a) == len(b) and all(
-        i == j or i is None or j is None for i, j in zip(a, b, strict=True)
-    )

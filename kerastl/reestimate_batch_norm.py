@@ -113,5 +113,7 @@ def _batches(data, batch_size):
         for start in range(0, len(data), batch_size):
             yield data[start : start + batch_size]
         return
+    if isinstance(data, keras.utils.PyDataset):
+        data = (data[index] for index in range(data.num_batches))
     for batch in data:
         yield batch[0] if isinstance(batch, (tuple, list)) else batch

@@ -36,6 +36,9 @@ def feature_extractor(model, taps, include_output=False) -> keras.Model:
     taps = list(taps)
     _check_names(model, taps)
     inputs, outputs, found = _tensors(model, set(taps))
+    if isinstance(outputs, (list, tuple)) and len(outputs) == 1:
+        # A model returns its only output without the list around it.
+        outputs = outputs[0]
     features = {tap: found[tap] for tap in taps}
     return keras.Model(
         inputs,

@@ -1,0 +1,105 @@
+"""What `FineTuner` refuses, before any work is done."""
+
+import keras
+
+from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.surgery.graph import read_graph
+
+
+def check_inputs(student, source):
+    """Models with graphs, that take the same images."""
+    shapes = [
+        [
+            tuple(tensor.shape)
+            for tensor in keras.tree.flatten(read_graph(model).inputs)
+        ]
+        for model in (student, source)
+    ]
+    if len(shapes[0]) != len(shapes[1]) or not all(
+        _fits(a, b) for a, b in zip(*shapes, strict=True)
+    ):
+        raise ValueError(
+            "Student and source see the same images, so their inputs must "
+            "have the same shape. "
+            f"Received: student input={shapes[0]}, source input={shapes[1]}"
+        )
+
+
+def check_taps(taps, student, source):
+    """Features of the same shape at every tap."""
+    differing = [
+        f"{tap}: student {tuple(student[tap].shape)}, "
+        f"source {tuple(source[tap].shape)}"
+        for tap in taps
+        if not _fits(student[tap].shape, source[tap].shape)
+    ]
+    if differing:
+        raise ValueError(
+            "Student and source must have features of the same shape at "
+            "every tap. In an anti-aliased student the layers in front of a "
+            "blur have larger maps than in the source: take the blur's "
+            "reader, or the end of the stage. Received:\n  "
+            + "\n  ".join(differing)
+        )
+
+
+def check_losses(losses, taps, source):
+    """Transfer losses that the tuner can compute and tell apart."""
+    for term in losses:
+        if not isinstance(term, TransferLoss):
+            raise ValueError(
+                "`transfer_losses` must be a list of "
+                "`kerastl.losses.TransferLoss` objects, such as "
+                "`kerastl.losses.PixelLevel(1.0)`. "
+                f"Received: transfer_losses={losses}"
+            )
+        if term.needs_source and source is None:
+            raise ValueError(
+                f"The transfer loss {term.name!r} compares the student "
+                "with its source, and the tuner has none. Build it with "
+                "`FineTuner(student, source=...)`. Received: source=None"
+            )
+        unknown = set(term.taps or []) | set(term.tap_weights)
+        unknown -= set(taps)
+        if unknown:
+            raise ValueError(
+                f"The transfer loss {term.name!r} names taps that the "
+                "tuner does not read. Pass them to `FineTuner(taps=...)` "
+                f"too. Received: taps={sorted(unknown)}, the tuner's "
+                f"are {taps}"
+            )
+    names = [term.name for term in losses]
+    if len({"loss", *names}) <= len(names):
+        raise ValueError(
+            "Every transfer loss needs a name of its own, because it is "
+            "a column in `History`. Pass `name=...`. "
+            f"Received: names={names}"
+        )
+
+
+def weight_decay_conflict(optimizer, student):
+    """What is wrong with the optimizer's weight decay, or `None`."""
+    if not getattr(optimizer, "weight_decay", None):
+        return None
+    pulled = [
+        variable.path
+        for variable in student.trainable_variables
+        if getattr(variable.regularizer, "anchor", None) is not None
+        and optimizer._use_weight_decay(variable)
+    ]
+    if not pulled:
+        return None
+    return (
+        "The optimizer's weight decay pulls toward zero the same weights "
+        "that L2-SP pulls toward their starting point. Build the optimizer "
+        "with `weight_decay=None`, or call "
+        "`optimizer.exclude_from_weight_decay(var_list=[...])` on them. "
+        f"Received: weight_decay={optimizer.weight_decay}, "
+        f"{len(pulled)} weights with L2-SP, such as {pulled[0]!r}"
+    )
+
+
+def _fits(a, b):
+    return len(a) == len(b) and all(
+        i == j or i is None or j is None for i, j in zip(a, b, strict=True)
+    )

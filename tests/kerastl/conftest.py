@@ -1,0 +1,55 @@
+"""Small networks and data that several tests train."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+
+def _conv(x, filters, name, strides=1, activation=True):
+    x = layers.Conv2D(
+        filters,
+        3,
+        strides=strides,
+        padding="same",
+        use_bias=False,
+        name=f"{name}_conv",
+    )(x)
+    x = layers.BatchNormalization(momentum=0.999, name=f"{name}_bn")(x)
+    if activation:
+        x = layers.ReLU(name=f"{name}_relu")(x)
+    return x
+
+
+@pytest.fixture
+def make_network():
+    """Builds a residual network of two stages on 16 px images."""
+
+    def make(classes=3, dropout=0.0, name="network"):
+        inputs = keras.Input((16, 16, 3), name="image")
+        x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(inputs)
+        x = _conv(x, 8, "stem", strides=2)
+        y = _conv(x, 8, "block1", activation=False)
+        x = layers.Add(name="block1_add")([x, y])
+        x = _conv(x, 12, "down", strides=2)
+        y = _conv(x, 12, "block2", activation=False)
+        x = layers.Add(name="block2_add")([x, y])
+        x = layers.ReLU(name="out_relu")(x)
+        x = layers.GlobalAveragePooling2D(name="pool")(x)
+        if dropout:
+            x = layers.Dropout(dropout, seed=3, name="dropout")(x)
+        x = layers.Dense(classes, activation="softmax", name="predictions")(x)
+        return keras.Model(inputs, x, name=name)
+
+    return make
+
+
+@pytest.fixture
+def images():
+    generator = np.random.default_rng(7)
+    return generator.uniform(0, 255, (24, 16, 16, 3)).astype("float32")
+
+
+@pytest.fixture
+def labels():
+    return np.random.default_rng(8).integers(0, 3, 24)

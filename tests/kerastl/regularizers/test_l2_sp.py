@@ -1,0 +1,283 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import kerastl
+from kerastl.regularizers import L2
+from kerastl.regularizers import L2SP
+
+KERNELS = ["stem_conv", "block1_conv", "down_conv", "block2_conv"]
+
+
+def _kernels(model):
+    return {
+        name: model.get_layer(name).kernel.numpy().copy()
+        for name in [*KERNELS, "predictions"]
+    }
+
+
+def _penalty(model):
+    return float(sum(model.losses))
+
+
+def _shake(model, seed=0):
+    generator = np.random.default_rng(seed)
+    for variable in model.trainable_variables:
+        noise = generator.normal(size=variable.shape) * 0.1
+        variable.assign(variable.numpy() + noise.astype("float32"))
+
+
+def _expected(model, start, strength, head_strength):
+    now = _kernels(model)
+    anchored = sum(np.sum((now[n] - start[n]) ** 2) for n in KERNELS)
+    head = np.sum(now["predictions"] ** 2)
+    return strength / 2 * anchored + head_strength / 2 * head
+
+
+def test_distance_from_the_start_and_plain_l2_on_the_head(make_network):
+    model = make_network()
+    start = _kernels(model)
+    assert L2SP(0.6, 0.2).attach(model) is model
+    assert _penalty(model) == pytest.approx(
+        _expected(model, start, 0.6, 0.2), rel=1e-5
+    )
+    _shake(model)
+    assert _penalty(model) == pytest.approx(
+        _expected(model, start, 0.6, 0.2), rel=1e-5
+    )
+
+
+def test_a_step_goes_back_toward_the_start(make_network, images, labels):
+    """With a gradient of the penalty alone, w - w0 shrinks by lr * a."""
+    model = make_network()
+    start = _kernels(model)
+    L2SP(0.5, 0.0).attach(model)
+    _shake(model)
+    shaken = _kernels(model)
+    model.compile(
+        keras.optimizers.SGD(0.1), lambda y, p: keras.ops.sum(0 * p, axis=-1)
+    )
+    model.train_on_batch(images, labels)
+    for name, value in _kernels(model).items():
+        moved = shaken[name] - 0.1 * 0.5 * (shaken[name] - start[name])
+        if name == "predictions":
+            moved = shaken[name]
+        np.testing.assert_allclose(value, moved, atol=1e-5)
+
+
+def test_all_kinds_of_kernels_and_nothing_else():
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.DepthwiseConv2D(3, name="depthwise"),
+            layers.SeparableConv2D(4, 3, name="separable"),
+            layers.BatchNormalization(name="bn"),
+            layers.Flatten(),
+            layers.Dense(5, name="hidden"),
+            layers.Dense(2, name="head"),
+        ],
+        name="net",
+    )
+    L2SP().attach(model)
+    penalised = {v.path for v in model.variables if v.regularizer is not None}
+    assert penalised == {
+        "net/depthwise/kernel",
+        "net/separable/depthwise_kernel",
+        "net/separable/pointwise_kernel",
+        "net/hidden/kernel",
+        "net/head/kernel",
+    }
+    # As many as without the penalty: the anchors are no weights of the model.
+    assert len(model.weights) == 13
+    L2SP(batch_norm=True).attach(model)
+    _shake(model)
+    anchors = {
+        v.path
+        for v in model.variables
+        if getattr(v.regularizer, "anchor", None) is not None
+    }
+    assert anchors >= {"net/bn/gamma", "net/bn/beta"}
+    assert "net/head/kernel" not in anchors
+
+
+def test_starting_values_of_a_source(make_network):
+    source = make_network()
+    student = kerastl.replace_head(kerastl.antialias(source), 5)
+    _shake(student)
+    L2SP(1.0, 0.5).attach(student, source=source)
+    distance = sum(
+        np.sum((student.get_layer(n).kernel.numpy() - w) ** 2)
+        for n, w in _kernels(source).items()
+        if n in KERNELS
+    )
+    head = np.sum(student.get_layer("head").kernel.numpy() ** 2)
+    assert _penalty(student) == pytest.approx(distance / 2 + head / 4, rel=1e-5)
+
+
+def test_named_heads(make_network):
+    model = make_network()
+    L2SP(1.0, 0.0, head=["block2_conv", "predictions"]).attach(model)
+    anchored = {
+        v.path.split("/")[0]
+        for v in model.variables
+        if getattr(v.regularizer, "anchor", None) is not None
+    }
+    assert anchored == {"stem_conv", "block1_conv", "down_conv"}
+
+
+def test_fisher_weighs_every_element(make_network):
+    model = make_network()
+    start = _kernels(model)
+    generator = np.random.default_rng(0)
+    fisher = {
+        f"{name}/kernel": generator.uniform(size=start[name].shape)
+        for name in KERNELS
+    }
+    L2SP(0.4, 0.0, fisher=fisher).attach(model)
+    _shake(model)
+    expected = 0.2 * sum(
+        np.sum(fisher[f"{n}/kernel"] * (_kernels(model)[n] - start[n]) ** 2)
+        for n in KERNELS
+    )
+    assert _penalty(model) == pytest.approx(expected, rel=1e-5)
+    copy = kerastl.surgery.copy_model(model)
+    assert _penalty(copy) == pytest.approx(expected, rel=1e-5)
+
+
+def test_anchors_travel_through_surgery(make_network):
+    model = make_network()
+    start = _kernels(model)
+    L2SP(0.6, 0.2).attach(model)
+    _shake(model)
+    expected = _expected(model, start, 0.6, 0.2)
+    for copy in (kerastl.surgery.copy_model(model), kerastl.antialias(model)):
+        assert _penalty(copy) == pytest.approx(expected, rel=1e-5)
+    cloned = keras.models.clone_model(model)
+    with pytest.raises(ValueError, match="copy_model"):
+        _penalty(cloned)
+
+
+def test_anchors_travel_through_files(
+    make_network, tmp_path, run_in_fresh_process
+):
+    model = make_network()
+    start = _kernels(model)
+    L2SP(0.6, 0.2).attach(model)
+    _shake(model)
+    model.save(tmp_path / "model.keras")
+    printed = run_in_fresh_process(
+        """
+        import json, sys
+        import keras
+        import kerastl
+        model = keras.models.load_model(sys.argv[1])
+        print(json.dumps([float(sum(model.losses)), len(model.weights)]))
+        """,
+        tmp_path / "model.keras",
+    )
+    penalty, weights = json.loads(printed.splitlines()[-1])
+    assert penalty == pytest.approx(_expected(model, start, 0.6, 0.2), rel=1e-5)
+    assert weights == len(model.weights)
+
+
+def test_weight_files_with_and_without_anchors(make_network, tmp_path):
+    plain = make_network()
+    plain.save_weights(tmp_path / "plain.weights.h5")
+    model = make_network()
+    start = _kernels(model)
+    L2SP(1.0, 1.0).attach(model)
+    # A plain file sets the weights and leaves the anchors.
+    model.load_weights(tmp_path / "plain.weights.h5")
+    assert _penalty(model) == pytest.approx(
+        _expected(plain, start, 1.0, 1.0), rel=1e-5
+    )
+    model.save_weights(tmp_path / "anchored.weights.h5")
+    other = make_network()
+    other.load_weights(tmp_path / "anchored.weights.h5")
+    L2SP(1.0, 1.0).attach(other)
+    other.load_weights(tmp_path / "anchored.weights.h5")
+    assert _penalty(other) == pytest.approx(_penalty(model), rel=1e-5)
+
+
+def test_detached_model_needs_no_kerastl(
+    make_network, images, labels, tmp_path, run_in_fresh_process
+):
+    model = make_network()
+    penalty = L2SP(5.0, 5.0)
+    penalty.attach(model)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(images, labels, verbose=0)
+    penalty.detach(model)
+    assert model.losses == []
+    model.save(tmp_path / "model.keras")
+    printed = run_in_fresh_process(
+        """
+        import sys
+        import keras
+        model = keras.models.load_model(sys.argv[1])
+        print("kerastl" in sys.modules, len(model.losses))
+        """,
+        tmp_path / "model.keras",
+    )
+    assert printed.splitlines()[-1] == "False 0"
+
+
+def test_attach_after_compile_and_after_fit(make_network, images, labels):
+    model = make_network()
+    model.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy")
+    plain = model.fit(images, labels, verbose=0).history["loss"][0]
+    L2(2.0, 2.0).attach(model)
+    squares = sum(np.sum(w**2) for w in _kernels(model).values())
+    loss = model.fit(images, labels, verbose=0).history["loss"][0]
+    assert loss == pytest.approx(plain + squares, rel=1e-4)
+    kerastl.regularizers.detach(model)
+    again = model.fit(images, labels, verbose=0).history["loss"][0]
+    assert again == pytest.approx(plain, rel=1e-4)
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_trains_in_every_mode(
+    make_network, images, labels, jit_compile, policy
+):
+    keras.config.set_dtype_policy(policy)
+    model = make_network()
+    start = _kernels(model)
+    _shake(model)
+    L2SP(0.6, 0.2).attach(model, source=None)
+    start = _kernels(model)
+    model.compile(
+        keras.optimizers.SGD(0.01),
+        "sparse_categorical_crossentropy",
+        jit_compile=jit_compile,
+    )
+    history = model.fit(images, labels, verbose=0, epochs=2).history
+    assert np.isfinite(history["loss"]).all()
+    assert _penalty(model) == pytest.approx(
+        _expected(model, start, 0.6, 0.2), rel=1e-3
+    )
+
+
+def test_errors(make_network):
+    model = make_network()
+    with pytest.raises(ValueError, match="Received: strength=-1"):
+        L2SP(-1)
+    with pytest.raises(ValueError, match="Did you mean 'predictions'"):
+        L2SP(head="prediction").attach(model)
+    with pytest.raises(ValueError, match="Received: nothing for"):
+        L2SP(fisher={}).attach(model)
+    other = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(3, name="elsewhere")]
+    )
+    with pytest.raises(ValueError, match="in common"):
+        L2SP().attach(model, source=other)
+    with pytest.raises(ValueError, match="no weights yet"):
+        L2SP().attach(keras.Sequential([layers.Dense(3)]))
+    other.layers[0].kernel_regularizer = keras.regularizers.L1(0.1)
+    with pytest.raises(ValueError, match="has a regularizer already"):
+        L2().attach(other)
+    # Nothing was attached on the way to an error.
+    assert model.losses == []
