@@ -3,6 +3,7 @@ from keras import ops
 
 from kerastl.arguments import nearest_hint
 from kerastl.losses.descriptors import DESCRIPTORS
+from kerastl.losses.distance import check_scaling
 from kerastl.losses.distance import squared_distance
 from kerastl.losses.transfer_loss import TransferLoss
 
@@ -39,6 +40,10 @@ class GlobalLevel(TransferLoss):
             order of `taps`.
         paper_scaling: `True` sums over all axes of the summary but the
             batch instead of taking their mean.
+        relative: `True` divides each tap's distance by the mean square of
+            the source's summary there: the term is then a sum of relative
+            errors. Taps with large values do not drown the others, and the
+            same weight means the same in every architecture.
         name: Name in the progress bar and in `History`.
 
     Raises:
@@ -70,11 +75,14 @@ class GlobalLevel(TransferLoss):
         taps=None,
         tap_weights=None,
         paper_scaling=False,
+        relative=False,
         name=None,
     ):
+        check_scaling(paper_scaling, relative)
         super().__init__(weight, taps, tap_weights, name)
         self.descriptor = descriptor
         self.paper_scaling = bool(paper_scaling)
+        self.relative = bool(relative)
         self._describe = _resolved(descriptor)
 
     def call(self, student, source):
@@ -84,6 +92,7 @@ class GlobalLevel(TransferLoss):
                 self._describe(ops.cast(student[tap], "float32")),
                 self._describe(ops.cast(source[tap], "float32")),
                 self.paper_scaling,
+                self.relative,
             )
             for tap in student
         )
@@ -96,6 +105,7 @@ class GlobalLevel(TransferLoss):
             **super().get_config(),
             "descriptor": descriptor,
             "paper_scaling": self.paper_scaling,
+            "relative": self.relative,
         }
 
     @classmethod

@@ -1,5 +1,6 @@
 import keras
 
+from kerastl.losses.distance import check_scaling
 from kerastl.losses.distance import squared_distance
 from kerastl.losses.transfer_loss import TransferLoss
 
@@ -28,7 +29,14 @@ class PixelLevel(TransferLoss):
         paper_scaling: `True` sums over channels and space and takes the
             mean over the batch only, for weights published for sums: each
             tap then counts `C_l H_l W_l` times as much.
+        relative: `True` divides each tap's distance by the mean square of
+            the source's features there: the term is then a sum of relative
+            errors. Taps with large values do not drown the others, and the
+            same weight means the same in every architecture.
         name: Name in the progress bar and in `History`.
+
+    Raises:
+        ValueError: If both kinds of scaling are asked for.
 
     Example:
 
@@ -52,17 +60,26 @@ class PixelLevel(TransferLoss):
         taps=None,
         tap_weights=None,
         paper_scaling=False,
+        relative=False,
         name=None,
     ):
+        check_scaling(paper_scaling, relative)
         super().__init__(weight, taps, tap_weights, name)
         self.paper_scaling = bool(paper_scaling)
+        self.relative = bool(relative)
 
     def call(self, student, source):
         return sum(
             self.tap_weight(tap)
-            * squared_distance(student[tap], source[tap], self.paper_scaling)
+            * squared_distance(
+                student[tap], source[tap], self.paper_scaling, self.relative
+            )
             for tap in student
         )
 
     def get_config(self):
-        return {**super().get_config(), "paper_scaling": self.paper_scaling}
+        return {
+            **super().get_config(),
+            "paper_scaling": self.paper_scaling,
+            "relative": self.relative,
+        }

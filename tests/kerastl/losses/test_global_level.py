@@ -54,6 +54,16 @@ def test_descriptors_against_numpy(pair, descriptor, paper_scaling):
 
 
 @pytest.mark.parametrize("descriptor", REFERENCES)
+def test_relative_divides_by_the_source_summary(pair, descriptor):
+    student, source = pair
+    summaries = [REFERENCES[descriptor](features) for features in pair]
+    expected = ((summaries[0] - summaries[1]) ** 2).sum()
+    expected /= (summaries[1] ** 2).sum()
+    loss = GlobalLevel(descriptor=descriptor, relative=True)
+    assert _value(loss, student, source) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("descriptor", REFERENCES)
 def test_gradient_of_a_dead_map_is_finite(descriptor):
     layer = keras.layers.Conv2D(2, 1, kernel_initializer="zeros")
     inputs = keras.Input((3, 3, 1))

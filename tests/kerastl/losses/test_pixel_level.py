@@ -41,6 +41,27 @@ def test_paper_scaling_sums_over_all_but_the_batch(features):
     ) == pytest.approx(expected, rel=1e-5)
 
 
+def test_relative_is_the_share_that_is_missed(features):
+    student, source = features
+    expected = sum(
+        np.sum((student[t] - source[t]) ** 2) / np.sum(source[t] ** 2)
+        for t in student
+    )
+    assert _value(PixelLevel(relative=True), student, source) == pytest.approx(
+        expected, rel=1e-5
+    )
+    # What is scaled alike in both networks counts the same.
+    larger = [{t: 100 * v for t, v in side.items()} for side in features]
+    assert _value(PixelLevel(relative=True), *larger) == pytest.approx(
+        expected, rel=1e-5
+    )
+
+
+def test_only_one_scaling():
+    with pytest.raises(ValueError, match="choose one"):
+        PixelLevel(paper_scaling=True, relative=True)
+
+
 def test_tap_weights_by_name_and_in_order(features):
     student, source = features
     early, late = (
