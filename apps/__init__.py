@@ -17,6 +17,7 @@ if not starts_command():
     from kerastl.apps.load_weights_into import load_weights_into
     from kerastl.apps.preset import Preset
     from kerastl.apps.presets import PRESETS
+    from kerastl.apps.quickstart import quickstart
     from kerastl.apps.recipe import Recipe
     from kerastl.apps.recipes import RECIPES
     from kerastl.apps.run_result import RunResult
@@ -81,5 +82,6 @@ __all__ = [
     "load_image_folder",
     "load_legacy_h5",
     "load_weights_into",
+    "quickstart",
     "write_report",
 ]

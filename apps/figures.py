@@ -1,6 +1,6 @@
 """How figures are written, in the report as on the console."""
 
-import math
+import statistics
 
 NOTHING = "–"
 
@@ -10,11 +10,10 @@ def percent(value):
 
 
 def spread(values):
-    mean = sum(values) / len(values)
     if len(values) < 2:
-        return percent(mean)
-    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
-    return f"{100 * mean:.1f} ± {100 * math.sqrt(variance):.1f} %"
+        return percent(values[0])
+    mean, deviation = statistics.fmean(values), statistics.stdev(values)
+    return f"{100 * mean:.1f} ± {100 * deviation:.1f} %"
 
 
 def points(value):

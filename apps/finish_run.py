@@ -1,5 +1,7 @@
 """From a trained model to the files and the report of a run."""
 
+import statistics
+
 import keras
 
 from kerastl.apps.export_files import export_files
@@ -78,15 +80,8 @@ def finish_run(
 
 
 def _headline(report):
-    rows = report["measures"]["rows"]
-    first, last = rows[0], rows[-1]
     tiles = [
-        {
-            "label": label,
-            "before": None if first is last else first[metric],
-            "after": last[metric],
-            "unit": "percent",
-        }
+        {"label": label, **_before_after(report, metric), "unit": "percent"}
         for metric, label in (
             ("accuracy", "Accuracy"),
             ("consistency", "Shift consistency"),
@@ -105,3 +100,16 @@ def _headline(report):
             }
         )
     return tiles
+
+
+def _before_after(report, metric):
+    if "comparison" in report:
+        rows = report["comparison"]["rows"]
+        plain, best = rows[0], rows[report["comparison"]["best"]]
+        return {
+            "before": statistics.fmean(plain[metric]),
+            "after": statistics.fmean(best[metric]),
+            "note": "plain fine-tuning",
+        }
+    rows = report["measures"]["rows"]
+    return {"before": rows[0][metric], "after": rows[-1][metric]}

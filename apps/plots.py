@@ -115,7 +115,10 @@ def plot_confusion(matrix, class_names):
     axes.set_ylabel("true")
     if numbered:
         short = [_shorten(name) for name in class_names]
-        axes.set_xticks(range(size), short, rotation=45, ha="right")
+        if max(map(len, short)) > 3:
+            axes.set_xticks(range(size), short, rotation=45, ha="right")
+        else:
+            axes.set_xticks(range(size), short)
         axes.set_yticks(range(size), short)
         for row, column in zip(*np.nonzero(counts), strict=True):
             axes.text(

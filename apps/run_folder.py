@@ -108,9 +108,9 @@ class RunFolder:
         text = json.dumps(value, indent=2, allow_nan=False, default=_plain)
         self.write_text(name, text + "\n")
 
-    def save_model(self, model):
-        """Writes `model.keras`, whole or not at all."""
-        path = self.file("model.keras")
+    def save_model(self, model, name="model.keras"):
+        """Writes a `.keras` file of the run, whole or not at all."""
+        path = self.file(name)
         with staged_file(path, ".keras", overwrite=True) as temporary:
             model.save(temporary)
 

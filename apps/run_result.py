@@ -35,6 +35,7 @@ class RunResult:
         if report.get("comparison"):
             console.print(tables.comparison_table(report["comparison"]["rows"]))
             console.print(report["comparison"]["note"], highlight=False)
+            console.print(f"\n{report['summary']['text']}", highlight=False)
         if report.get("measures"):
             console.print(tables.measures_table(report["measures"]["rows"]))
         if report.get("exports"):

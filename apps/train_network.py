@@ -51,8 +51,9 @@ def train_network(
         return {}
     if recipe.regularizer is not None:
         recipe.regularizer().attach(student)
-    if recipe.trainable == "head":
-        _freeze_below_head(student)
+    frozen = _below_head(student) if recipe.trainable == "head" else []
+    for layer in frozen:
+        layer.trainable = False
     tuner = kerastl.FineTuner(
         student,
         source=source if recipe.uses_source else None,
@@ -94,14 +95,14 @@ def train_network(
             f"{', '.join(watch.terms)}. Lower the learning rate or the weight "
             "of that term. The state of the epoch before is kept."
         )
-    student.trainable = True
+    for layer in frozen:
+        layer.trainable = True
     return keeper.history
 
 
-def _freeze_below_head(student):
+def _below_head(student):
     *below, _ = [layer for layer in student.layers if layer.weights]
-    for layer in below:
-        layer.trainable = False
+    return below
 
 
 def _on_gpu():

@@ -133,7 +133,8 @@ def _draw(report):
 def _curves(history):
     epochs = history["epoch"]
     panels = []
-    for name in history:
+    # The sum first, then what it is made of.
+    for name in sorted(history, key=lambda name: name != "loss"):
         if (
             name == "epoch"
             or name.startswith("val_")
@@ -225,4 +226,5 @@ def _change(item):
     if item.get("before") is None:
         return item.get("note", "")
     before = _UNITS[item["unit"]](item["before"])
+    before = before.replace(" ", "\N{NO-BREAK SPACE}")
     return f"{item.get('note', 'before')} {before}"

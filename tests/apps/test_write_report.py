@@ -1,0 +1,253 @@
+import copy
+import html.parser
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerastl import apps
+
+
+class Page(html.parser.HTMLParser):
+    """Collects what a browser would load, show and leave unclosed."""
+
+    _EMPTY = {"meta", "img", "br", "link", "input"}
+
+    def __init__(self):
+        super().__init__()
+        self.loads, self.text, self.open = [], [], []
+        self.sections = set()
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        for name in ("src", "href", "xlink:href", "action", "data"):
+            if name in attributes:
+                self.loads.append(attributes[name])
+        if tag == "section":
+            self.sections.add(attributes["id"])
+        if tag not in self._EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in self._EMPTY:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+REPORT = {
+    "title": "shoes <b>& hats</b>",
+    "created": "2025-01-02 03:04",
+    "summary": {
+        "text": "A network was trained.",
+        "headline": [
+            {
+                "label": "Accuracy",
+                "before": 0.25,
+                "after": 0.8125,
+                "unit": "percent",
+            }
+        ],
+    },
+    "history": {
+        "epoch": [1, 2],
+        "loss": [2.0, 1.0],
+        "val_loss": [2.5, 1.5],
+        "accuracy": [0.5, 0.75],
+        "pixel_level": [0.4, 0.3],
+    },
+    "measures": {
+        "note": "What moved.",
+        "rows": [
+            {"label": "Before", "accuracy": 0.25, "consistency": 0.5},
+            {"label": "After", "accuracy": 0.8125, "consistency": 0.9375},
+        ],
+    },
+    "exports": [
+        {
+            "file": "model_int8.tflite",
+            "size_bytes": 123_904,
+            "accuracy": 0.8,
+            "accuracy_drop": 0.0125,
+            "top1_agreement": 0.984,
+            "max_abs_difference": 0.0713,
+            "latency_ms": 0.345,
+        }
+    ],
+    "evaluated_on": "16 test images",
+    "threads": 1,
+    "confusion": {
+        "class_names": ["hats", "shoes"],
+        "matrix": [[7, 1], [2, 6]],
+    },
+    "antialias": {
+        "rows": [
+            {
+                "layer": "conv_1",
+                "kind": "Conv2D 3x3 /2",
+                "input_size": [16, 16],
+                "output_size": [8, 8],
+                "action": "blur after",
+                "reason": "blur 3 after relu_1",
+                "blur": "conv_1_blur",
+            },
+            {
+                "layer": "stem",
+                "kind": "Conv2D 3x3 /2",
+                "input_size": [None, None],
+                "output_size": [None, None],
+                "action": "left",
+                "reason": "stem=False",
+                "blur": None,
+            },
+        ],
+        "multiply_adds_before": 4_000_000,
+        "multiply_adds_after": 6_000_000,
+    },
+    "examples": [
+        {
+            "image": "examples/00.png",
+            "side": 16,
+            "label": "hats",
+            "prediction": "shoes",
+            "confidence": 0.677,
+            "correct": False,
+        }
+    ],
+    "data": {
+        "note": "16 px, 2 classes.",
+        "splits": ["train", "test"],
+        "classes": {
+            "hats": {"train": 31, "test": 8},
+            "shoes": {"train": 37, "test": 8},
+        },
+        "totals": {"train": 68, "test": 16},
+        "skipped": [["hats/broken.jpg", "it is cut short"]],
+    },
+    "settings": {"preset": "resnet8", "exports": ["tflite:int8"], "stem": True},
+    "versions": {"kerastl": "9.8.7", "keras": "3.15.1"},
+}
+
+
+@pytest.fixture
+def render(tmp_path):
+    (tmp_path / "examples").mkdir()
+    pixels = np.zeros((16, 16, 3), "uint8")
+    Image.fromarray(pixels).save(tmp_path / "examples" / "00.png")
+
+    def render(report):
+        path = apps.write_report(report, tmp_path / "report.html")
+        source = path.read_text(encoding="utf-8")
+        page = Page()
+        page.feed(source)
+        return source, page
+
+    return render
+
+
+def test_shows_every_figure(render):
+    _, page = render(REPORT)
+    text = re.sub(r"\s+", " ", " ".join(page.text))
+    for figure in (
+        "81.2 %",
+        "25.0 %",
+        "93.8 %",
+        "121 kB",
+        "1.2",
+        "98.4 %",
+        "0.071",
+        "0.34 ms",
+        "4.0 million",
+        "6.0 million",
+        "1.50 ×",
+        "1 of 2",
+        "68",
+        "hats/broken.jpg",
+        "it is cut short",
+        "67.7 %",
+        "16 test images",
+        "tflite:int8",
+        "9.8.7",
+    ):
+        assert figure in text, figure
+
+
+def test_is_whole_and_loads_nothing(render):
+    source, page = render(REPORT)
+    assert page.open == []
+    assert page.loads
+    assert all(link.startswith(("data:image/", "#")) for link in page.loads)
+    assert "url(http" not in source
+    assert "@import" not in source
+    names = {"http://www.w3.org/1999/xlink", "http://www.w3.org/2000/svg"}
+    assert set(re.findall(r"https?://[^\s\"'<>)]+", source)) <= names
+
+
+def test_text_from_outside_is_escaped(render):
+    source, _ = render(REPORT)
+    assert "shoes &lt;b&gt;&amp; hats&lt;/b&gt;" in source
+    assert "<b>" not in source
+
+
+def test_is_the_same_every_time(render):
+    assert render(REPORT)[0] == render(copy.deepcopy(REPORT))[0]
+
+
+def test_sections_follow_the_figures(render):
+    _, page = render(REPORT)
+    assert page.sections == {
+        "curves",
+        "shift",
+        "exports",
+        "confusion",
+        "examples",
+        "antialias",
+        "data",
+        "settings",
+    }
+    least = {
+        name: REPORT[name]
+        for name in ("title", "created", "summary", "settings", "versions")
+    }
+    _, page = render(least)
+    assert page.sections == {"settings"}
+
+
+def test_compares_methods(render):
+    rows = [
+        {"label": "plain", "accuracy": [0.5, 0.7], "consistency": [0.8, 0.8]},
+        {"label": "new", "accuracy": [0.9], "consistency": [0.95]},
+    ]
+    report = {**REPORT, "comparison": {"note": "Two ways.", "rows": rows}}
+    _, page = render(report)
+    text = " ".join(page.text)
+    assert "comparison" in page.sections
+    # Standard deviation of a sample: sqrt(0.02).
+    assert "60.0 ± 14.1 %" in text
+    assert "95.0 %" in text
+
+
+def test_many_classes_and_unknown_costs(render):
+    names = [f"class number {index}" for index in range(30)]
+    report = {
+        **REPORT,
+        "confusion": {
+            "class_names": names,
+            "matrix": np.eye(30, dtype=int).tolist(),
+        },
+        "antialias": {
+            **REPORT["antialias"],
+            "multiply_adds_before": None,
+            "multiply_adds_after": None,
+        },
+    }
+    _, page = render(report)
+    text = " ".join(page.text)
+    assert "No image was confused." in text
+    assert "Multiply-adds" not in text
