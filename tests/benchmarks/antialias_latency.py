@@ -12,6 +12,7 @@ random: they do not change the time.
 
 import argparse
 import json
+import os
 import pathlib
 import tempfile
 import time
@@ -72,6 +73,19 @@ def time_block(run):
     return taken
 
 
+def compare(times, one, other):
+    """Ratio of the medians, and how much it varies from round to round."""
+    rounds = np.median(times[one], axis=1) / np.median(times[other], axis=1)
+    return {
+        "of_medians": round(
+            float(np.median(times[one]) / np.median(times[other])), 3
+        ),
+        "round_p10": round(float(np.percentile(rounds, 10)), 3),
+        "round_median": round(float(np.median(rounds)), 3),
+        "round_p90": round(float(np.percentile(rounds, 90)), 3),
+    }
+
+
 def measure(size=224, kernel_size=3, rounds=60):
     generator = np.random.default_rng(0)
     images = generator.uniform(0, 255, (8, size, size, 3)).astype("float32")
@@ -84,24 +98,24 @@ def measure(size=224, kernel_size=3, rounds=60):
         times = {name: [] for name in runs}
         for _ in range(rounds):
             for name, run in runs.items():
-                times[name] += time_block(run)
-    medians = {name: float(np.median(taken)) for name, taken in times.items()}
+                times[name].append(time_block(run))
     report = reports["antialiased"]
     return {
         "network": f"MobileNetV2 1.0, {size} px, int8 TFLite, 1 thread",
         "kernel_size": kernel_size,
         "runs": rounds * BLOCK,
-        "latency_ms": {name: round(ms, 3) for name, ms in medians.items()},
+        "latency_ms": {
+            name: round(float(np.median(taken)), 3)
+            for name, taken in times.items()
+        },
         "latency_p90_ms": {
             name: round(float(np.percentile(taken, 90)), 3)
             for name, taken in times.items()
         },
         "ratios": {
-            "antialiased / strided": round(
-                medians["antialiased"] / medians["strided"], 3
-            ),
-            "mirror_pad / antialiased": round(
-                medians["mirror_pad"] / medians["antialiased"], 3
+            "antialiased / strided": compare(times, "antialiased", "strided"),
+            "mirror_pad / antialiased": compare(
+                times, "mirror_pad", "antialiased"
             ),
         },
         "targets": TARGETS,
@@ -109,6 +123,8 @@ def measure(size=224, kernel_size=3, rounds=60):
         "size_bytes": {name: each.size_bytes for name, each in reports.items()},
         "ops": {name: each.ops for name, each in reports.items()},
         "processor": report.processor,
+        "processors": os.cpu_count(),
+        "load_average": round(os.getloadavg()[0], 1),
         "versions": report.versions,
     }
 
