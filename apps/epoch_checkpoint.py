@@ -60,7 +60,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
         variables = self._variables(model)
         with np.load(self.path) as saved:
             state = json.loads(str(saved["state"]))
-            if state["names"] != _names(variables):
+            if state["shapes"] != _shapes(variables):
                 raise ValueError(
                     "The checkpoint is of another network or optimizer. "
                     f"Received: path={str(self.path)!r}. Start the run anew in "
@@ -85,7 +85,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
             for index, variable in enumerate(variables)
         }
         state = json.dumps(
-            {"names": _names(variables), "history": self.history}
+            {"shapes": _shapes(variables), "history": self.history}
         )
         with staged_file(self.path, ".npz", overwrite=True) as temporary:
             np.savez(temporary, state=np.array(state), **arrays)
@@ -94,7 +94,6 @@ class EpochCheckpoint(keras.callbacks.Callback):
         return [*self.network.variables, *model.optimizer.variables]
 
 
-def _names(variables):
-    # The head's name may be counted up by Keras within one process; shapes
-    # and order tell two networks apart as well.
-    return [f"{variable.name} {list(variable.shape)}" for variable in variables]
+def _shapes(variables):
+    # Not the names: Keras counts them up within one process.
+    return [list(variable.shape) for variable in variables]

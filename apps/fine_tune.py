@@ -300,7 +300,8 @@ def _opening(folder, data):
         f"{sum(counts.values())} {part}" for part, counts in data.counts.items()
     )
     skipped = len(getattr(data, "skipped", ()))
-    extra = f", {skipped} files skipped" if skipped else ""
+    files = "file" if skipped == 1 else "files"
+    extra = f", {skipped} {files} skipped" if skipped else ""
     verb = "resuming" if folder.resumed else "writing"
     if folder.trained:
         verb = "already trained:"

@@ -1,0 +1,81 @@
+"""A run that was really killed goes on where it was."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
+
+EPOCHS = 40
+
+
+def command(shapes, output, *more):
+    return [
+        sys.executable,
+        "-c",
+        "from kerastl.apps.cli import main; main()",
+        "finetune",
+        str(shapes),
+        *("--preset", "resnet8", "--weights", "none", "--image-size", "16"),
+        *("--epochs", str(EPOCHS), "--export", "none"),
+        *("--output", str(output)),
+        *more,
+    ]
+
+
+def interrupt(shapes, output, number):
+    """Starts a run and sends it a signal after its first epochs."""
+    checkpoint = output / "checkpoint.npz"
+    with subprocess.Popen(
+        command(shapes, output),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        deadline = time.monotonic() + 300
+        while not checkpoint.exists():
+            assert process.poll() is None, process.stdout.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.kill(process.pid, number)
+        said = process.communicate()[0].decode()
+    return process.returncode, said
+
+
+def resume(shapes, output):
+    return subprocess.run(
+        command(shapes, output, "--resume"), capture_output=True, text=True
+    )
+
+
+def test_resumes_after_a_kill(shapes, tmp_path):
+    output = tmp_path / "run"
+    code, _ = interrupt(shapes, output, signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    assert json.loads((output / "run.json").read_text())["status"] == "training"
+    finished = resume(shapes, output)
+    assert finished.returncode == 0, finished.stderr
+    [line] = [
+        line for line in finished.stdout.splitlines() if "resumed at" in line
+    ]
+    first = int(line.split()[3])
+    assert line == f"resumed at epoch {first} of {EPOCHS}"
+    assert 2 <= first <= EPOCHS
+    assert f" {first}/{EPOCHS} " in finished.stdout
+    assert f" {first - 1}/{EPOCHS} " not in finished.stdout
+    history = json.loads((output / "history.json").read_text())
+    assert history["epoch"] == list(range(1, EPOCHS + 1))
+    assert not (output / "checkpoint.npz").exists()
+
+
+def test_ctrl_c_leaves_a_run_to_resume(shapes, tmp_path):
+    output = tmp_path / "run"
+    code, said = interrupt(shapes, output, signal.SIGINT)
+    assert code == 130, said
+    assert "--resume" in said
+    assert "Traceback" not in said
+    assert (output / "checkpoint.npz").exists()
