@@ -4,8 +4,6 @@ import dataclasses
 import difflib
 import math
 
-import keras
-
 from kerastl.layers import BlurPooling2D
 from kerastl.layers import blur_grid
 from kerastl.layers.blur_pooling_2d import BORDERS
@@ -13,10 +11,10 @@ from kerastl.layers.blur_pooling_2d import MAX_KERNEL_SIZE
 from kerastl.surgery import downsampling as sampling
 from kerastl.surgery import graph as graphs
 from kerastl.surgery.antialias_report import AntialiasRow
+from kerastl.surgery.blur_place import blur_place
 from kerastl.surgery.count_multiply_adds import has_multiply_adds
 from kerastl.surgery.count_multiply_adds import layer_multiply_adds
-from kerastl.surgery.pointwise import NON_LINEAR
-from kerastl.surgery.pointwise import pointwise_effect
+from kerastl.surgery.count_multiply_adds import sizes_are_known
 
 _SHORT_KINDS = {
     "AveragePooling2D": "AvgPool",
@@ -145,7 +143,7 @@ class _Planner:
     def _densify(self, graph, node, found):
         """Sets strides to 1 and blurs behind the non-linearity."""
         layer = node.operation
-        place, non_linear = _blur_place(graph, node, found)
+        place, non_linear = blur_place(graph, node, found)
         # Nothing bends the map between a 1x1 convolution and a blur, so they
         # may change places: the convolution then runs on the small map.
         convolution = found.kind == sampling.CONVOLUTION
@@ -247,10 +245,10 @@ class _Planner:
 
     def _cost(self, node, blur, blurred_shape, dense_shape=None):
         layer = node.operation
-        shapes = node.inputs[0].shape, node.outputs[0].shape
-        if any(None in shape[1:] for shape in shapes):
+        if not sizes_are_known(node):
             self.plan.costs[node.key] = None
             return
+        shapes = node.inputs[0].shape, node.outputs[0].shape
         cost = layer_multiply_adds(BlurPooling2D(**blur), None, blurred_shape)
         if dense_shape and has_multiply_adds(layer):
             cost += layer_multiply_adds(layer, shapes[0], dense_shape)
@@ -264,36 +262,6 @@ class _Planner:
             taken = f"{name}_{count}"
         self.names.add(taken)
         return taken
-
-
-def _blur_place(graph, node, found):
-    """The call behind which a blur goes, and whether it is an activation.
-
-    It is the last activation of the unbranched chain of pixel-wise calls that
-    starts with `node`: a blur before the non-linearity would be no more than
-    a blurred stride. Without an activation it is `node` itself, and so it is
-    for a max pooling, which is not linear.
-    """
-    if found.kind == sampling.MAX_POOLING:
-        return node, True
-    place, non_linear = node, _has_activation(node.operation)
-    last = node
-    while True:
-        tensor = last.outputs[0]
-        readers = graph.readers(tensor)
-        if len(readers) != 1 or graph.is_output(tensor):
-            return place, non_linear
-        last = readers[0]
-        effect = pointwise_effect(last)
-        if effect is None:
-            return place, non_linear
-        if effect == NON_LINEAR:
-            place, non_linear = last, True
-
-
-def _has_activation(layer):
-    activation = getattr(layer, "activation", None)
-    return activation not in (None, keras.activations.linear)
 
 
 def _matching_taps(kernel_size, window, stride, pixels):

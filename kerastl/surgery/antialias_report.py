@@ -14,7 +14,8 @@ class AntialiasRow:
     Attributes:
         layer: its name, prefixed with the nested models that hold it.
         kind: what it is, such as `"Conv 3x3 /2"`.
-        input_size: height and width that it reads; `None` where not known.
+        input_size: height and width that it reads, each `None` where not
+            known; `None` for what is no feature map.
         output_size: height and width that it writes.
         action: `"blur after"` (strides 1, then a blur), `"blur before"` (the
             blur first, the layer with strides 1 on the small map),
@@ -26,8 +27,8 @@ class AntialiasRow:
 
     layer: str
     kind: str
-    input_size: tuple
-    output_size: tuple
+    input_size: tuple | None
+    output_size: tuple | None
     action: str
     reason: str
     blur: str | None = None
@@ -88,6 +89,8 @@ class AntialiasReport:
 
 
 def _height(size):
+    if size is None:
+        return "?"
     known = ["?" if s is None else str(s) for s in size]
     return known[0] if known[0] == known[1] else "x".join(known)
 

@@ -51,7 +51,7 @@ def count_multiply_adds(model, by_layer=False) -> int | dict[str, int]:
         if not has_multiply_adds(node.operation):
             continue
         shapes = node.inputs[0].shape, node.outputs[0].shape
-        if None in (*shapes[0][1:], *shapes[1][1:]):
+        if not sizes_are_known(node):
             raise ValueError(
                 "Multiply-adds can be counted only for a model with a known "
                 "input size. Build it with one, such as "
@@ -73,6 +73,12 @@ def has_multiply_adds(layer) -> bool:
         BlurPooling2D,
     )
     return isinstance(layer, counted)
+
+
+def sizes_are_known(node) -> bool:
+    """Whether a call's first input and output have a fixed size."""
+    shapes = node.inputs[0].shape, node.outputs[0].shape
+    return all(None not in shape[1:] for shape in shapes)
 
 
 def layer_multiply_adds(layer, input_shape, output_shape) -> int:

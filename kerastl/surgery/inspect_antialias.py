@@ -4,6 +4,8 @@ from kerastl.surgery import graph as graphs
 from kerastl.surgery.antialias_plan import plan_antialias
 from kerastl.surgery.antialias_report import AntialiasReport
 from kerastl.surgery.count_multiply_adds import count_multiply_adds
+from kerastl.surgery.count_multiply_adds import has_multiply_adds
+from kerastl.surgery.count_multiply_adds import sizes_are_known
 
 
 def inspect_antialias(
@@ -34,9 +36,13 @@ def inspect_antialias(
     'pool_blur'
     """
     plan = plan_antialias(model, kernel_size, padding, stem, exclude)
-    costs = [plan.costs.get(node.key, 0) for _, node in graphs.walk(model)]
+    nodes = [node for _, node in graphs.walk(model)]
     before = after = None
-    if None not in model.input_shape[1:] and None not in costs:
+    if all(
+        sizes_are_known(node)
+        for node in nodes
+        if node.key in plan.costs or has_multiply_adds(node.operation)
+    ):
         before = count_multiply_adds(model)
-        after = before + sum(costs)
+        after = before + sum(plan.costs.get(node.key, 0) for node in nodes)
     return AntialiasReport(model.name, tuple(plan.rows), before, after)

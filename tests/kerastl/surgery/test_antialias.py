@@ -1,5 +1,7 @@
 """antialias on user-made networks: values, places, training, bad input."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -319,6 +321,9 @@ def test_unknown_input_size(size):
     np.testing.assert_allclose(exact.predict(x, verbose=0), expected, atol=1e-4)
     blurred = kerastl.antialias(model, 3).predict(x, verbose=0)
     assert blurred.shape == expected.shape
+    outer = keras.Input((size, size, 3))
+    nested = keras.Model([outer, keras.Input((4,))], model(outer))
+    assert kerastl.inspect_antialias(nested).multiply_adds_before is None
 
 
 def test_stem_and_exclude_leave_layers_with_a_reason():
@@ -421,6 +426,29 @@ def test_down_sampling_in_a_custom_layer_is_refused():
         kerastl.antialias(model)
     blurred = kerastl.antialias(model, exclude=["block"])
     assert isinstance(blurred.get_layer("pool_blur"), BlurPooling2D)
+
+
+def test_wrapped_down_sampling_is_refused():
+    frames = layers.TimeDistributed(layers.MaxPooling2D(), name="frames")
+    model = keras.Sequential([keras.Input((4, 8, 8, 3)), frames])
+    report = kerastl.inspect_antialias(model)
+    assert report.rows[0].action == "refused"
+    assert "frames" in str(report)
+    with pytest.raises(ValueError, match="frames"):
+        kerastl.antialias(model)
+
+
+def test_the_report_is_plain_data():
+    report = kerastl.inspect_antialias(small_cnn()).to_dict()
+    assert json.loads(json.dumps(report))["rows"][0] == {
+        "layer": "backbone/stem",
+        "kind": "Conv 3x3 /2",
+        "input_size": [17, 17],
+        "output_size": [9, 9],
+        "action": "blur after",
+        "reason": "blur 3 after stem_relu",
+        "blur": "stem_blur",
+    }
 
 
 def test_a_subclassed_model_is_refused():

@@ -179,6 +179,27 @@ def test_a_replacement_with_other_variables_is_refused():
         rebuild(model, clone=clone)
 
 
+def test_a_subclass_that_only_builds_a_graph_is_rebuilt():
+    class Backbone(keras.Model):
+        def __init__(self):
+            inputs = keras.Input((8, 8, 3))
+            super().__init__(inputs, layers.Conv2D(2, 3, name="conv")(inputs))
+
+    model = Backbone()
+    copy = copy_model(model)
+    assert copy.get_layer("conv").filters == 2
+    np.testing.assert_array_equal(
+        predict(copy, images()), predict(model, images())
+    )
+
+    class Doubled(Backbone):
+        def call(self, inputs):
+            return super().call(inputs) * 2
+
+    with pytest.raises(ValueError, match="functional model.*Doubled"):
+        copy_model(Doubled())
+
+
 def test_models_that_cannot_be_read():
     class Subclassed(keras.Model):
         def call(self, inputs):
