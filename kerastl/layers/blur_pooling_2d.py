@@ -62,8 +62,8 @@ class BlurPooling2D(keras.layers.Layer):
     Example:
 
     >>> x = np.arange(8.0).reshape(1, 1, 8, 1) ** 2
-    >>> y = BlurPooling2D(kernel_size=3, strides=(1, 2))(x)
-    >>> np.squeeze(y)
+    >>> blur = kerastl.layers.BlurPooling2D(kernel_size=(1, 3), strides=(1, 2))
+    >>> np.squeeze(blur(x))
     array([ 0.5,  4.5, 16.5, 36.5], dtype=float32)
 
     Reference:
