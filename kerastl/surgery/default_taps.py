@@ -270,16 +270,15 @@ def _stages(steps):
         ):
             # Everything behind the global pooling belongs to the head; what
             # comes before it may be preprocessing on other shapes.
-            if trunk and step.index > trunk[0].index:
+            if trunk:
                 break
-            continue
-        if step.size is not None:
+        elif step.size is not None:
             trunk.append(step)
     if not trunk:
         return []
     sizes = sorted({step.size for step in trunk}, reverse=True)
-    largest = max([step.input_size or 0 for step in trunk[:1]] + sizes[:1])
-    stage_of, stage, top = {}, 0, largest
+    stage_of, stage = {}, 0
+    top = max(trunk[0].input_size or 0, sizes[0])
     for size in sizes:
         if size <= top * _SHRINKS:
             stage, top = stage + 1, size
@@ -324,21 +323,19 @@ def _is_expansion(step):
     Such is the 1x1 convolution (with normalization and activation) in front
     of a depthwise convolution that goes down in size.
     """
-    after = step
-    while len(after.readers) == 1 and isinstance(
-        after.readers[0].operation, _POINTWISE + _PADDING
-    ):
-        after = after.readers[0]
-    if _is_widening(step) or isinstance(step.operation, _POINTWISE):
-        after = after.readers[0] if len(after.readers) == 1 else after
-    if not (
-        isinstance(after.operation, layers.DepthwiseConv2D) and after.goes_down
-    ):
-        return False
     before = step
     while isinstance(before.operation, _POINTWISE) and before.producers:
         before = before.producers[0]
-    return _is_widening(before) and _is_linear(before.producers[0])
+    if not (_is_widening(before) and _is_linear(before.producers[0])):
+        return False
+    after = step
+    while len(after.readers) == 1:
+        after = after.readers[0]
+        if not isinstance(after.operation, _POINTWISE + _PADDING):
+            break
+    return (
+        isinstance(after.operation, layers.DepthwiseConv2D) and after.goes_down
+    )
 
 
 def _is_widening(step):
