@@ -15,7 +15,7 @@ def list_presets():
             "network": preset.title,
             "pixels": preset.default_size,
             "million weights": preset.parameters,
-            "ImageNet weights": preset.licence if preset.downloadable else "-",
+            "ImageNet weights": "yes" if preset.downloadable else "-",
         }
         for preset in PRESETS.values()
     ]

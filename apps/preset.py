@@ -43,8 +43,6 @@ class Preset:
         preprocessing: Key of `apps.preprocessing.PREPROCESSING`.
         parameters: Millions of parameters, head included.
         head: Names of the head's layers with weights, in order.
-        licence: Source and licence of the downloadable weights, as the
-            project that published them states them.
         default_size: Height and width the weights were trained with.
         min_size: Smallest height and width the network accepts.
         learning_rate: Starting point for fine-tuning with SGD, momentum 0.9
@@ -68,7 +66,6 @@ class Preset:
     preprocessing: str
     parameters: float
     head: tuple
-    licence: str
     default_size: int = 224
     min_size: int = 32
     learning_rate: float = 0.003

@@ -7,14 +7,10 @@ from keras import applications
 from kerastl.apps.preset import Preset
 from kerastl.apps.resnet_cifar import resnet_cifar
 
-_APACHE = "TensorFlow authors, Apache-2.0"
-_HE = "Kaiming He, MIT"
-_OXFORD = "VGG Oxford, CC BY 4.0"
-_NONE = "no ready weights"
 _DENSE = ("predictions",)
 
 _ROWS = [
-    # name, title, builder, preprocessing, parameters (M), head, licence
+    # name, title, builder, preprocessing, parameters (M), head
     Preset(
         "mobilenet",
         "MobileNet",
@@ -22,7 +18,6 @@ _ROWS = [
         "tf",
         4.25,
         ("conv_preds",),
-        _APACHE,
     ),
     Preset(
         "mobilenet_v2",
@@ -31,7 +26,6 @@ _ROWS = [
         "tf",
         3.54,
         _DENSE,
-        _APACHE,
     ),
     Preset(
         "mobilenet_v3_small",
@@ -40,7 +34,6 @@ _ROWS = [
         "builtin",
         2.55,
         ("conv_2", "logits"),
-        _APACHE,
     ),
     Preset(
         "mobilenet_v3_large",
@@ -49,7 +42,6 @@ _ROWS = [
         "builtin",
         5.51,
         ("conv_2", "logits"),
-        _APACHE,
     ),
     Preset(
         "efficientnet_b0",
@@ -58,7 +50,6 @@ _ROWS = [
         "efficientnet",
         5.33,
         _DENSE,
-        _APACHE,
     ),
     Preset(
         "efficientnet_v2_b0",
@@ -67,7 +58,6 @@ _ROWS = [
         "builtin",
         7.20,
         _DENSE,
-        _APACHE,
     ),
     Preset(
         "resnet50",
@@ -76,7 +66,6 @@ _ROWS = [
         "caffe",
         25.64,
         _DENSE,
-        _HE,
     ),
     Preset(
         "resnet101",
@@ -85,7 +74,6 @@ _ROWS = [
         "caffe",
         44.71,
         _DENSE,
-        _HE,
     ),
     Preset(
         "resnet152",
@@ -94,7 +82,6 @@ _ROWS = [
         "caffe",
         60.42,
         _DENSE,
-        _HE,
     ),
     Preset(
         "resnet50_v2",
@@ -103,7 +90,6 @@ _ROWS = [
         "tf",
         25.61,
         _DENSE,
-        "Facebook, BSD",
     ),
     Preset(
         "densenet121",
@@ -112,7 +98,6 @@ _ROWS = [
         "torch",
         8.06,
         _DENSE,
-        "Zhuang Liu, BSD-3-Clause",
     ),
     Preset(
         "vgg16",
@@ -121,7 +106,6 @@ _ROWS = [
         "caffe",
         138.36,
         ("fc1", "fc2", "predictions"),
-        _OXFORD,
         learning_rate=0.001,
     ),
     Preset(
@@ -131,7 +115,6 @@ _ROWS = [
         "caffe",
         143.67,
         ("fc1", "fc2", "predictions"),
-        _OXFORD,
         learning_rate=0.001,
     ),
     Preset(
@@ -141,7 +124,6 @@ _ROWS = [
         "tf",
         22.91,
         _DENSE,
-        "Keras authors, MIT",
         default_size=299,
         min_size=71,
     ),
@@ -152,7 +134,6 @@ _ROWS = [
         "tf",
         23.85,
         _DENSE,
-        _APACHE,
         default_size=299,
         min_size=75,
     ),
@@ -163,7 +144,6 @@ _ROWS = [
         "tf",
         55.87,
         _DENSE,
-        _APACHE,
         default_size=299,
         min_size=75,
     ),
@@ -174,7 +154,6 @@ _ROWS = [
         "tf",
         5.33,
         _DENSE,
-        _APACHE,
     ),
     Preset(
         "convnext_tiny",
@@ -183,7 +162,6 @@ _ROWS = [
         "builtin",
         28.59,
         ("convnext_tiny_head_dense",),
-        "Meta, MIT",
         learning_rate=0.001,
     ),
     Preset(
@@ -193,7 +171,6 @@ _ROWS = [
         "tf",
         0.08,
         _DENSE,
-        _NONE,
         default_size=32,
         min_size=8,
         learning_rate=0.05,
@@ -207,7 +184,6 @@ _ROWS = [
         "tf",
         0.27,
         _DENSE,
-        _NONE,
         default_size=32,
         min_size=8,
         learning_rate=0.05,
