@@ -3,18 +3,16 @@
 import keras
 import numpy as np
 
+import kerastl
 from kerastl.export import load
-from kerastl.surgery import copy_model
-from kerastl.surgery import default_taps
-from kerastl.surgery import feature_extractor
 
 
 class ClassMeans:
     """Classifies by the nearest class mean of a network's last features.
 
     The baseline that a run starts from when the task is new to its source: no
-    weight is trained. The features are those before the head, averaged over
-    space and scaled to unit length.
+    weight is trained. The features are those before the head, scaled to unit
+    length.
 
     Args:
         source: The source network; it is left as it is.
@@ -30,10 +28,10 @@ class ClassMeans:
     """
 
     def __init__(self, source, batches, num_classes):
-        tap = default_taps(source)[-1]
-        network = feature_extractor(copy_model(source), [tap])
-        pooled = keras.layers.GlobalAveragePooling2D()(network.output[tap])
-        self._runner = load(keras.Model(network.input, pooled))
+        # What a new head would read are the features.
+        headed = kerastl.replace_head(source, num_classes)
+        features = headed.get_layer("head").input
+        self._runner = load(keras.Model(headed.input, features))
         sums = 0.0
         for images, labels in batches:
             marks = np.eye(num_classes)[np.asarray(labels)]

@@ -1,28 +1,27 @@
 """The `kerastl` command: each verb calls a function that Python has too."""
 
-import contextlib
-import importlib
-import json
-import os
 import pathlib
-import warnings
 from typing import Annotated
 
 import typer
 
-import kerastl
+from kerastl.apps.cli_support import Debug
+from kerastl.apps.cli_support import Gate
+from kerastl.apps.cli_support import Json
+from kerastl.apps.cli_support import Switch
+from kerastl.apps.cli_support import Threads
+from kerastl.apps.cli_support import open_console
+from kerastl.apps.cli_support import report_errors
+from kerastl.apps.cli_support import show
+from kerastl.apps.cli_support import show_list
 
 # Nothing here may import a backend: `kerastl --help` answers at once.
-
-_EXIT_CHECK_FAILED = 1
-_EXIT_BAD_INPUT = 2
-_EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="kerastl",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
@@ -30,35 +29,11 @@ app = typer.Typer(
         "wanted, and ship it as verified TFLite or ONNX."
     ),
     epilog=(
-        "Begin with `kerastl quickstart`: offline, a few minutes, and a "
-        "report to look at. Then `kerastl finetune photos/`, where "
-        "`photos/` holds one folder of images a class."
+        "Begin with [bold]kerastl quickstart[/bold]: offline, a few minutes, "
+        "and a report to look at. Then [bold]kerastl finetune photos/[/bold], "
+        "where photos/ holds one folder of images a class."
     ),
 )
-
-Debug = Annotated[
-    bool,
-    typer.Option(
-        "--debug",
-        envvar="KERASTL_DEBUG",
-        help="Show the traceback of an error.",
-    ),
-]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print JSON instead of tables.")
-]
-Threads = Annotated[
-    int, typer.Option(min=1, help="Threads of the runtimes that are timed.")
-]
-Gate = Annotated[
-    float | None,
-    typer.Option(
-        min=0.0,
-        max=1.0,
-        help="Refuse a file that loses more than this share of accuracy "
-        "(0.01 = one point): exit code 1, no file left.",
-    ),
-]
 
 
 def main():
@@ -85,7 +60,10 @@ def quickstart(
         pathlib.Path, typer.Option(help="Folder to write; it must be new.")
     ] = pathlib.Path("runs/quickstart"),
     seeds: Annotated[
-        int, typer.Option(min=1, help="How often each method is trained.")
+        int,
+        typer.Option(
+            metavar="N", min=1, help="How often each method is trained."
+        ),
     ] = 3,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue a stopped quickstart.")
@@ -103,13 +81,13 @@ def quickstart(
         kerastl quickstart
         kerastl quickstart --output runs/first --seeds 5
     """
-    with _errors(debug), _console(as_json) as console:
+    with report_errors(debug), open_console(as_json) as console:
         from kerastl import apps
 
         result = apps.quickstart(
             output=output, seeds=seeds, resume=resume, console=console
         )
-        _show(result, console, as_json)
+        show(result, console, as_json)
 
 
 @app.command()
@@ -122,50 +100,86 @@ def finetune(
         ),
     ],
     preset: Annotated[
-        str, typer.Option(help="Network; `kerastl presets` lists them.")
+        str, typer.Option(metavar="NAME", help="Network: see kerastl presets.")
     ] = "mobilenet_v2",
     method: Annotated[
-        str, typer.Option(help="Recipe; `kerastl methods` lists them.")
+        str, typer.Option(metavar="NAME", help="Recipe: see kerastl methods.")
     ] = "fine_tune",
     antialias: Annotated[
         int | None,
         typer.Option(
-            min=1, max=7, help="Taps of the blurs, 3 as a rule. None: no blur."
+            metavar="TAPS",
+            min=1,
+            max=7,
+            help="Insert blurs of so many taps, 1 to 7; 3 as a rule.",
         ),
     ] = None,
-    stem: Annotated[
+    no_stem: Annotated[
         bool,
-        typer.Option(help="Blur the first down-sampling too; it costs most."),
-    ] = True,
+        typer.Option(
+            "--no-stem",
+            help="Leave the first down-sampling unblurred: it costs most.",
+        ),
+    ] = False,
     weights: Annotated[
         str,
         typer.Option(
-            help="`imagenet` (downloaded), a weights file, a .keras model of "
-            "your own, or `none`."
+            metavar="FILE",
+            help="imagenet (downloaded), a weights file, a .keras model of "
+            "your own, or none.",
         ),
     ] = "imagenet",
     alpha: Annotated[
-        float | None, typer.Option(help="Width of MobileNets, such as 0.35.")
+        float | None,
+        typer.Option(
+            metavar="WIDTH", help="Width of MobileNets, such as 0.35."
+        ),
     ] = None,
+    keep_head: Annotated[
+        Switch,
+        typer.Option(
+            help="Keep the classifier of the weights; auto: if a labels.txt "
+            "beside them names the same classes."
+        ),
+    ] = Switch.AUTO,
     image_size: Annotated[
         int | None,
-        typer.Option(min=8, help="Side in pixels. Default: the preset's."),
+        typer.Option(
+            metavar="PIXELS", min=8, help="Side. Default: the preset's."
+        ),
     ] = None,
     shots: Annotated[
         int | None,
-        typer.Option(min=1, help="Training images a class. Default: all."),
+        typer.Option(
+            metavar="N", min=1, help="Training images a class. Default: all."
+        ),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1)] = 20,
-    batch_size: Annotated[int, typer.Option(min=1)] = 32,
+    epochs: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Passes over the images.")
+    ] = 20,
+    batch_size: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Images a step.")
+    ] = 32,
     learning_rate: Annotated[
-        float | None, typer.Option(min=0.0, help="Default: the method's.")
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            min=0.0,
+            help="At the start; it falls to zero. Default: the method's.",
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    no_augment: Annotated[
+        bool,
+        typer.Option("--no-augment", help="Train on centre crops, unmirrored."),
+    ] = False,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Of all that is drawn.")
+    ] = 0,
     export: Annotated[
         str,
         typer.Option(
-            help="Comma-separated `format:scheme`; `kerastl schemes` lists "
-            "them. `none`: no export."
+            metavar="LIST",
+            help="Files to write, by comma, or none: see kerastl schemes.",
         ),
     ] = "tflite:int8",
     max_accuracy_drop: Gate = None,
@@ -173,8 +187,7 @@ def finetune(
     output: Annotated[
         pathlib.Path | None,
         typer.Option(
-            help="Folder to write; it must be new. Default: "
-            "runs/<photos>-<method>."
+            help="Folder to write; it must be new. Default: runs/PHOTOS-METHOD."
         ),
     ] = None,
     resume: Annotated[
@@ -186,16 +199,16 @@ def finetune(
         ),
     ] = False,
     jit: Annotated[
-        bool | None,
-        typer.Option(
-            "--jit/--no-jit",
-            help="Compile the training step. Default: on a GPU only.",
-        ),
-    ] = None,
+        Switch,
+        typer.Option(help="Compile the training step; auto: on a GPU."),
+    ] = Switch.AUTO,
     as_json: Json = False,
     debug: Debug = False,
 ):
     """Fine-tune a network on a folder of photos, export and report.
+
+    Without a test folder, the validation images are the test. Exit code 1:
+    an exported file lost more accuracy than allowed, or the loss became NaN.
 
         kerastl finetune photos/
         kerastl finetune photos/ --method ktft --antialias 3
@@ -204,11 +217,8 @@ def finetune(
             --export tflite:int8,onnx:int8 --max-accuracy-drop 0.01 \\
             --output runs/mine
         kerastl finetune photos/ --output runs/mine --resume ...
-
-    Without a test folder, the validation images are the test. Exit code 1:
-    an exported file lost more accuracy than allowed, or the loss became NaN.
     """
-    with _errors(debug), _console(as_json) as console:
+    with report_errors(debug), open_console(as_json) as console:
         from kerastl import apps
 
         result = apps.fine_tune(
@@ -216,31 +226,33 @@ def finetune(
             preset=preset,
             method=method,
             antialias=antialias,
-            stem=stem,
+            stem=not no_stem,
             weights=None if weights.lower() == "none" else weights,
             preset_arguments={} if alpha is None else {"alpha": alpha},
+            keep_head=keep_head.choice,
             image_size=image_size,
             shots=shots,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
+            augment=not no_augment,
             seed=seed,
             exports=[] if export.lower() == "none" else export.split(","),
             max_accuracy_drop=max_accuracy_drop,
             threads=threads,
             output=output or f"runs/{photos.resolve().name}-{method}",
             resume=resume,
-            jit_compile=jit,
+            jit_compile=jit.choice,
             console=console,
         )
-        _show(result, console, as_json)
+        show(result, console, as_json)
 
 
 @app.command()
 def export(
     model: Annotated[pathlib.Path, typer.Argument(help="A .keras model.")],
     scheme: Annotated[
-        str, typer.Option(help="`kerastl schemes` lists them.")
+        str, typer.Option(help="kerastl schemes lists them.")
     ] = "int8",
     calibration: Annotated[
         pathlib.Path | None,
@@ -251,9 +263,7 @@ def export(
     ] = None,
     format: Annotated[
         str | None,
-        typer.Option(
-            help="`tflite` or `onnx`. Default: by --output, else tflite."
-        ),
+        typer.Option(help="tflite or onnx. Default: by --output, else tflite."),
     ] = None,
     output: Annotated[
         pathlib.Path | None,
@@ -267,12 +277,14 @@ def export(
 ):
     """Export a Keras model to TFLite or ONNX, run the file and compare.
 
+    Exit code 1: the file lost more accuracy than allowed; none is left.
+
         kerastl export model.keras --scheme float16
         kerastl export model.keras --scheme int8 --calibration photos/
         kerastl export model.keras --format onnx --calibration photos/ \\
             --max-accuracy-drop 0.01
     """
-    with _errors(debug), _console(as_json) as console:
+    with report_errors(debug), open_console(as_json) as console:
         from kerastl import apps
 
         report = apps.export_model(
@@ -285,7 +297,7 @@ def export(
             max_accuracy_drop=max_accuracy_drop,
             threads=threads,
         )
-        _show(report, console, as_json)
+        show(report, console, as_json)
 
 
 @app.command()
@@ -308,139 +320,35 @@ def evaluate(
 
         kerastl evaluate runs/mine/model_int8.tflite photos/
     """
-    with _errors(debug), _console(as_json) as console:
+    with report_errors(debug), open_console(as_json) as console:
         from kerastl import apps
 
         result = apps.evaluate_model(model, photos, threads=threads)
-        _show(result, console, as_json)
+        show(result, console, as_json)
 
 
 @app.command()
 def presets(as_json: Json = False, debug: Debug = False):
     """List the networks that can be fine-tuned."""
-    with _errors(debug), _console(as_json) as console:
+    with report_errors(debug), open_console(as_json) as console:
         from kerastl.apps.listings import list_presets
 
-        _list(console, list_presets(), as_json)
+        show_list(console, list_presets(), as_json)
 
 
 @app.command()
 def methods(as_json: Json = False, debug: Debug = False):
     """List the transfer methods."""
-    with _errors(debug), _console(as_json) as console:
+    with report_errors(debug), open_console(as_json) as console:
         from kerastl.apps.listings import list_methods
 
-        _list(console, list_methods(), as_json)
+        show_list(console, list_methods(), as_json)
 
 
 @app.command()
 def schemes(as_json: Json = False, debug: Debug = False):
     """List the export formats and quantization schemes."""
-    with _errors(debug), _console(as_json) as console:
+    with report_errors(debug), open_console(as_json) as console:
         from kerastl.apps.listings import list_schemes
 
-        _list(console, list_schemes(), as_json)
-
-
-@contextlib.contextmanager
-def _errors(debug):
-    """Turns exceptions into one short message and an exit code."""
-    try:
-        yield
-    except typer.Exit:
-        raise
-    except KeyboardInterrupt:
-        _complain("stopped. The same command with --resume goes on.")
-        raise typer.Exit(_EXIT_INTERRUPTED) from None
-    except Exception as error:
-        if debug:
-            raise
-        from kerastl.export.accuracy_drop_error import AccuracyDropError
-
-        bad_input = isinstance(
-            error, ValueError | TypeError | LookupError | OSError | ImportError
-        )
-        if isinstance(error, AccuracyDropError) or not bad_input:
-            code = _EXIT_CHECK_FAILED
-        else:
-            code = _EXIT_BAD_INPUT
-        _complain(str(error) or type(error).__name__)
-        raise typer.Exit(code) from None
-
-
-def _complain(message, style="red"):
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    console.width = min(console.width, 80)
-    console.print(
-        f"kerastl: {message}", style=style, markup=False, highlight=False
-    )
-
-
-@contextlib.contextmanager
-def _console(as_json=False):
-    """Loads the backend, and yields where to print."""
-    from rich.console import Console
-
-    _load_quietly()
-    # Figures for a program go to stdout alone.
-    console = Console(stderr=as_json)
-    console.width = min(console.width, 80)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.filterwarnings("default", category=UserWarning)
-        warnings.showwarning = _show_warning
-        yield console
-
-
-def _load_quietly():
-    """Imports what `kerastl.command_start` has put off.
-
-    The backend logs from C++, before any setting reaches it, so the file
-    descriptor itself leads nowhere meanwhile.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if hasattr(kerastl, "FineTuner"):
-        return
-    saved = os.dup(2)
-    try:
-        with open(os.devnull, "w") as nothing:
-            os.dup2(nothing.fileno(), 2)
-        importlib.reload(kerastl)
-        importlib.reload(kerastl.apps)
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-
-
-def _show_warning(message, category, filename, *_):
-    # Of other packages' warnings, a user of the command has no use.
-    own = (kerastl.__file__, __file__)
-    if any(
-        pathlib.Path(filename).is_relative_to(pathlib.Path(file).parent)
-        for file in own
-    ):
-        _complain(f"warning: {message}", style="yellow")
-
-
-def _show(result, console, as_json):
-    if as_json:
-        typer.echo(json.dumps(result.to_dict(), indent=2))
-    elif hasattr(result, "print"):
-        result.print(console)
-    else:
-        console.print(str(result), highlight=False, markup=False)
-
-
-def _list(console, rows, as_json):
-    if as_json:
-        typer.echo(json.dumps(rows, indent=2))
-        return
-    from kerastl.apps.tables import make_table
-
-    numeric = {
-        name for name, value in rows[0].items() if not isinstance(value, str)
-    }
-    columns = [f">{name}" if name in numeric else name for name in rows[0]]
-    console.print(make_table(columns, [row.values() for row in rows]))
+        show_list(console, list_schemes(), as_json)

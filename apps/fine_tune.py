@@ -196,7 +196,11 @@ def fine_tune(
             },
             "antialias": blurs and blurs.to_dict(),
             "data": describe_data(data),
-            "settings": {**arguments, "learning_rate": rate},
+            "settings": {
+                **arguments,
+                "keep_head": keep_head,
+                "learning_rate": rate,
+            },
             "versions": versions(),
         }
         folder.write_json("report.json", report)

@@ -14,8 +14,8 @@ def list_presets():
             "preset": preset.name,
             "network": preset.title,
             "pixels": preset.default_size,
-            "million weights": preset.parameters,
-            "ImageNet weights": "yes" if preset.downloadable else "-",
+            "M weights": preset.parameters,
+            "ImageNet": "yes" if preset.downloadable else "-",
         }
         for preset in PRESETS.values()
     ]

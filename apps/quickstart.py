@@ -1,69 +1,26 @@
 """Everything once: offline, on bundled digits, in minutes."""
 
-import dataclasses
 import datetime
 import math
 import statistics
 
 import keras
 
+from kerastl.apps import digits_experiment
 from kerastl.apps import figures
 from kerastl.apps.describe_data import describe_data
+from kerastl.apps.digits_experiment import digits_methods
+from kerastl.apps.digits_experiment import digits_target
+from kerastl.apps.digits_experiment import measure_digits_target
+from kerastl.apps.digits_experiment import train_digits_source
+from kerastl.apps.digits_experiment import train_digits_target
 from kerastl.apps.finish_run import finish_run
-from kerastl.apps.get_preset import get_preset
-from kerastl.apps.get_recipe import get_recipe
-from kerastl.apps.load_digits_pair import load_digits_pair
-from kerastl.apps.measure import measure
-from kerastl.apps.prepare_student import prepare_student
-from kerastl.apps.recipe import Recipe
 from kerastl.apps.run_folder import RunFolder
 from kerastl.apps.save_history import save_history
-from kerastl.apps.train_network import train_network
 from kerastl.apps.versions import versions
-from kerastl.export import load
-from kerastl.losses import GlobalLevel
-from kerastl.losses import PixelLevel
-from kerastl.metrics import shift_consistency
 from kerastl.surgery import inspect_antialias
 
-_PRESET = "resnet8"
-_IMAGE_SIZE = 24
-_SHOTS = 25
-_EPOCHS = 20
-_SOURCE_EPOCHS = 6
-_TAPS = 3
-# Learning rate and weights of the losses are those that did best on the
-# validation images (tests/benchmarks/quickstart_search.py), the same effort
-# for every method. The weights are lower than the recipe's: this source has
-# seen five digits, not a thousand classes, and knows less worth keeping.
-_LEARNING_RATE = 0.05
-_KTFT_WEIGHTS = {"pixel": 0.03, "global": 0.3}
 _EXPORTS = [("tflite", "int8"), ("onnx", "int8")]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Method:
-    name: str
-    label: str
-    kernel_size: int | None
-    recipe: Recipe
-
-
-def _methods():
-    plain = get_recipe("fine_tune")
-    ktft = dataclasses.replace(get_recipe("ktft"), transfer_losses=_ktft_losses)
-    return [
-        _Method("fine_tune", "Fine-tuning", None, plain),
-        _Method("antialias", "Anti-aliased fine-tuning", _TAPS, plain),
-        _Method("ktft", "Anti-aliased KTFT", _TAPS, ktft),
-    ]
-
-
-def _ktft_losses():
-    return [
-        PixelLevel(_KTFT_WEIGHTS["pixel"]),
-        GlobalLevel(_KTFT_WEIGHTS["global"]),
-    ]
 
 
 def quickstart(output="runs/quickstart", seeds=3, resume=False, console=None):
@@ -74,9 +31,6 @@ def quickstart(output="runs/quickstart", seeds=3, resume=False, console=None):
     by plain fine-tuning of its anti-aliased copy, and by KTFT. The way that
     does best on validation images is exported to int8 TFLite and ONNX, and
     everything is reported.
-
-    The images of the new digits are not augmented, so that what a network
-    knows of shifts comes from its source and its blurs.
 
     Args:
         output: Folder of the run.
@@ -108,35 +62,16 @@ def quickstart(output="runs/quickstart", seeds=3, resume=False, console=None):
         _choose_best(folder, source, trainings, seeds)
     best = folder.read_json("report.json")["settings"]["best"]
     _say(console, f"best on validation images: {best}")
-    return finish_run(folder, _target(0), "test", _EXPORTS, console=console)
-
-
-def _target(seed):
-    data = load_digits_pair(seed, _SHOTS, _IMAGE_SIZE).target
-    data.augmentation = None
-    return data
+    return finish_run(
+        folder, digits_target(0), "test", _EXPORTS, console=console
+    )
 
 
 def _load_or_train_source(folder, console):
     path = folder.file("source.keras")
     if path.exists():
         return keras.saving.load_model(path, compile=False)
-    keras.utils.set_random_seed(0)
-    data = load_digits_pair(0, _SHOTS, _IMAGE_SIZE).source
-    source = get_preset(_PRESET).build(
-        input_shape=(_IMAGE_SIZE, _IMAGE_SIZE, 3), classes=data.num_classes
-    )
-    train_network(
-        source,
-        None,
-        get_recipe("fine_tune"),
-        data,
-        _SOURCE_EPOCHS,
-        learning_rate=_LEARNING_RATE,
-        console=console,
-        label="source, digits 0 to 4",
-    )
-    found = measure(load(source).predict, data, "test")
+    source, found = train_digits_source(console)
     _say(console, f"source, digits 0 to 4: {_figures(found)}")
     folder.save_model(source, "source.keras")
     return source
@@ -149,12 +84,15 @@ def _train_all(folder, source, seeds, console):
         trainings = folder.read_json("trainings.json")
         _say(console, f"resumed after {len(trainings)} trainings")
     for seed in range(seeds):
-        for method in _methods():
+        for method in digits_methods():
             key = f"{method.name}-{seed}"
             if key in trainings:
                 continue
             label = f"seed {seed}, {method.label}"
-            student, row = _train(method, seed, source, console, label)
+            student, training = train_digits_target(
+                method, seed, source, console=console, label=label
+            )
+            row = {**training, **measure_digits_target(student, seed)}
             folder.file("models").mkdir(exist_ok=True)
             folder.save_model(student, f"models/{key}.keras")
             trainings[key] = row
@@ -163,41 +101,9 @@ def _train_all(folder, source, seeds, console):
     return trainings
 
 
-def _train(method, seed, source, console, label):
-    keras.utils.set_random_seed(seed)
-    data = _target(seed)
-    student, _ = prepare_student(
-        source, data.num_classes, method.kernel_size, seed=seed
-    )
-    history = train_network(
-        student,
-        source,
-        method.recipe,
-        data,
-        _EPOCHS,
-        learning_rate=_LEARNING_RATE,
-        console=console,
-        label=label,
-    )
-    predict = load(student).predict
-    # One figure for the choice that counts both errors and lost stability.
-    images, labels = data.larger_images("validation")
-    _, shifted = shift_consistency(
-        lambda crops: predict(crops.astype("float32")),
-        images,
-        data.image_size,
-        labels=labels,
-    )
-    return student, {
-        **measure(predict, data, "test"),
-        "validation_accuracy_shifted": shifted,
-        "history": history,
-    }
-
-
 def _choose_best(folder, source, trainings, seeds):
     rows, chosen = [], {}
-    for method in _methods():
+    for method in digits_methods():
         runs = [trainings[f"{method.name}-{seed}"] for seed in range(seeds)]
         rows.append(
             {
@@ -207,10 +113,10 @@ def _choose_best(folder, source, trainings, seeds):
             }
         )
         chosen[method.name] = statistics.fmean(
-            run["validation_accuracy_shifted"] for run in runs
+            run["validation_shifted"] for run in runs
         )
     place, best = max(
-        enumerate(_methods()), key=lambda item: chosen[item[1].name]
+        enumerate(digits_methods()), key=lambda item: chosen[item[1].name]
     )
     model = keras.saving.load_model(
         folder.file(f"models/{best.name}-0.keras"), compile=False
@@ -218,7 +124,7 @@ def _choose_best(folder, source, trainings, seeds):
     folder.save_model(model)
     history = trainings[f"{best.name}-0"]["history"]
     save_history(folder, history)
-    data = _target(0)
+    data = digits_target(0)
     folder.write_text("labels.txt", "\n".join(data.class_names) + "\n")
     blurs = best.kernel_size and inspect_antialias(source, best.kernel_size)
     folder.write_json(
@@ -233,18 +139,17 @@ def _choose_best(folder, source, trainings, seeds):
             "data": describe_data(data),
             "settings": {
                 "best": best.label,
-                "preset": _PRESET,
-                "image_size": _IMAGE_SIZE,
-                "shots": _SHOTS,
                 "seeds": seeds,
-                "source_epochs": _SOURCE_EPOCHS,
-                "epochs": _EPOCHS,
+                "preset": digits_experiment.PRESET,
+                "image_size": digits_experiment.IMAGE_SIZE,
+                "shots": digits_experiment.SHOTS,
+                "source_epochs": digits_experiment.SOURCE_EPOCHS,
+                "epochs": digits_experiment.EPOCHS,
                 "batch_size": data.batch_size,
-                "learning_rate": _LEARNING_RATE,
-                "blur_taps": _TAPS,
-                "ktft_weights": [
-                    f"{name} {weight}" for name, weight in _KTFT_WEIGHTS.items()
-                ],
+                "learning_rate": digits_experiment.LEARNING_RATE,
+                "blur_taps": digits_experiment.BLUR_TAPS,
+                "ktft_pixel_weight": digits_experiment.PIXEL_WEIGHT,
+                "ktft_global_weight": digits_experiment.GLOBAL_WEIGHT,
             },
             "versions": versions(),
         },
@@ -253,7 +158,7 @@ def _choose_best(folder, source, trainings, seeds):
 
 
 def _note(seeds):
-    data = _target(0)
+    data = digits_target(0)
     room = data.parts["test"].size - data.image_size
     return (
         f"Mean and standard deviation over {seeds} seeds (other images, other "

@@ -18,6 +18,7 @@ def train_network(
     learning_rate=None,
     jit_compile=None,
     checkpoint=None,
+    validate=True,
     console=None,
     label=None,
 ):
@@ -35,6 +36,7 @@ def train_network(
             on a CPU compiling takes longer than a short run gains.
         checkpoint: Path of the `.npz` that a killed training resumes from.
             `None` keeps none.
+        validate: Whether the validation part is looked at after every epoch.
         console: `rich.console.Console` to show progress on.
         label: Text of one progress bar for the whole training. `None` shows
             a line an epoch.
@@ -79,7 +81,7 @@ def train_network(
     try:
         tuner.fit(
             data.train,
-            validation_data=data.validation,
+            validation_data=data.validation if validate else None,
             epochs=epochs,
             initial_epoch=done,
             callbacks=callbacks,

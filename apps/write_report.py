@@ -42,8 +42,8 @@ def write_report(report, path, folder=None):
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     environment.filters.update(
-        percent=figures.percent,
-        spread=figures.spread,
+        percent=_unbroken(figures.percent),
+        spread=_unbroken(figures.spread),
         points=figures.points,
         size=figures.size,
         decimal=figures.decimal,
@@ -132,18 +132,23 @@ def _draw(report):
 
 def _curves(history):
     epochs = history["epoch"]
+    terms = [
+        name
+        for name in history
+        if name not in ("epoch", "loss", "accuracy", "learning_rate")
+        and not name.startswith("val_")
+    ]
     panels = []
-    # The sum first, then what it is made of.
-    for name in sorted(history, key=lambda name: name != "loss"):
-        if (
-            name == "epoch"
-            or name.startswith("val_")
-            or name == "learning_rate"
-        ):
-            continue
+    for name in ("loss", *terms, "accuracy"):
         curves = {"training": history[name]}
         if f"val_{name}" in history:
             curves["validation"] = history[f"val_{name}"]
+        # With transfer terms the two losses are not of the same kind.
+        if name == "loss" and terms and "val_loss" in history:
+            del curves["validation"]
+            title = "Validation loss, labels alone"
+            validation = {"validation": history["val_loss"]}
+            panels.append(plots.plot_curves(epochs, validation, title))
         panels.append(
             plots.plot_curves(
                 epochs,
@@ -191,6 +196,11 @@ def _inline(path):
     return f"data:image/{kind};base64,{encoded}"
 
 
+def _unbroken(write):
+    """Keeps a figure and its unit on one line."""
+    return lambda value: write(value).replace(" ", "\N{NO-BREAK SPACE}")
+
+
 def _grid(size):
     if isinstance(size, list | tuple):
         return " × ".join(
@@ -206,6 +216,8 @@ def _words(name):
 def _setting(value):
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict):
+        value = [f"{name} {each}" for name, each in value.items()]
     if isinstance(value, list | tuple):
         return ", ".join(str(each) for each in value) or figures.NOTHING
     return figures.NOTHING if value is None else value
@@ -225,6 +237,5 @@ def _headline(item):
 def _change(item):
     if item.get("before") is None:
         return item.get("note", "")
-    before = _UNITS[item["unit"]](item["before"])
-    before = before.replace(" ", "\N{NO-BREAK SPACE}")
+    before = _unbroken(_UNITS[item["unit"]])(item["before"])
     return f"{item.get('note', 'before')} {before}"

@@ -226,7 +226,7 @@ def test_compares_methods(render):
     ]
     report = {**REPORT, "comparison": {"note": "Two ways.", "rows": rows}}
     _, page = render(report)
-    text = " ".join(page.text)
+    text = re.sub(r"\s+", " ", " ".join(page.text))
     assert "comparison" in page.sections
     # Standard deviation of a sample: sqrt(0.02).
     assert "60.0 ± 14.1 %" in text
