@@ -27,8 +27,8 @@ BLUR_TAPS = 3
 # recipe's: this source has seen five digits, not a thousand classes, and
 # knows less that is worth keeping.
 LEARNING_RATE = 0.05
-PIXEL_WEIGHT = 0.03
-GLOBAL_WEIGHT = 0.3
+PIXEL_WEIGHT = 0.1
+GLOBAL_WEIGHT = 1.0
 
 _SHIFT_PASSES = 3
 
@@ -60,7 +60,10 @@ def digits_methods(pixel=PIXEL_WEIGHT, globally=GLOBAL_WEIGHT):
     plain = get_recipe("fine_tune")
     ktft = dataclasses.replace(
         get_recipe("ktft"),
-        transfer_losses=lambda: [PixelLevel(pixel), GlobalLevel(globally)],
+        transfer_losses=lambda: [
+            PixelLevel(pixel, relative=True),
+            GlobalLevel(globally, relative=True),
+        ],
     )
     return [
         Method("fine_tune", "Fine-tuning", None, plain),

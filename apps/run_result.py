@@ -39,7 +39,8 @@ class RunResult:
         if report.get("measures"):
             console.print(tables.measures_table(report["measures"]["rows"]))
         if report.get("exports"):
-            console.print(tables.exports_table(report["exports"]))
+            rows = [report["reference"], *report["exports"]]
+            console.print(tables.exports_table(rows))
         console.print(
             f"report: {self.output / 'report.html'}",
             highlight=False,

@@ -80,6 +80,7 @@ _EMPTY = dict.fromkeys(
         "history",
         "measures",
         "exports",
+        "reference",
         "confusion",
         "examples",
         "antialias",
