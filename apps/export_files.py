@@ -1,6 +1,6 @@
 """Writes all the files that a run was asked for."""
 
-from kerastl.apps.nearest_name import unknown_name_error
+from kerastl.arguments import unknown_name_error
 from kerastl.export import SCHEMES
 from kerastl.export import AccuracyDropError
 from kerastl.export import to_onnx

@@ -1,7 +1,7 @@
 """Looking a preset up by name."""
 
-from kerastl.apps.nearest_name import unknown_name_error
 from kerastl.apps.presets import PRESETS
+from kerastl.arguments import unknown_name_error
 
 
 def get_preset(name):

@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from kerastl.apps.nearest_name import unknown_name_error
 from kerastl.apps.recipe import Recipe
 from kerastl.apps.recipes import RECIPES
+from kerastl.arguments import unknown_name_error
 
 
 def get_recipe(name):

@@ -7,7 +7,7 @@ import numpy as np
 
 from kerastl.apps.image_data import ImageData
 from kerastl.apps.load_image_folder import load_image_folder
-from kerastl.apps.nearest_name import unknown_name_error
+from kerastl.arguments import unknown_name_error
 
 
 def load_matching_images(model_path, photos, runner, validation_split=0.2):

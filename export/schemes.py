@@ -1,7 +1,8 @@
 """The named ways to write a network: one row each."""
 
 import dataclasses
-import difflib
+
+from kerastl.arguments import unknown_name_error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,9 +77,4 @@ def get_scheme(name, format):
     table = SCHEMES[format]
     if name in table:
         return table[name]
-    nearest = difflib.get_close_matches(str(name), table, n=1, cutoff=0.4)
-    hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
-    raise ValueError(
-        f"Unknown {format} scheme.{hint} Expected one of {tuple(table)}. "
-        f"Received: scheme={name!r}"
-    )
+    raise unknown_name_error(f"{format} scheme", name, table)

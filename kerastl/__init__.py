@@ -17,11 +17,11 @@ if not starts_command():
     from kerastl import regularizers
     from kerastl import surgery
     from kerastl.fine_tuner import FineTuner
-    from kerastl.reestimate_batch_norm import reestimate_batch_norm
-    from kerastl.replace_head import replace_head
     from kerastl.surgery import antialias
     from kerastl.surgery import count_multiply_adds
     from kerastl.surgery import inspect_antialias
+    from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
+    from kerastl.surgery.replace_head import replace_head
 
 __all__ = [
     "FineTuner",

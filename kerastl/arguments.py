@@ -20,5 +20,22 @@ def checked_weight(name, value) -> float:
 
 def nearest_hint(name, known) -> str:
     """ " Did you mean 'x'?" with the nearest known name, or nothing."""
-    near = difflib.get_close_matches(str(name), known, n=1)
+    near = difflib.get_close_matches(
+        str(name).lower(), list(known), n=1, cutoff=0.4
+    )
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def unknown_name_error(kind, name, known) -> ValueError:
+    """The error for a name that is not in a table, with the nearest that is.
+
+    Args:
+        kind: what the name stands for, such as `"preset"`.
+        name: the name that was given.
+        known: the names that exist.
+    """
+    known = sorted(known)
+    return ValueError(
+        f"There is no {kind} of that name.{nearest_hint(name, known)} "
+        f"Expected one of {', '.join(known)}. Received: {kind}={name!r}"
+    )

@@ -12,10 +12,10 @@ from kerastl.fine_tuner_checks import check_losses
 from kerastl.fine_tuner_checks import check_taps
 from kerastl.fine_tuner_checks import weight_decay_conflict
 from kerastl.losses.transfer_loss import TransferStep
-from kerastl.reestimate_batch_norm import reestimate_batch_norm
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.default_taps import default_taps
 from kerastl.surgery.feature_extractor import feature_extractor
+from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
 from kerastl.surgery.set_batch_norm import set_batch_norm
 
 

@@ -9,6 +9,8 @@ from kerastl.surgery.default_taps import default_taps
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.inspect_antialias import inspect_antialias
 from kerastl.surgery.rebuild import rebuild
+from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
+from kerastl.surgery.replace_head import replace_head
 from kerastl.surgery.set_batch_norm import set_batch_norm
 
 __all__ = [
@@ -21,5 +23,7 @@ __all__ = [
     "feature_extractor",
     "inspect_antialias",
     "rebuild",
+    "reestimate_batch_norm",
+    "replace_head",
     "set_batch_norm",
 ]

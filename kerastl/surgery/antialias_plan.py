@@ -1,9 +1,9 @@
 """Decides what anti-aliasing does to each down-sampling layer."""
 
 import dataclasses
-import difflib
 import math
 
+from kerastl.arguments import nearest_hint
 from kerastl.layers import BlurPooling2D
 from kerastl.layers import blur_grid
 from kerastl.layers.blur_pooling_2d import BORDERS
@@ -335,11 +335,10 @@ def _check_exclude(exclude, calls):
     exclude = {exclude} if isinstance(exclude, str) else set(exclude)
     known = {node.path for _, node in calls} | _names(calls)
     for name in sorted(exclude - known):
-        nearest = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
         raise ValueError(
-            f"`exclude` names a layer that the model does not have.{hint} "
-            f"Received: exclude={sorted(exclude)} with {name!r}"
+            "`exclude` names a layer that the model does not have."
+            f"{nearest_hint(name, known)} Received: "
+            f"exclude={sorted(exclude)} with {name!r}"
         )
     return exclude
 

@@ -22,9 +22,9 @@ def test_only_static_integer_schemes_need_calibration():
 def test_unknown_scheme_names_the_nearest():
     with pytest.raises(ValueError, match="Did you mean 'float16'") as error:
         get_scheme("flaot16", "tflite")
-    assert "Received: scheme='flaot16'" in str(error.value)
+    assert "Received: tflite scheme='flaot16'" in str(error.value)
 
 
 def test_a_scheme_of_the_other_format_is_refused():
-    with pytest.raises(ValueError, match="Unknown onnx scheme"):
+    with pytest.raises(ValueError, match="There is no onnx scheme"):
         get_scheme("int16x8", "onnx")
