@@ -1,48 +1,45 @@
 """Presets, recipes, data folders and the command line."""
 
-from kerastl.command_start import starts_command
+from kerastl.apps.data.image_data import ImageData
+from kerastl.apps.data.image_folder import ImageFolder
+from kerastl.apps.data.image_pipeline import Augmentation
+from kerastl.apps.data.load_digits_pair import load_digits_pair
+from kerastl.apps.data.load_image_folder import load_image_folder
+from kerastl.apps.evaluate_model import evaluate_model
+from kerastl.apps.export_model import export_model
+from kerastl.apps.fine_tune import fine_tune
+from kerastl.apps.presets.get_preset import get_preset
+from kerastl.apps.presets.load_legacy_h5 import load_legacy_h5
+from kerastl.apps.presets.load_weights_into import load_weights_into
+from kerastl.apps.presets.preset import Preset
+from kerastl.apps.presets.table import PRESETS
+from kerastl.apps.quickstart import quickstart
+from kerastl.apps.recipes.get_recipe import get_recipe
+from kerastl.apps.recipes.recipe import Recipe
+from kerastl.apps.recipes.table import RECIPES
+from kerastl.apps.report.write_report import write_report
+from kerastl.apps.runs.run_result import RunResult
 
-if not starts_command():
-    from kerastl.apps.evaluate_model import evaluate_model
-    from kerastl.apps.export_model import export_model
-    from kerastl.apps.fine_tune import fine_tune
-    from kerastl.apps.get_preset import get_preset
-    from kerastl.apps.get_recipe import get_recipe
-    from kerastl.apps.image_data import ImageData
-    from kerastl.apps.image_folder import ImageFolder
-    from kerastl.apps.image_pipeline import Augmentation
-    from kerastl.apps.load_digits_pair import load_digits_pair
-    from kerastl.apps.load_image_folder import load_image_folder
-    from kerastl.apps.load_legacy_h5 import load_legacy_h5
-    from kerastl.apps.load_weights_into import load_weights_into
-    from kerastl.apps.preset import Preset
-    from kerastl.apps.presets import PRESETS
-    from kerastl.apps.quickstart import quickstart
-    from kerastl.apps.recipe import Recipe
-    from kerastl.apps.recipes import RECIPES
-    from kerastl.apps.run_result import RunResult
-    from kerastl.apps.write_report import write_report
-
-    MobileNet = PRESETS["mobilenet"].build
-    MobileNetV2 = PRESETS["mobilenet_v2"].build
-    MobileNetV3Small = PRESETS["mobilenet_v3_small"].build
-    MobileNetV3Large = PRESETS["mobilenet_v3_large"].build
-    EfficientNetB0 = PRESETS["efficientnet_b0"].build
-    EfficientNetV2B0 = PRESETS["efficientnet_v2_b0"].build
-    ResNet50 = PRESETS["resnet50"].build
-    ResNet101 = PRESETS["resnet101"].build
-    ResNet152 = PRESETS["resnet152"].build
-    ResNet50V2 = PRESETS["resnet50_v2"].build
-    DenseNet121 = PRESETS["densenet121"].build
-    VGG16 = PRESETS["vgg16"].build
-    VGG19 = PRESETS["vgg19"].build
-    Xception = PRESETS["xception"].build
-    InceptionV3 = PRESETS["inception_v3"].build
-    InceptionResNetV2 = PRESETS["inception_resnet_v2"].build
-    NASNetMobile = PRESETS["nasnet_mobile"].build
-    ConvNeXtTiny = PRESETS["convnext_tiny"].build
-    ResNet8 = PRESETS["resnet8"].build
-    ResNet20 = PRESETS["resnet20"].build
+MobileNet = PRESETS["mobilenet"].build
+MobileNetV2 = PRESETS["mobilenet_v2"].build
+MobileNetV3Small = PRESETS["mobilenet_v3_small"].build
+MobileNetV3Large = PRESETS["mobilenet_v3_large"].build
+EfficientNetB0 = PRESETS["efficientnet_b0"].build
+EfficientNetV2B0 = PRESETS["efficientnet_v2_b0"].build
+ResNet50 = PRESETS["resnet50"].build
+ResNet101 = PRESETS["resnet101"].build
+ResNet152 = PRESETS["resnet152"].build
+ResNet50V2 = PRESETS["resnet50_v2"].build
+DenseNet121 = PRESETS["densenet121"].build
+VGG16 = PRESETS["vgg16"].build
+VGG19 = PRESETS["vgg19"].build
+Xception = PRESETS["xception"].build
+InceptionV3 = PRESETS["inception_v3"].build
+InceptionResNetV2 = PRESETS["inception_resnet_v2"].build
+NASNetMobile = PRESETS["nasnet_mobile"].build
+ConvNeXtTiny = PRESETS["convnext_tiny"].build
+ResNet8 = PRESETS["resnet8"].build
+ResNet20 = PRESETS["resnet20"].build
 
 __all__ = [
     "PRESETS",

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from kerastl.apps import figures
-from kerastl.apps.load_matching_images import load_matching_images
+from kerastl.apps.data.load_matching_images import load_matching_images
+from kerastl.apps.report import figures
 from kerastl.export import evaluate
 from kerastl.export import load
 

@@ -4,9 +4,9 @@ import pathlib
 
 import keras
 
-from kerastl.apps.export_files import WRITERS
-from kerastl.apps.export_files import check_exports
-from kerastl.apps.load_matching_images import load_matching_images
+from kerastl.apps.data.load_matching_images import load_matching_images
+from kerastl.apps.runs.export_files import WRITERS
+from kerastl.apps.runs.export_files import check_exports
 from kerastl.export import load
 
 

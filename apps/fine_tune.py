@@ -6,23 +6,23 @@ import warnings
 
 import keras
 
-from kerastl.apps.class_means import ClassMeans
-from kerastl.apps.describe_data import describe_data
-from kerastl.apps.describe_run import describe_measures
-from kerastl.apps.describe_run import describe_title
-from kerastl.apps.describe_run import describe_training
-from kerastl.apps.export_files import check_exports
-from kerastl.apps.finish_run import finish_run
-from kerastl.apps.get_preset import get_preset
-from kerastl.apps.get_recipe import get_recipe
-from kerastl.apps.image_data import ImageData
-from kerastl.apps.load_image_folder import load_image_folder
-from kerastl.apps.measure import measure
-from kerastl.apps.prepare_student import prepare_student
-from kerastl.apps.run_folder import RunFolder
-from kerastl.apps.save_history import save_history
-from kerastl.apps.train_network import train_network
-from kerastl.apps.versions import versions
+from kerastl.apps.data.describe_data import describe_data
+from kerastl.apps.data.image_data import ImageData
+from kerastl.apps.data.load_image_folder import load_image_folder
+from kerastl.apps.presets.get_preset import get_preset
+from kerastl.apps.recipes.get_recipe import get_recipe
+from kerastl.apps.runs.class_means import ClassMeans
+from kerastl.apps.runs.describe_run import describe_measures
+from kerastl.apps.runs.describe_run import describe_title
+from kerastl.apps.runs.describe_run import describe_training
+from kerastl.apps.runs.export_files import check_exports
+from kerastl.apps.runs.finish_run import finish_run
+from kerastl.apps.runs.measure import measure
+from kerastl.apps.runs.prepare_student import prepare_student
+from kerastl.apps.runs.run_folder import RunFolder
+from kerastl.apps.runs.save_history import save_history
+from kerastl.apps.runs.train_network import train_network
+from kerastl.apps.runs.versions import versions
 from kerastl.export import load
 
 # Enough for a standard error of about one point.

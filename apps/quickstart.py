@@ -6,18 +6,18 @@ import statistics
 
 import keras
 
-from kerastl.apps import digits_experiment
-from kerastl.apps import figures
-from kerastl.apps.describe_data import describe_data
-from kerastl.apps.digits_experiment import digits_methods
-from kerastl.apps.digits_experiment import digits_target
-from kerastl.apps.digits_experiment import measure_digits_target
-from kerastl.apps.digits_experiment import train_digits_source
-from kerastl.apps.digits_experiment import train_digits_target
-from kerastl.apps.finish_run import finish_run
-from kerastl.apps.run_folder import RunFolder
-from kerastl.apps.save_history import save_history
-from kerastl.apps.versions import versions
+from kerastl.apps.data.describe_data import describe_data
+from kerastl.apps.report import figures
+from kerastl.apps.runs import digits_experiment
+from kerastl.apps.runs.digits_experiment import digits_methods
+from kerastl.apps.runs.digits_experiment import digits_target
+from kerastl.apps.runs.digits_experiment import measure_digits_target
+from kerastl.apps.runs.digits_experiment import train_digits_source
+from kerastl.apps.runs.digits_experiment import train_digits_target
+from kerastl.apps.runs.finish_run import finish_run
+from kerastl.apps.runs.run_folder import RunFolder
+from kerastl.apps.runs.save_history import save_history
+from kerastl.apps.runs.versions import versions
 from kerastl.surgery import inspect_antialias
 
 _EXPORTS = [("tflite", "int8"), ("onnx", "int8")]

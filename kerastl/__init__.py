@@ -6,22 +6,19 @@ saved `.keras` file reloads in a process that has only run `import kerastl`.
 pull in the exporters and the command line.
 """
 
-from kerastl.command_start import starts_command
+from kerastl import callbacks
+from kerastl import layers
+from kerastl import losses
+from kerastl import metrics
+from kerastl import regularizers
+from kerastl import surgery
+from kerastl.fine_tuner import FineTuner
+from kerastl.surgery import antialias
+from kerastl.surgery import count_multiply_adds
+from kerastl.surgery import inspect_antialias
+from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
+from kerastl.surgery.replace_head import replace_head
 from kerastl.version import __version__
-
-if not starts_command():
-    from kerastl import callbacks
-    from kerastl import layers
-    from kerastl import losses
-    from kerastl import metrics
-    from kerastl import regularizers
-    from kerastl import surgery
-    from kerastl.fine_tuner import FineTuner
-    from kerastl.surgery import antialias
-    from kerastl.surgery import count_multiply_adds
-    from kerastl.surgery import inspect_antialias
-    from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
-    from kerastl.surgery.replace_head import replace_head
 
 __all__ = [
     "FineTuner",

@@ -11,10 +11,11 @@ from kerastl.fine_tuner_checks import check_inputs
 from kerastl.fine_tuner_checks import check_losses
 from kerastl.fine_tuner_checks import check_taps
 from kerastl.fine_tuner_checks import weight_decay_conflict
+from kerastl.layers.shifted_depthwise_conv_2d import ShiftedDepthwiseConv2D
 from kerastl.losses.transfer_loss import TransferStep
-from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.default_taps import default_taps
 from kerastl.surgery.feature_extractor import feature_extractor
+from kerastl.surgery.rebuild import rebuild
 from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
 from kerastl.surgery.set_batch_norm import set_batch_norm
 
@@ -192,6 +193,9 @@ class FineTuner(keras.Model):
         self._state.trackers = [
             keras.metrics.Mean(name=term.name) for term in losses
         ]
+        for layer in self.source.layers if self.source else []:
+            if isinstance(layer, ShiftedDepthwiseConv2D):
+                layer.shifts = bool(self.jit_compile)
 
     def call(self, inputs, training=None):
         """Predictions; in training with transfer losses, features as well."""
@@ -343,6 +347,12 @@ def _unwrapped(y_pred):
 
 def _frozen(source, taps):
     """A frozen copy of `source` that ends at the last tap."""
-    features = feature_extractor(copy_model(source), taps)
+    features = feature_extractor(rebuild(source, clone=_fast_under_xla), taps)
     features.trainable = False
     return features
+
+
+def _fast_under_xla(layer):
+    if type(layer) is not keras.layers.DepthwiseConv2D:
+        return None
+    return ShiftedDepthwiseConv2D.from_config(layer.get_config())

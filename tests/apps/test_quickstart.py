@@ -4,7 +4,7 @@ import pytest
 
 from kerastl import apps
 from kerastl import export
-from kerastl.apps import digits_experiment
+from kerastl.apps.runs import digits_experiment
 
 pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
 

@@ -18,7 +18,7 @@ def command(shapes, output, *more):
     return [
         sys.executable,
         "-c",
-        "from kerastl.apps.cli import main; main()",
+        "from kerastl_command_line.app import main; main()",
         "finetune",
         str(shapes),
         *("--preset", "resnet8", "--weights", "none", "--image-size", "16"),

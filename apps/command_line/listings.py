@@ -1,0 +1,51 @@
+"""What there is, as rows: for the tables of the command line and for JSON."""
+
+
+def list_presets():
+    """Returns one dict a preset: name, network, size, weights.
+
+    >>> list_presets()[0]["preset"]
+    'mobilenet'
+    """
+    from kerastl.apps.presets.table import PRESETS
+
+    return [
+        {
+            "preset": preset.name,
+            "network": preset.title,
+            "pixels": preset.default_size,
+            "M weights": preset.parameters,
+            "ImageNet": "yes" if preset.downloadable else "-",
+        }
+        for preset in PRESETS.values()
+    ]
+
+
+def list_methods():
+    """Returns one dict a recipe: name, paper, what it does."""
+    from kerastl.apps.recipes.table import RECIPES
+
+    return [
+        {
+            "method": recipe.name,
+            "what it does": recipe.summary,
+            "paper": recipe.paper,
+            "formula": recipe.exact,
+        }
+        for recipe in RECIPES.values()
+    ]
+
+
+def list_schemes():
+    """Returns one dict a scheme: as `--export` takes it, and what it is."""
+    from kerastl.export.schemes import SCHEMES
+
+    return [
+        {
+            "scheme": f"{format}:{scheme.name}",
+            "what it is": scheme.summary,
+            "calibration": "needed" if scheme.needs_calibration else "no",
+        }
+        for format, schemes in SCHEMES.items()
+        for scheme in schemes.values()
+    ]

@@ -1,0 +1,163 @@
+"""What the verbs of the command line share: options, errors, output."""
+
+import contextlib
+import enum
+import importlib
+import json
+import os
+import pathlib
+import sys
+import warnings
+from typing import Annotated
+
+import typer
+
+_EXIT_CHECK_FAILED = 1
+_EXIT_BAD_INPUT = 2
+_EXIT_INTERRUPTED = 130
+
+
+class Switch(enum.StrEnum):
+    """A choice that may be left to the program."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+    @property
+    def choice(self):
+        """`True`, `False`, or `None` for automatic."""
+        return {"auto": None, "on": True, "off": False}[self.value]
+
+
+Debug = Annotated[
+    bool,
+    typer.Option(
+        "--debug",
+        envvar="KERASTL_DEBUG",
+        help="Show the traceback of an error.",
+    ),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON instead of tables.")
+]
+Threads = Annotated[
+    int,
+    typer.Option(
+        metavar="N", min=1, help="Threads of the runtimes that are timed."
+    ),
+]
+Gate = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        min=0.0,
+        max=1.0,
+        help="Refuse a file that loses more than this share of accuracy "
+        "(0.01 = one point): exit code 1, no file left.",
+    ),
+]
+
+
+@contextlib.contextmanager
+def report_errors(debug):
+    """Turns exceptions into one short message and an exit code."""
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt:
+        _complain("stopped. The same command with --resume goes on.")
+        raise typer.Exit(_EXIT_INTERRUPTED) from None
+    except Exception as error:
+        if debug:
+            raise
+        from kerastl.export.accuracy_drop_error import AccuracyDropError
+
+        bad_input = isinstance(
+            error, ValueError | TypeError | LookupError | OSError | ImportError
+        )
+        if isinstance(error, AccuracyDropError) or not bad_input:
+            code = _EXIT_CHECK_FAILED
+        else:
+            code = _EXIT_BAD_INPUT
+        _complain(str(error) or type(error).__name__)
+        raise typer.Exit(code) from None
+
+
+def _complain(message, style="red"):
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    console.width = min(console.width, 80)
+    console.print(
+        f"kerastl: {message}", style=style, markup=False, highlight=False
+    )
+
+
+@contextlib.contextmanager
+def open_console(as_json=False):
+    """Loads the backend, and yields where to print."""
+    from rich.console import Console
+
+    _load_quietly()
+    # Figures for a program go to stdout alone.
+    console = Console(stderr=as_json)
+    console.width = min(console.width, 80)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("default", category=UserWarning)
+        warnings.showwarning = _print_warning
+        yield console
+
+
+def _load_quietly():
+    """Loads the backend without its log.
+
+    It logs from C++, before any setting reaches it, so the file descriptor
+    itself leads nowhere meanwhile.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    saved = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        importlib.import_module("kerastl.apps")
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+def _print_warning(message, category, filename, *_):
+    # Of other packages' warnings, a user of the command has no use.
+    own = ("kerastl", "kerastl.apps", "kerastl.export")
+    if any(
+        pathlib.Path(filename).is_relative_to(
+            pathlib.Path(sys.modules[name].__file__).parent
+        )
+        for name in own
+        if name in sys.modules
+    ):
+        _complain(f"warning: {message}", style="yellow")
+
+
+def show(result, console, as_json):
+    if as_json:
+        typer.echo(json.dumps(result.to_dict(), indent=2))
+    elif hasattr(result, "print"):
+        result.print(console)
+    else:
+        console.print(str(result), highlight=False, markup=False)
+
+
+def show_list(console, rows, as_json):
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    from kerastl.apps.report.tables import make_table
+
+    numeric = {
+        name for name, value in rows[0].items() if not isinstance(value, str)
+    }
+    columns = [f">{name}" if name in numeric else name for name in rows[0]]
+    console.print(make_table(columns, [row.values() for row in rows]))

@@ -1,0 +1,1 @@
+"""Folders of photos and bundled digits, as batches."""

@@ -1,0 +1,160 @@
+"""Labelled images of a task, ready for training, calibration and tests."""
+
+from functools import cached_property
+
+import numpy as np
+
+from kerastl.apps.data.image_pipeline import evaluation_batches
+from kerastl.apps.data.image_pipeline import training_batches
+
+
+class ImageData:
+    """Labelled images of a task.
+
+    Args:
+        parts: Dict from `"train"` and, where there are any, `"validation"`
+            and `"test"` to an `ImagePart`.
+        class_names: Names of the classes, in the order of the labels.
+        image_size: Height and width of the images that the network takes.
+        batch_size: Images in a batch.
+        augmentation: `Augmentation` of the training images, or `None`.
+        seed: Seed of order and augmentation.
+
+    Attributes:
+        train: `tf.data.Dataset` of shuffled, augmented batches
+            `(float32 images 0..255, int32 labels)`.
+        calibration: The training images without augmentation, the classes in
+            turn.
+        validation: Centre crops of the validation images, or `None`.
+        test: Centre crops of the test images, or `None`.
+        counts: Dict from part to a dict from class name to number of images.
+    """
+
+    def __init__(
+        self,
+        parts,
+        class_names,
+        image_size,
+        batch_size=32,
+        augmentation=None,
+        seed=0,
+    ):
+        self.parts = parts
+        self.class_names = list(class_names)
+        self.image_size = image_size
+        self.batch_size = batch_size
+        self.augmentation = augmentation
+        self.seed = seed
+
+    @property
+    def num_classes(self):
+        return len(self.class_names)
+
+    @property
+    def counts(self):
+        return {
+            name: dict(
+                zip(
+                    self.class_names,
+                    np.bincount(
+                        part.labels, minlength=self.num_classes
+                    ).tolist(),
+                    strict=True,
+                )
+            )
+            for name, part in self.parts.items()
+        }
+
+    @cached_property
+    def train(self):
+        return training_batches(
+            self.parts["train"],
+            self.image_size,
+            self.batch_size,
+            self.augmentation,
+            self.seed,
+        )
+
+    @cached_property
+    def calibration(self):
+        part = self.parts["train"]
+        return evaluation_batches(
+            part, self.image_size, self.batch_size, part.stratified_order()
+        )
+
+    @cached_property
+    def validation(self):
+        return self._evaluation("validation")
+
+    @cached_property
+    def test(self):
+        return self._evaluation("test")
+
+    def images(self, part="train", limit=None):
+        """Returns centre crops as arrays, in memory.
+
+        Args:
+            part: `"train"`, `"validation"` or `"test"`.
+            limit: At most so many images, the classes in turn. `None` gives
+                all, in stored order.
+
+        Returns:
+            `uint8` images `(n, image_size, image_size, 3)` and `int32`
+            labels `(n,)`.
+        """
+        return self._crops(part, self.image_size, limit)
+
+    def larger_images(self, part="test", margin=None, limit=None):
+        """Returns images with room for shifts, as arrays.
+
+        They are what `kerastl.metrics.shift_consistency` cuts its crops of
+        `image_size` from.
+
+        Args:
+            part: `"train"`, `"validation"` or `"test"`.
+            margin: How many pixels larger than `image_size`. Defaults to all
+                that are stored.
+            limit: As in `images`.
+
+        Returns:
+            `uint8` images and `int32` labels.
+
+        Raises:
+            ValueError: If the part is not there or the margin is too large.
+        """
+        stored = self._part(part).size - self.image_size
+        if margin is None:
+            margin = stored
+        if not 0 <= margin <= stored:
+            raise ValueError(
+                f"`margin` must be between 0 and {stored}, the pixels that "
+                "are stored around an image. Load the data with a larger "
+                f"`margin`. Received: margin={margin}"
+            )
+        return self._crops(part, self.image_size + margin, limit)
+
+    def _crops(self, part, size, limit):
+        part = self._part(part)
+        if limit is None:
+            order = np.arange(len(part))
+        else:
+            order = part.stratified_order(limit)
+        images = part.read(order)
+        start = (part.size - size) // 2
+        crops = images[:, start : start + size, start : start + size]
+        return crops, part.labels[order]
+
+    def _part(self, name):
+        if name not in self.parts:
+            raise ValueError(
+                f"The data has no such part. Expected one of "
+                f"{list(self.parts)}. Received: part={name!r}"
+            )
+        return self.parts[name]
+
+    def _evaluation(self, name):
+        if name not in self.parts:
+            return None
+        return evaluation_batches(
+            self.parts[name], self.image_size, self.batch_size
+        )

@@ -1,0 +1,151 @@
+"""A source and a target task that need no download."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kerastl.apps.data.image_data import ImageData
+from kerastl.apps.data.image_part import ImagePart
+from kerastl.apps.data.image_pipeline import Augmentation
+from kerastl.apps.data.stratified import choose_shots
+from kerastl.apps.data.stratified import split_by_class
+
+_FIRST_TARGET = 5
+_PIXELS = 8
+_WHITE = 16
+
+
+@dataclass(frozen=True)
+class DigitsPair:
+    """Two tasks on handwritten digits.
+
+    Args:
+        source: `ImageData` of the digits 0 to 4.
+        target: `ImageData` of the digits 5 to 9.
+    """
+
+    source: ImageData
+    target: ImageData
+
+
+def load_digits_pair(
+    seed=0, shots=25, image_size=32, batch_size=32, validation_shots=20
+):
+    """Loads the digits bundled with scikit-learn as two tasks.
+
+    The 8 x 8 digits are enlarged to three quarters of the image, white on
+    black, so that every crop and shift of the stored, larger images has the
+    whole digit in it. Source: digits 0 to 4, a fifth of them for test.
+    Target: digits 5 to 9, `shots` of each for training, some for validation
+    and all the others for test. Images are shifted and slightly zoomed, not
+    mirrored, for training.
+
+    Args:
+        seed: Seed of splits, order and augmentation.
+        shots: Training images of each target digit.
+        image_size: Height and width of the images that the network takes.
+        batch_size: Images in a batch.
+        validation_shots: Validation images of each target digit.
+
+    Returns:
+        A `DigitsPair`.
+
+    Raises:
+        ValueError: If there are not that many digits, or the images are
+            smaller than 16 x 16.
+
+    Example:
+
+    ```python
+    pair = kerastl.apps.load_digits_pair(shots=25)
+    pair.source.class_names  # ['0', '1', '2', '3', '4']
+    ```
+    """
+    if image_size < 2 * _PIXELS:
+        raise ValueError(
+            f"`image_size` must be at least {2 * _PIXELS}. "
+            f"Received: image_size={image_size}"
+        )
+    pixels, digits = _bundled_digits()
+    images = _enlarge(pixels, image_size)
+    is_target = digits >= _FIRST_TARGET
+    options = {
+        "image_size": image_size,
+        "batch_size": batch_size,
+        "augmentation": Augmentation(min_area=0.64, max_aspect=1, flip=False),
+        "seed": seed,
+    }
+    source = _source_parts(images[~is_target], digits[~is_target], seed)
+    target = _target_parts(
+        images[is_target],
+        digits[is_target] - _FIRST_TARGET,
+        shots,
+        validation_shots,
+        seed,
+    )
+    return DigitsPair(
+        ImageData(source, [str(d) for d in range(5)], **options),
+        ImageData(target, [str(d) for d in range(5, 10)], **options),
+    )
+
+
+def _bundled_digits():
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise ImportError(
+            "The bundled digits need scikit-learn: `pip install scikit-learn`"
+        ) from error
+    bundle = load_digits()
+    return bundle.images, bundle.target.astype("int32")
+
+
+def _enlarge(pixels, image_size):
+    """Enlarges with linear interpolation and adds the black border."""
+    side = image_size * 3 // 4
+    at = np.clip((np.arange(side) + 0.5) * _PIXELS / side - 0.5, 0, _PIXELS - 1)
+    low = np.minimum(at.astype(int), _PIXELS - 2)
+    part = at - low
+    mix = np.zeros((side, _PIXELS))
+    mix[np.arange(side), low] = 1 - part
+    mix[np.arange(side), low + 1] = part
+    enlarged = np.einsum("yi,nij,xj->nyx", mix, pixels * 255 / _WHITE, mix)
+    border = image_size + image_size // 4 - side
+    before, after = border // 2, border - border // 2
+    enlarged = np.pad(
+        np.rint(enlarged).astype("uint8"),
+        ((0, 0), (before, after), (before, after)),
+    )
+    return np.repeat(enlarged[..., None], 3, axis=-1)
+
+
+def _source_parts(images, labels, seed):
+    train, test = split_by_class(labels, 0.2, seed)
+    return {
+        "train": _part(images, labels, train),
+        "test": _part(images, labels, test),
+    }
+
+
+def _target_parts(images, labels, shots, validation_shots, seed):
+    most = int(np.bincount(labels).min()) - 1
+    wanted = shots + validation_shots
+    if shots < 1 or validation_shots < 0 or wanted > most:
+        raise ValueError(
+            f"There are {most + 1} images of the rarest digit; shots and "
+            "validation shots together must leave one for the test. Received: "
+            f"shots={shots}, validation_shots={validation_shots}"
+        )
+    train = choose_shots(labels, shots, seed)
+    seen = choose_shots(labels, wanted, seed)
+    parts = {"train": train}
+    if validation_shots:
+        parts["validation"] = np.setdiff1d(seen, train)
+    parts["test"] = np.setdiff1d(np.arange(len(labels)), seen)
+    return {
+        name: _part(images, labels, indices) for name, indices in parts.items()
+    }
+
+
+def _part(images, labels, indices):
+    return ImagePart(labels[indices], images.shape[1], images[indices])

@@ -1,0 +1,250 @@
+"""Images from a folder of class folders."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kerastl.apps.data.decode_image import UnreadableImageError
+from kerastl.apps.data.decode_image import check_image
+from kerastl.apps.data.decode_image import decode_image
+from kerastl.apps.data.image_folder import ImageFolder
+from kerastl.apps.data.image_part import ImagePart
+from kerastl.apps.data.image_part import map_in_threads
+from kerastl.apps.data.image_pipeline import Augmentation
+from kerastl.apps.data.list_image_folder import PART_NAMES
+from kerastl.apps.data.list_image_folder import list_image_folder
+from kerastl.apps.data.stratified import choose_shots
+from kerastl.apps.data.stratified import split_by_class
+
+# Pixels stored around an image, as a share of its size: room for crops.
+_MARGIN = 0.15
+_MIN_MARGIN = 8
+
+
+def load_image_folder(
+    path,
+    image_size,
+    batch_size=32,
+    shots=None,
+    validation_split=0.2,
+    test_split=0.0,
+    seed=0,
+    augment=True,
+    flip=True,
+    margin=None,
+    strict=False,
+    memory_limit=1 << 30,
+):
+    """Loads a folder of class folders.
+
+    Every file is opened and decoded to its end before the function returns,
+    so that a damaged file shows now and not in the third epoch. Images are
+    kept in memory as bytes as long as they fit, a little larger than the
+    network takes them: evaluation uses the centre, training uses random
+    crops and mirror images.
+
+    Args:
+        path: A folder `<class>/<images>`, or one with the folders `train`
+            and, optionally, `validation` (or `valid`, `val`) and `test` that
+            have the class folders in them.
+        image_size: Height and width of the images that the network takes.
+        batch_size: Images in a batch.
+        shots: Use so many training images of each class, chosen with `seed`.
+            `None` uses all.
+        validation_split: Share of each class of the training images that
+            becomes the validation part, if the folder has none. 0 for none.
+        test_split: The same for the test part.
+        seed: Seed of splits, shots, order and augmentation.
+        augment: Whether the training images are augmented.
+        flip: Whether augmentation mirrors images. Turn it off where left and
+            right mean something.
+        margin: Pixels kept around an image for crops and shifts. Defaults to
+            15 % of `image_size`, at least 8.
+        strict: Whether files that cannot be used raise an error. Otherwise
+            they are left out and listed in `skipped`.
+        memory_limit: Bytes of images to keep in memory. Beyond it files are
+            decoded again in every epoch.
+
+    Returns:
+        An `ImageFolder`.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If an argument is out of range, the folder has another
+            layout, fewer than two classes or no images, a class has no
+            readable images or fewer than `shots`, or with `strict` a file
+            cannot be used.
+
+    Example:
+
+    ```python
+    data = kerastl.apps.load_image_folder("photos", image_size=128, shots=25)
+    print(data.summary())
+    model.fit(data.train, validation_data=data.validation)
+    ```
+    """
+    _check_arguments(
+        image_size, batch_size, shots, validation_split, test_split
+    )
+    if margin is None:
+        margin = max(_MIN_MARGIN, round(_MARGIN * image_size))
+    size = image_size + margin
+    listing = list_image_folder(path)
+    _check_shots(shots, [label for _, label in listing.parts["train"]], listing)
+
+    in_memory = _fits(sum(map(len, listing.parts.values())), size, memory_limit)
+    parts, skipped = {}, []
+    for name, files in listing.parts.items():
+        parts[name], failed = _read(files, size, in_memory)
+        skipped += [(str(file.relative_to(path)), why) for file, why in failed]
+    if strict and skipped:
+        raise ValueError(
+            f"{len(skipped)} image files cannot be used, the first is "
+            f"{skipped[0][0]}: {skipped[0][1]}. Repair or remove them, or "
+            f"load with `strict=False`. Received: path={str(path)!r}, "
+            "strict=True"
+        )
+    _check_every_class_readable(parts["train"], listing, skipped)
+    notes = _split(parts, validation_split, test_split, seed)
+    if shots is not None:
+        train = parts["train"]
+        _check_shots(shots, train.labels, listing)
+        parts["train"] = _take(train, choose_shots(train.labels, shots, seed))
+        notes.append(f"{shots} training images a class, seed {seed}.")
+    if not in_memory and _fits(
+        sum(map(len, parts.values())), size, memory_limit
+    ):
+        parts = {name: _in_memory(part) for name, part in parts.items()}
+    return ImageFolder(
+        path=Path(path),
+        skipped=skipped,
+        ignored=[str(file.relative_to(path)) for file in listing.ignored],
+        notes=notes,
+        parts={
+            name: parts[name]
+            for name in PART_NAMES
+            if name in parts and len(parts[name])
+        },
+        class_names=listing.class_names,
+        image_size=image_size,
+        batch_size=batch_size,
+        augmentation=Augmentation(flip=flip) if augment else None,
+        seed=seed,
+    )
+
+
+def _fits(count, size, memory_limit):
+    return count * size * size * 3 <= memory_limit
+
+
+def _read(files, size, in_memory):
+    """Decodes the files of one part, or only checks that they decode."""
+    images = None
+    if in_memory:
+        images = np.empty((len(files), size, size, 3), "uint8")
+
+    def read(index):
+        file = files[index][0]
+        try:
+            if in_memory:
+                images[index] = decode_image(file, size)
+            else:
+                check_image(file)
+        except UnreadableImageError as error:
+            return str(error)
+
+    reasons = map_in_threads(read, range(len(files)))
+    part = ImagePart(
+        np.array([label for _, label in files], "int32"),
+        size,
+        images,
+        tuple(file for file, _ in files),
+    )
+    failed = [
+        (file, reason)
+        for (file, _), reason in zip(files, reasons, strict=True)
+        if reason
+    ]
+    if failed:
+        good = [i for i, reason in enumerate(reasons) if not reason]
+        part = _take(part, np.array(good, "int64"))
+    return part, failed
+
+
+def _take(part, indices):
+    return ImagePart(
+        part.labels[indices],
+        part.size,
+        None if part.images is None else part.images[indices],
+        tuple(part.files[index] for index in indices),
+    )
+
+
+def _in_memory(part):
+    images = part.read(np.arange(len(part))) if len(part) else None
+    return ImagePart(part.labels, part.size, images, part.files)
+
+
+def _split(parts, validation_split, test_split, seed):
+    """Makes the parts that the folder lacks; returns what to say about it."""
+    notes = []
+    wanted = {"test": test_split, "validation": validation_split}
+    for name, share in wanted.items():
+        if name in parts or not share:
+            continue
+        rest, taken = split_by_class(parts["train"].labels, share, seed)
+        parts[name] = _take(parts["train"], taken)
+        parts["train"] = _take(parts["train"], rest)
+        notes.append(
+            f"The folder has no {name} part: {share:.0%} of the training "
+            f"images of each class were taken, seed {seed}."
+        )
+    return notes
+
+
+def _check_arguments(
+    image_size, batch_size, shots, validation_split, test_split
+):
+    if not isinstance(image_size, int) or image_size < 8:
+        raise ValueError(
+            "`image_size` must be an integer of at least 8: images are cut "
+            f"to squares. Received: image_size={image_size!r}"
+        )
+    for name, value in {"batch_size": batch_size, "shots": shots}.items():
+        if value is not None and value < 1:
+            raise ValueError(
+                f"`{name}` must be at least 1. Received: {name}={value}"
+            )
+    if min(validation_split, test_split) < 0 or (
+        validation_split + test_split >= 1
+    ):
+        raise ValueError(
+            "`validation_split` and `test_split` must be shares from 0 that "
+            "leave some images for training. Received: "
+            f"validation_split={validation_split}, test_split={test_split}"
+        )
+
+
+def _check_shots(shots, labels, listing):
+    if shots is None:
+        return
+    counts = np.bincount(labels, minlength=len(listing.class_names))
+    for name, count in zip(listing.class_names, counts, strict=True):
+        if count < shots:
+            raise ValueError(
+                f"The class '{name}' has {count} training images, fewer than "
+                "the shots asked for. Add images, or ask for fewer shots. "
+                f"Received: shots={shots}"
+            )
+
+
+def _check_every_class_readable(train, listing, skipped):
+    counts = np.bincount(train.labels, minlength=len(listing.class_names))
+    for name, count in zip(listing.class_names, counts, strict=True):
+        if count == 0:
+            raise ValueError(
+                f"The class '{name}' has no training image that can be read. "
+                f"The first of {len(skipped)} files that cannot be used is "
+                f"{skipped[0][0]}: {skipped[0][1]}. Replace them, or move "
+                "the folder away."
+            )

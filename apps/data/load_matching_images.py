@@ -1,0 +1,87 @@
+"""Photos whose labels mean what a model's outputs mean."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from kerastl.apps.data.image_data import ImageData
+from kerastl.apps.data.load_image_folder import load_image_folder
+from kerastl.arguments import unknown_name_error
+
+
+def load_matching_images(model_path, photos, runner, validation_split=0.2):
+    """Loads a folder of photos for a model that has been trained already.
+
+    Where a `labels.txt` lies beside the model, class folders are matched
+    with its names, and the folder may have fewer classes than the model.
+    Otherwise the folders count in alphabetical order, and there must be as
+    many as the model has outputs.
+
+    Args:
+        model_path: File of the model.
+        photos: Folder of class folders.
+        runner: `kerastl.export.Runner` of the model.
+        validation_split: Share of the images that is set aside, if the folder
+            has no validation part.
+
+    Returns:
+        An `ImageData`, without augmentation.
+
+    Raises:
+        ValueError: If the classes of folder and model do not fit.
+    """
+    data = load_image_folder(
+        photos,
+        image_size=_side(runner, model_path),
+        validation_split=validation_split,
+        augment=False,
+    )
+    names = _labels(model_path)
+    if names is None:
+        if data.num_classes != runner.num_classes:
+            raise ValueError(
+                "Folder and model have different numbers of classes. Put a "
+                "labels.txt with one class a line beside the model, so that "
+                "folders are matched by name. Received: "
+                f"{data.num_classes} class folders in {str(photos)!r}, "
+                f"{runner.num_classes} outputs of {str(model_path)!r}"
+            )
+        return data
+    if len(names) != runner.num_classes:
+        raise ValueError(
+            "The labels.txt beside the model is not its own: it has "
+            f"{len(names)} names, the model {runner.num_classes} outputs. "
+            f"Received: model={str(model_path)!r}"
+        )
+    for name in data.class_names:
+        if name not in names:
+            raise unknown_name_error("class in labels.txt", name, names)
+    place = np.array([names.index(name) for name in data.class_names], "int32")
+    return ImageData(
+        {
+            name: dataclasses.replace(part, labels=place[part.labels])
+            for name, part in data.parts.items()
+        },
+        names,
+        data.image_size,
+        data.batch_size,
+    )
+
+
+def _side(runner, model_path):
+    height, width, channels = runner.input_shape
+    if height != width or channels != 3 or not isinstance(height, int):
+        raise ValueError(
+            "Photos can be given to models that take square RGB images of a "
+            f"fixed size only. Received: model={str(model_path)!r} with input "
+            f"shape {runner.input_shape}"
+        )
+    return height
+
+
+def _labels(model_path):
+    path = pathlib.Path(model_path).with_name("labels.txt")
+    if not path.is_file():
+        return None
+    return path.read_text(encoding="utf-8").splitlines()

@@ -1,0 +1,1 @@
+"""Networks, ready to build, and the weights they load."""

@@ -1,0 +1,273 @@
+"""A pre-trained network, ready to be fine-tuned on RGB images 0..255."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+
+from kerastl.apps.presets.load_weights_into import assign_source
+from kerastl.apps.presets.load_weights_into import extra_entries
+from kerastl.apps.presets.load_weights_into import match_entries
+from kerastl.apps.presets.load_weights_into import target_entries
+from kerastl.apps.presets.preprocessing import PREPROCESSING
+from kerastl.apps.presets.preprocessing import adapt_weights
+from kerastl.apps.presets.preprocessing import preprocess
+from kerastl.apps.presets.weight_source import open_weight_source
+
+_OWN_ARGUMENTS = (
+    "weights",
+    "include_top",
+    "input_tensor",
+    "input_shape",
+    "classes",
+    "classifier_activation",
+    "include_preprocessing",
+)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One row of `apps.PRESETS`: how to build a network and what it needs.
+
+    The built model is one flat Functional graph that takes RGB images with
+    values 0..255 and gives softmax probabilities. The preprocessing that the
+    weights were trained with is part of the graph, and the layers of the
+    backbone keep the names they have in `keras.applications`.
+
+    Args:
+        name: Name in `apps.PRESETS`.
+        title: Name to show.
+        builder: Function with the signature of the `keras.applications`
+            builders.
+        preprocessing: Key of `apps.preprocessing.PREPROCESSING`.
+        parameters: Millions of parameters, head included.
+        head: Names of the head's layers with weights, in order.
+        default_size: Height and width the weights were trained with.
+        min_size: Smallest height and width the network accepts.
+        learning_rate: Starting point for fine-tuning with SGD, momentum 0.9
+            and batches of 32.
+        classes: Classes of a head built without weights.
+        downloadable: Whether `weights="imagenet"` exists.
+        taps: Names of the layers to compare features at, or `None` for
+            `kerastl.surgery.default_taps`.
+
+    Example:
+
+    ```python
+    preset = kerastl.apps.PRESETS["mobilenet_v2"]
+    model = preset.build(input_shape=(96, 96, 3), alpha=0.35, classes=10)
+    ```
+    """
+
+    name: str
+    title: str
+    builder: Callable
+    preprocessing: str
+    parameters: float
+    head: tuple
+    default_size: int = 224
+    min_size: int = 32
+    learning_rate: float = 0.003
+    classes: int = 1000
+    downloadable: bool = True
+    taps: tuple | None = None
+
+    def __post_init__(self):
+        if self.preprocessing not in PREPROCESSING:
+            raise ValueError(
+                f"`preprocessing` must be one of {sorted(PREPROCESSING)}. "
+                f"Received: preprocessing={self.preprocessing!r}"
+            )
+
+    def build(
+        self,
+        weights=None,
+        input_shape=None,
+        include_top="auto",
+        classes=None,
+        **arguments,
+    ):
+        """Builds the network.
+
+        Args:
+            weights: `None` (random), `"imagenet"` (downloads, through
+                `keras.applications`), a Keras model of the same
+                architecture, or the path of a file: `.weights.h5`, `.keras`
+                or `.h5` (the files of `keras.applications`, and whole models
+                saved by tf.keras 2).
+            input_shape: `(height, width, 3)`. Defaults to the size the
+                weights were trained with.
+            include_top: `True`, `False` or `"auto"`. With `"auto"` the
+                network has its classifier unless the weights come without.
+            classes: Number of classes of the head. Defaults to those of the
+                weights. To put a head with other classes on pre-trained
+                weights use `kerastl.replace_head`.
+            **arguments: Arguments of the family, such as `alpha`.
+
+        Returns:
+            A Functional model. Without the head its output is the last
+            feature map (or its pooling, with `pooling="avg"`).
+
+        Raises:
+            FileNotFoundError: If `weights` is a path that does not exist.
+            ValueError: If an argument does not fit, or the weights belong to
+                another architecture; nothing is loaded then.
+            ConnectionError: If `"imagenet"` cannot be downloaded.
+        """
+        shape = self._checked_shape(input_shape)
+        self._check_arguments(arguments)
+        if include_top not in (True, False, "auto"):
+            raise ValueError(
+                "`include_top` must be True, False or 'auto'. "
+                f"Received: include_top={include_top!r}"
+            )
+        with_head = include_top is not False
+        if weights is None:
+            return self._graph(shape, with_head, classes, arguments)
+        if isinstance(weights, str) and weights == "imagenet":
+            self._check_imagenet(classes)
+            # Built before the download, so that automatic layer names do not
+            # depend on where the weights come from.
+            model = self._graph(shape, with_head, None, arguments)
+            weights = self._download(shape, with_head, arguments)
+        else:
+            model = None
+        with open_weight_source(weights) as source:
+            if model is None:
+                model = self._graph_for(
+                    source, shape, include_top, classes, arguments
+                )
+            assign_source(
+                model,
+                source,
+                droppable=len(self.head),
+                adapt=lambda layer, arrays: adapt_weights(
+                    self.preprocessing, source, layer, arrays
+                ),
+            )
+        return model
+
+    def _graph(self, shape, include_top, classes, arguments):
+        inputs = keras.Input(shape, name="image")
+        backbone = self.builder(
+            input_tensor=preprocess(self.preprocessing, inputs),
+            input_shape=shape,
+            weights=None,
+            include_top=include_top,
+            classes=classes or self.classes,
+            **arguments,
+        )
+        return keras.Model(inputs, backbone.output, name=backbone.name)
+
+    def _graph_for(self, source, shape, include_top, classes, arguments):
+        """Builds the graph, with the head or without, that the source fits."""
+        headless = None
+        found = self._head_classes(source.entries)
+        if found is None or include_top is False:
+            headless = self._graph(shape, False, None, arguments)
+        if found is None:
+            # Files of early Keras 3 have no layer names: count the layers.
+            targets = target_entries(headless, source)
+            extra = extra_entries(targets, source)
+            if len(extra) == len(self.head):
+                found = extra[-1].shapes[-1][-1]
+            elif include_top is True or classes is not None:
+                match_entries(targets, source)
+                raise ValueError(
+                    "The weights have no classifier. Build the backbone with "
+                    "`include_top=False` and put a new head on it with "
+                    "`kerastl.replace_head(model, num_classes)`. Received: "
+                    f"weights={source.label}, include_top={include_top!r}, "
+                    f"classes={classes}"
+                )
+        if found is None or include_top is False:
+            return headless
+        if classes not in (None, found):
+            raise ValueError(
+                f"The weights have a classifier of {found} classes. Leave "
+                "`classes` out and change the head with "
+                "`kerastl.replace_head(model, num_classes)`. "
+                f"Received: classes={classes}, weights={source.label}"
+            )
+        return self._graph(shape, True, found, arguments)
+
+    def _head_classes(self, entries):
+        """Returns the classes of a head that is there by name, or `None`."""
+        by_name = {entry.name: entry for entry in entries}
+        if not all(name in by_name for name in self.head):
+            return None
+        return by_name[self.head[-1]].shapes[-1][-1]
+
+    def _check_imagenet(self, classes):
+        if not self.downloadable:
+            raise ValueError(
+                f"There are no ImageNet weights for {self.title}. Pass "
+                "`weights=None`, a local file or a model. "
+                "Received: weights='imagenet'"
+            )
+        if classes not in (None, self.classes):
+            raise ValueError(
+                f"The ImageNet weights have {self.classes} classes. Leave "
+                "`classes` out and change the head with "
+                "`kerastl.replace_head(model, num_classes)`. "
+                f"Received: classes={classes}"
+            )
+
+    def _download(self, shape, include_top, arguments):
+        try:
+            return self.builder(
+                weights="imagenet",
+                input_shape=shape,
+                include_top=include_top,
+                **arguments,
+            )
+        except Exception as error:
+            if "URL fetch failure" not in str(error):
+                raise
+            raise ConnectionError(
+                f"The ImageNet weights of {self.title} could not be "
+                "downloaded. On a machine without network pass a local file "
+                "(`weights='path/to/file.weights.h5'`, or `--weights` on the "
+                "command line): the .h5 file from the address below, or what "
+                "`save_weights` wrote where the network is. "
+                f"Received: {error}"
+            ) from error
+
+    def _checked_shape(self, input_shape):
+        if input_shape is None:
+            return (self.default_size, self.default_size, 3)
+        shape = tuple(input_shape) if _is_sequence(input_shape) else ()
+        if len(shape) != 3 or shape[2] != 3:
+            raise ValueError(
+                "`input_shape` must be (height, width, 3), for RGB images "
+                f"with channels last. Received: input_shape={input_shape}"
+            )
+        if any(side is not None and side < self.min_size for side in shape[:2]):
+            raise ValueError(
+                f"The images are too small for {self.title}: it needs at "
+                f"least {self.min_size}x{self.min_size} pixels. Use larger "
+                "images or a smaller network (`resnet8` takes 32x32 and "
+                f"less). Received: input_shape={shape}"
+            )
+        return shape
+
+    def _check_arguments(self, arguments):
+        known = [
+            name
+            for name, parameter in inspect.signature(
+                self.builder
+            ).parameters.items()
+            if name not in _OWN_ARGUMENTS
+            and parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        ]
+        for name in arguments:
+            if name not in known:
+                raise ValueError(
+                    f"{self.title} has no argument `{name}`. Expected some "
+                    f"of {known}. Received: {name}={arguments[name]!r}"
+                )
+
+
+def _is_sequence(value):
+    return isinstance(value, (list, tuple))

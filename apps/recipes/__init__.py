@@ -1,0 +1,1 @@
+"""Methods, ready to run: one row each."""

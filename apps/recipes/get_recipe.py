@@ -1,0 +1,95 @@
+"""Looking a recipe up by name, or putting several together."""
+
+import dataclasses
+
+from kerastl.apps.recipes.recipe import Recipe
+from kerastl.apps.recipes.table import RECIPES
+from kerastl.arguments import unknown_name_error
+
+
+def get_recipe(name):
+    """Returns the recipe of that name, or of several joined by `+`.
+
+    Joined recipes add up: all their loss terms and callbacks, the
+    regularizer of the one that has one, a source if one needs it.
+
+    Args:
+        name: A key of `apps.RECIPES`, such as `"ktft"`, or keys joined by
+            `+`, such as `"ktft+l2_sp"`.
+
+    Raises:
+        ValueError: If a name is not there (the message has the nearest), or
+            if the recipes cannot be joined.
+
+    Example:
+
+    ```python
+    kerastl.apps.get_recipe("ktft+l2_sp").uses_source  # True
+    ```
+    """
+    names = [part.strip() for part in str(name).split("+")]
+    for part in names:
+        if part not in RECIPES:
+            raise unknown_name_error("method", part, RECIPES)
+    rows = [RECIPES[part] for part in dict.fromkeys(names)]
+    return rows[0] if len(rows) == 1 else _join(rows)
+
+
+def _join(rows):
+    names = "+".join(row.name for row in rows)
+    for row in rows:
+        if not row.trains or row.trainable != "all":
+            raise ValueError(
+                f"'{row.name}' does not train the whole network, so no other "
+                f"method can be added to it. Received: method={names!r}"
+            )
+    regularized = [row for row in rows if row.regularizer is not None]
+    if len(regularized) > 1:
+        raise ValueError(
+            "Only one regularizer of the weights can be used at a time, "
+            f"{' and '.join(row.name for row in regularized)} are two. "
+            f"Received: method={names!r}"
+        )
+    merged = {
+        field.name: _only_change(rows, field, names)
+        for field in dataclasses.fields(Recipe)
+        if field.name not in ("name", "title", "paper", "summary", "exact")
+        and field.name not in ("transfer_losses", "callbacks")
+    }
+    return Recipe(
+        name=names,
+        title=" + ".join(row.title for row in rows),
+        paper="; ".join(dict.fromkeys(row.paper for row in rows)),
+        summary="; ".join(row.summary for row in rows),
+        transfer_losses=_all_of(row.transfer_losses for row in rows),
+        callbacks=_all_of(row.callbacks for row in rows),
+        exact=(
+            "exact" if all(row.exact == "exact" for row in rows) else "assumed"
+        ),
+        **merged,
+    )
+
+
+def _only_change(rows, field, names):
+    """Returns the value that differs from the default, if any does."""
+    changed = {
+        getattr(row, field.name)
+        for row in rows
+        if getattr(row, field.name) != field.default
+    }
+    if len(changed) > 1:
+        raise ValueError(
+            f"The methods want different values of `{field.name}`: "
+            f"{sorted(map(str, changed))}. Use them one at a time. "
+            f"Received: method={names!r}"
+        )
+    return changed.pop() if changed else field.default
+
+
+def _all_of(factories):
+    factories = list(factories)
+
+    def make():
+        return [item for factory in factories for item in factory()]
+
+    return make

@@ -1,0 +1,242 @@
+"""The report of a run as one HTML page that needs nothing beside it."""
+
+import base64
+import pathlib
+
+from kerastl.apps.report import figures
+from kerastl.apps.report import plots
+from kerastl.export.stage import staged_file
+
+_TEMPLATE = pathlib.Path(__file__).with_name("report.html")
+
+# Pictures smaller than this are shown with hard pixel edges.
+_TINY_SIDE = 64
+
+
+def write_report(report, path, folder=None):
+    """Writes the report as a self-contained HTML page.
+
+    Args:
+        report: Dict as in a run folder's `report.json`.
+        path: File to write; replaced if it exists.
+        folder: Folder that the example images' paths are relative to.
+            Defaults to the folder of `path`.
+
+    Returns:
+        The path as a `pathlib.Path`.
+
+    Example:
+
+    ```python
+    import json
+    from kerastl import apps
+
+    report = json.load(open("runs/clothing/report.json"))
+    apps.write_report(report, "runs/clothing/report.html")
+    ```
+    """
+    import jinja2
+
+    path = pathlib.Path(path)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    environment.filters.update(
+        percent=_unbroken(figures.percent),
+        spread=_unbroken(figures.spread),
+        points=figures.points,
+        size=figures.size,
+        decimal=figures.decimal,
+        milliseconds=figures.milliseconds,
+        millions=figures.millions,
+        times=figures.times,
+        grid=_grid,
+        words=_words,
+        setting=_setting,
+        headline=_headline,
+        change=_change,
+    )
+    template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
+    html = template.render(
+        report={**_EMPTY, **report},
+        plots=_draw(report),
+        worst=_worst_confusions(report.get("confusion")),
+        examples=_examples(
+            report.get("examples", ()), pathlib.Path(folder or path.parent)
+        ),
+        rewritten=sum(
+            row.get("blur") is not None
+            for row in (report.get("antialias") or {}).get("rows", ())
+        ),
+    )
+    with staged_file(path, path.suffix, overwrite=True) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    return path
+
+
+_EMPTY = dict.fromkeys(
+    (
+        "comparison",
+        "history",
+        "measures",
+        "exports",
+        "reference",
+        "confusion",
+        "examples",
+        "antialias",
+        "data",
+    )
+)
+
+
+def _draw(report):
+    from markupsafe import Markup
+
+    drawn = {"curves": []}
+    if report.get("history"):
+        drawn["curves"] = _curves(report["history"])
+    if report.get("confusion"):
+        drawn["confusion"] = plots.plot_confusion(
+            report["confusion"]["matrix"], report["confusion"]["class_names"]
+        )
+    measures = report.get("measures")
+    if measures:
+        before, after = measures["rows"][0], measures["rows"][-1]
+        for metric, title in (
+            ("accuracy", "Accuracy"),
+            ("consistency", "Shift consistency"),
+        ):
+            row = {
+                "label": "",
+                "before": before[metric],
+                "after": after[metric],
+            }
+            drawn[f"{metric}_before_after"] = plots.plot_before_after(
+                [row], title
+            )
+    comparison = report.get("comparison")
+    if comparison:
+        for metric, title in (
+            ("accuracy", "Accuracy"),
+            ("consistency", "Shift consistency"),
+        ):
+            drawn[f"comparison_{metric}"] = plots.plot_comparison(
+                comparison["rows"], metric, title
+            )
+    return {
+        name: [Markup(each) for each in value]
+        if isinstance(value, list)
+        else Markup(value)
+        for name, value in drawn.items()
+    }
+
+
+def _curves(history):
+    epochs = history["epoch"]
+    terms = [
+        name
+        for name in history
+        if name not in ("epoch", "loss", "accuracy", "learning_rate")
+        and not name.startswith("val_")
+    ]
+    panels = []
+    for name in ("loss", *terms, "accuracy"):
+        curves = {"training": history[name]}
+        if f"val_{name}" in history:
+            curves["validation"] = history[f"val_{name}"]
+        # With transfer terms the two losses are not of the same kind.
+        if name == "loss" and terms and "val_loss" in history:
+            del curves["validation"]
+            title = "Validation loss, labels alone"
+            validation = {"validation": history["val_loss"]}
+            panels.append(plots.plot_curves(epochs, validation, title))
+        panels.append(
+            plots.plot_curves(
+                epochs,
+                curves,
+                _words(name).capitalize(),
+                percent=name == "accuracy",
+            )
+        )
+    return panels
+
+
+def _worst_confusions(confusion, limit=8):
+    if not confusion:
+        return []
+    names = confusion["class_names"]
+    cells = [
+        {"true": names[row], "predicted": names[column], "count": count}
+        for row, counts in enumerate(confusion["matrix"])
+        for column, count in enumerate(counts)
+        if row != column and count
+    ]
+    return sorted(cells, key=lambda cell: -cell["count"])[:limit]
+
+
+def _examples(examples, folder):
+    shown = [
+        {
+            **example,
+            "source": _inline(folder / example["image"]),
+            "tiny": example.get("side", _TINY_SIDE) < _TINY_SIDE,
+        }
+        for example in examples
+    ]
+    if not shown:
+        return []
+    return [
+        ("Correct", [each for each in shown if each["correct"]]),
+        ("Wrong", [each for each in shown if not each["correct"]]),
+    ]
+
+
+def _inline(path):
+    kind = "png" if path.suffix == ".png" else "jpeg"
+    encoded = base64.b64encode(path.read_bytes()).decode("ascii")
+    return f"data:image/{kind};base64,{encoded}"
+
+
+def _unbroken(write):
+    """Keeps a figure and its unit on one line."""
+    return lambda value: write(value).replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _grid(size):
+    if isinstance(size, list | tuple):
+        return " × ".join(
+            figures.NOTHING if each is None else str(each) for each in size
+        )
+    return str(size)
+
+
+def _words(name):
+    return name.replace("_", " ")
+
+
+def _setting(value):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        value = [f"{name} {each}" for name, each in value.items()]
+    if isinstance(value, list | tuple):
+        return ", ".join(str(each) for each in value) or figures.NOTHING
+    return figures.NOTHING if value is None else value
+
+
+_UNITS = {
+    "percent": figures.percent,
+    "bytes": figures.size,
+    "milliseconds": figures.milliseconds,
+}
+
+
+def _headline(item):
+    return _UNITS[item["unit"]](item["after"])
+
+
+def _change(item):
+    if item.get("before") is None:
+        return item.get("note", "")
+    before = _unbroken(_UNITS[item["unit"]])(item["before"])
+    return f"{item.get('note', 'before')} {before}"

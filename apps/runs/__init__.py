@@ -1,0 +1,1 @@
+"""One run: training, measuring, exporting, one folder."""

@@ -1,0 +1,125 @@
+"""From a trained model to the files and the report of a run."""
+
+import statistics
+
+import keras
+
+from kerastl.apps.report.save_examples import save_examples
+from kerastl.apps.report.write_report import write_report
+from kerastl.apps.runs.export_files import export_files
+from kerastl.apps.runs.run_result import RunResult
+from kerastl.export import evaluate
+from kerastl.export import load
+
+
+def finish_run(
+    folder,
+    data,
+    part,
+    exports,
+    max_accuracy_drop=None,
+    threads=1,
+    console=None,
+):
+    """Exports the model of a run, compares, and writes the report.
+
+    What is there already is not made again.
+
+    Args:
+        folder: `RunFolder` with `model.keras` and the `report.json` of the
+            training.
+        data: The `apps.ImageData` of the run.
+        part: Part of the data to measure on.
+        exports: Pairs of format and scheme.
+        max_accuracy_drop: Largest allowed loss of accuracy, as a fraction.
+        threads: CPU threads to time with.
+        console: `rich.console.Console` to show progress on.
+
+    Returns:
+        A `RunResult`.
+
+    Raises:
+        AccuracyDropError: A file lost too much. The rest is written.
+    """
+    model = keras.saving.load_model(folder.file("model.keras"), compile=False)
+    batches = getattr(data, part)
+    report = folder.read_json("report.json")
+    if "confusion" not in report:
+        measured = evaluate(model, batches, threads=threads)
+        report["confusion"] = {
+            "class_names": data.class_names,
+            "matrix": measured["confusion_matrix"],
+        }
+        # Its latency is left out: Keras takes all threads that there are.
+        report["reference"] = {
+            "file": "model.keras",
+            "size_bytes": folder.file("model.keras").stat().st_size,
+            "accuracy": measured["accuracy"],
+            "accuracy_drop": None,
+            "top1_agreement": None,
+            "max_abs_difference": None,
+            "latency_ms": None,
+        }
+        report["evaluated_on"] = f"{measured['num_images']} {part} images"
+        report["examples"] = save_examples(
+            folder, load(model).predict, batches, data.class_names
+        )
+        folder.write_json("report.json", report)
+    before = report.get("exports", [])
+    report["exports"], refused = export_files(
+        model,
+        folder.path,
+        exports,
+        data.calibration,
+        batches,
+        written=before,
+        max_accuracy_drop=max_accuracy_drop,
+        threads=threads,
+        console=console,
+    )
+    if console is not None and folder.resumed and report["exports"] == before:
+        console.print("no file was missing", highlight=False)
+    report["threads"] = threads
+    report["summary"]["headline"] = _headline(report)
+    folder.write_json("report.json", report)
+    write_report(report, folder.file("report.html"))
+    if refused:
+        raise refused[0]
+    folder.advance("finished")
+    return RunResult(folder.path, report)
+
+
+def _headline(report):
+    tiles = [
+        {"label": label, **_before_after(report, metric), "unit": "percent"}
+        for metric, label in (
+            ("accuracy", "Accuracy"),
+            ("consistency", "Shift consistency"),
+        )
+    ]
+    for row in report["exports"][:2]:
+        lost = 100 * row["accuracy_drop"]
+        tiles.append(
+            {
+                "label": row["file"],
+                "before": None,
+                "after": row["accuracy"],
+                "unit": "percent",
+                "note": f"{row['size_bytes'] / 1024:.0f} kB, "
+                f"{abs(lost):.1f} points {'lost' if lost >= 0 else 'won'}",
+            }
+        )
+    return tiles
+
+
+def _before_after(report, metric):
+    if "comparison" in report:
+        rows = report["comparison"]["rows"]
+        plain, best = rows[0], rows[report["comparison"]["best"]]
+        return {
+            "before": statistics.fmean(plain[metric]),
+            "after": statistics.fmean(best[metric]),
+            "note": "plain fine-tuning",
+        }
+    rows = report["measures"]["rows"]
+    return {"before": rows[0][metric], "after": rows[-1][metric]}

@@ -1,0 +1,111 @@
+"""One training, as a recipe says."""
+
+import math
+
+import keras
+
+import kerastl
+from kerastl.apps.runs.epoch_checkpoint import EpochCheckpoint
+from kerastl.apps.runs.fit_progress import FitProgress
+
+
+def train_network(
+    student,
+    source,
+    recipe,
+    data,
+    epochs,
+    learning_rate=None,
+    jit_compile=None,
+    checkpoint=None,
+    validate=True,
+    console=None,
+    label=None,
+):
+    """Trains a student in place.
+
+    Args:
+        student: The network to train, its head in place.
+        source: The network that it came from; used if the recipe asks for it.
+        recipe: An `apps.Recipe`.
+        data: An `apps.ImageData`.
+        epochs: Number of epochs.
+        learning_rate: Learning rate at the start; it falls to zero along a
+            cosine. Defaults to the recipe's.
+        jit_compile: Compile the step with XLA. `None` does so on a GPU only:
+            on a CPU compiling takes longer than a short run gains.
+        checkpoint: Path of the `.npz` that a killed training resumes from.
+            `None` keeps none.
+        validate: Whether the validation part is looked at after every epoch.
+        console: `rich.console.Console` to show progress on.
+        label: Text of one progress bar for the whole training. `None` shows
+            a line an epoch.
+
+    Returns:
+        The history: a dict of column to one value an epoch; empty if the
+        recipe takes no training step.
+
+    Raises:
+        FloatingPointError: If the loss becomes NaN; it names the term.
+    """
+    if not recipe.trains:
+        kerastl.reestimate_batch_norm(student, data.calibration)
+        return {}
+    if recipe.regularizer is not None:
+        recipe.regularizer().attach(student)
+    frozen = _below_head(student) if recipe.trainable == "head" else []
+    for layer in frozen:
+        layer.trainable = False
+    tuner = kerastl.FineTuner(
+        student,
+        source=source if recipe.uses_source else None,
+        batch_norm=recipe.batch_norm,
+    )
+    steps = math.ceil(len(data.parts["train"]) / data.batch_size) * epochs
+    tuner.compile(
+        optimizer=recipe.optimizer(steps, learning_rate),
+        loss="sparse_categorical_crossentropy",
+        transfer_losses=recipe.transfer_losses(),
+        metrics=["accuracy"],
+        jit_compile=_on_gpu() if jit_compile is None else jit_compile,
+    )
+    keeper = EpochCheckpoint(checkpoint, student)
+    done = keeper.restore(tuner)
+    if done and console is not None:
+        where = f"at epoch {done + 1}" if done < epochs else "after the last"
+        console.print(f"resumed {where} of {epochs}", highlight=False)
+    watch = kerastl.callbacks.StopOnNaN()
+    callbacks = [watch, *recipe.callbacks(), keeper]
+    if console is not None:
+        callbacks.append(FitProgress(console, label))
+    try:
+        tuner.fit(
+            data.train,
+            validation_data=data.validation if validate else None,
+            epochs=epochs,
+            initial_epoch=done,
+            callbacks=callbacks,
+            # The data comes shuffled.
+            shuffle=False,
+            verbose=0,
+        )
+    finally:
+        callbacks[-1].on_train_end()
+    if watch.terms:
+        raise FloatingPointError(
+            "Training stopped because a loss became NaN or infinite: "
+            f"{', '.join(watch.terms)}. Lower the learning rate or the weight "
+            "of that term. The state of the epoch before is kept."
+        )
+    for layer in frozen:
+        layer.trainable = True
+    return keeper.history
+
+
+def _below_head(student):
+    *below, _ = [layer for layer in student.layers if layer.weights]
+    return below
+
+
+def _on_gpu():
+    return any("gpu" in name for name in keras.distribution.list_devices())

@@ -1,0 +1,71 @@
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="kerastl")
+class ShiftedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
+    """A depthwise convolution that may add up shifted maps instead.
+
+    Same arguments, weights and numbers as Keras's layer. On CPU, XLA turns a
+    depthwise convolution into a dense one, fifty times the work (measured:
+    248 ms against 5 ms for 48 channels at 48 px, batch 32). With `shifts` set,
+    the layer computes the same sum as a product and addition for every tap of
+    the kernel, which XLA fuses; without XLA that would be slower, so it is for
+    whoever compiles the model to set. `FineTuner` does so for its source.
+
+    Maps of unknown size, channels first, dilation and a depth multiplier are
+    left to Keras.
+
+    Args:
+        kernel_size: as in `keras.layers.DepthwiseConv2D`.
+        **kwargs: as in `keras.layers.DepthwiseConv2D`.
+
+    Example:
+
+    >>> layer = ShiftedDepthwiseConv2D(3, padding="same")
+    >>> layer.shifts = True
+    """
+
+    shifts = False
+
+    def call(self, inputs):
+        if not (
+            self.shifts
+            and self.data_format == "channels_last"
+            and self.depth_multiplier == 1
+            and tuple(self.dilation_rate) == (1, 1)
+            and None not in inputs.shape[1:3]
+        ):
+            return super().call(inputs)
+        outputs = self._sum_of_shifts(inputs)
+        if self.use_bias:
+            outputs = outputs + self.bias
+        return self.activation(outputs)
+
+    def _sum_of_shifts(self, inputs):
+        _, height, width, _ = self.compute_output_shape(inputs.shape)
+        sizes = (height, width)
+        spans = [
+            (size - 1) * stride + window
+            for size, stride, window in zip(
+                sizes, self.strides, self.kernel_size, strict=True
+            )
+        ]
+        border = [(0, 0)]
+        for size, span in zip(inputs.shape[1:3], spans, strict=True):
+            # Nothing to add where the windows leave the last pixels out.
+            missing = max(span - size, 0)
+            border.append((missing // 2, missing - missing // 2))
+        x = ops.pad(inputs, [*border, (0, 0)])
+        kernel = ops.cast(self.kernel, x.dtype)
+        terms = []
+        for row in range(self.kernel_size[0]):
+            for column in range(self.kernel_size[1]):
+                rows, columns = (
+                    slice(offset, offset + (size - 1) * stride + 1, stride)
+                    for offset, size, stride in zip(
+                        (row, column), sizes, self.strides, strict=True
+                    )
+                )
+                terms.append(x[:, rows, columns] * kernel[row, column, :, 0])
+        return sum(terms)

@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerastl.apps.data.decode_image import UnreadableImageError
+from kerastl.apps.data.decode_image import check_image
+from kerastl.apps.data.decode_image import decode_image
+
+RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
+
+
+def halves(mode="RGB", size=(32, 32)):
+    """Red above, blue below."""
+    image = Image.new("RGB", size, RED)
+    image.paste(BLUE, (0, size[1] // 2, *size))
+    return image.convert(mode)
+
+
+def near(pixel, expected, tolerance=6):
+    difference = np.subtract(pixel, expected, dtype="float64")
+    assert np.abs(difference).max() <= tolerance
+
+
+@pytest.mark.parametrize(
+    "suffix, options",
+    [
+        ("jpg", {"quality": 95}),
+        ("png", {}),
+        ("bmp", {}),
+        ("webp", {"lossless": True}),
+        ("gif", {}),
+        ("tiff", {}),
+    ],
+)
+def test_every_format_gives_the_colours(tmp_path, suffix, options):
+    halves().save(tmp_path / f"a.{suffix}", **options)
+    decoded = decode_image(tmp_path / f"a.{suffix}", 16)
+    assert decoded.shape == (16, 16, 3) and decoded.dtype == np.uint8
+    near(decoded[2, 8], RED)
+    near(decoded[13, 8], BLUE)
+
+
+@pytest.mark.parametrize("mode", ["P", "CMYK", "L", "1", "LA", "PA"])
+def test_every_mode_becomes_rgb(tmp_path, mode):
+    suffix = "tiff" if mode in ("CMYK", "PA") else "png"
+    if mode == "PA":
+        halves("P").convert("PA").save(tmp_path / f"a.{suffix}")
+    else:
+        halves(mode).save(tmp_path / f"a.{suffix}")
+    decoded = decode_image(tmp_path / f"a.{suffix}", 8)
+    expected = np.asarray(halves(mode).convert("RGB"))
+    # Two colours and black or white are mixed to a pattern: compare means.
+    near(decoded[:3].mean((0, 1)), expected[:12].mean((0, 1)))
+    near(decoded[5:].mean((0, 1)), expected[20:].mean((0, 1)))
+
+
+def test_cmyk_jpeg_is_not_inverted(tmp_path):
+    halves("CMYK").save(tmp_path / "a.jpg", quality=95)
+    near(decode_image(tmp_path / "a.jpg", 8)[1, 4], RED, 12)
+
+
+def test_transparency_is_laid_on_white(tmp_path):
+    clear = halves("RGBA")
+    clear.putalpha(Image.new("L", clear.size, 0))
+    clear.save(tmp_path / "clear.png")
+    assert (decode_image(tmp_path / "clear.png", 8) == 255).all()
+
+    half = halves("RGBA")
+    half.putalpha(Image.new("L", half.size, 128))
+    half.save(tmp_path / "half.webp", lossless=True)
+    near(decode_image(tmp_path / "half.webp", 8)[1, 4], (255, 127, 127))
+
+    palette = halves("P")
+    palette.save(tmp_path / "p.png", transparency=palette.getpixel((0, 0)))
+    decoded = decode_image(tmp_path / "p.png", 8)
+    near(decoded[1, 4], WHITE)
+    near(decoded[6, 4], BLUE)
+
+
+def test_16_bit_grey_is_scaled_not_cut(tmp_path):
+    ramp = np.linspace(0, 65535, 32).astype("uint16")
+    Image.fromarray(np.tile(ramp, (32, 1))).save(tmp_path / "a.png")
+    decoded = decode_image(tmp_path / "a.png", 32)
+    near(decoded[0, :, 0], np.rint(ramp / 257), 1)
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_exif_rotation_is_applied(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    halves().save(tmp_path / "a.jpg", exif=exif, quality=95)
+    decoded = decode_image(tmp_path / "a.jpg", 16)
+    # 3: upside down. 6 and 8: the top of the scene is at one side.
+    red_at = {3: (13, 8), 6: (8, 13), 8: (8, 2)}[orientation]
+    near(decoded[red_at], RED)
+    near(decoded[15 - red_at[0], 15 - red_at[1]], BLUE)
+
+
+def test_the_middle_of_the_long_side_is_kept(tmp_path):
+    image = Image.new("RGB", (90, 30), BLUE)
+    image.paste(RED, (30, 0, 60, 30))
+    image.save(tmp_path / "a.png")
+    near(
+        decode_image(tmp_path / "a.png", 30), np.broadcast_to(RED, (30, 30, 3))
+    )
+
+
+def test_large_photos_are_averaged_not_subsampled(tmp_path):
+    stripes = np.zeros((640, 640, 3), "uint8")
+    stripes[:, ::2] = 255
+    Image.fromarray(stripes).save(tmp_path / "a.png")
+    near(decode_image(tmp_path / "a.png", 16), 127, 3)
+
+
+@pytest.mark.parametrize("read", [lambda p: decode_image(p, 16), check_image])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_cut_off_files_are_told(tmp_path, suffix, read):
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), "uint8")
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(noise).save(path)
+    content = path.read_bytes()
+    read(path)
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(UnreadableImageError):
+        read(path)
+
+
+@pytest.mark.parametrize("read", [lambda p: decode_image(p, 16), check_image])
+def test_other_bad_files_are_told(tmp_path, read):
+    (tmp_path / "text.jpg").write_text("no image")
+    with pytest.raises(UnreadableImageError, match="not an image"):
+        read(tmp_path / "text.jpg")
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(UnreadableImageError, match="not an image"):
+        read(tmp_path / "empty.png")
+    halves(size=(40, 7)).save(tmp_path / "tiny.png")
+    with pytest.raises(UnreadableImageError, match="too small: 40x7"):
+        read(tmp_path / "tiny.png")

@@ -1,0 +1,81 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from kerastl.apps.runs.epoch_checkpoint import EpochCheckpoint
+
+
+def make_model(units=4, seed=0):
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential(
+        [
+            keras.Input((8,)),
+            keras.layers.Dense(units),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dropout(0.5, seed=7),
+            keras.layers.Dense(2),
+        ]
+    )
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 8)
+    model.compile(keras.optimizers.SGD(schedule, momentum=0.9), "mse")
+    return model
+
+
+def fit(model, path, epochs):
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(16, 8)).astype("float32")
+    y = generator.normal(size=(16, 2)).astype("float32")
+    keeper = EpochCheckpoint(path, model)
+    done = keeper.restore(model)
+    model.fit(
+        x,
+        y,
+        epochs=epochs,
+        initial_epoch=done,
+        batch_size=8,
+        shuffle=False,
+        callbacks=[keeper],
+        verbose=0,
+    )
+    return done, keeper.history
+
+
+def test_an_interrupted_training_ends_like_a_whole_one(tmp_path):
+    whole = make_model()
+    fit(whole, None, 4)
+    fit(make_model(), tmp_path / "state.npz", 2)
+    resumed = make_model(seed=1)
+    done, history = fit(resumed, tmp_path / "state.npz", 4)
+    assert done == 2
+    assert history["epoch"] == [1, 2, 3, 4]
+    assert len(history["loss"]) == 4
+    # Momentum, learning rate, statistics and dropout's generator all count.
+    for expected, found in zip(whole.variables, resumed.variables, strict=True):
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(found),
+            keras.ops.convert_to_numpy(expected),
+            rtol=1e-5,
+            atol=1e-6,
+            err_msg=expected.path,
+        )
+
+
+def test_refuses_another_network(tmp_path):
+    fit(make_model(), tmp_path / "state.npz", 1)
+    with pytest.raises(ValueError, match="another network"):
+        fit(make_model(units=5), tmp_path / "state.npz", 2)
+
+
+def test_keeps_no_state_that_is_not_finite(tmp_path):
+    path = tmp_path / "state.npz"
+    model = make_model()
+    fit(model, path, 1)
+    before = path.read_bytes()
+    keeper = EpochCheckpoint(path, model)
+    keeper.set_model(model)
+    keeper.on_epoch_end(1, {"loss": float("nan")})
+    assert path.read_bytes() == before
+    with np.load(path) as saved:
+        assert json.loads(str(saved["state"]))["history"]["epoch"] == [1]
