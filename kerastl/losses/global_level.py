@@ -1,15 +1,12 @@
 import keras
-from keras import ops
 
 from kerastl.arguments import nearest_hint
 from kerastl.losses.descriptors import DESCRIPTORS
-from kerastl.losses.distance import check_scaling
-from kerastl.losses.distance import squared_distance
-from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.losses.feature_distance import FeatureDistance
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
-class GlobalLevel(TransferLoss):
+class GlobalLevel(FeatureDistance):
     """Global-level loss of KTFT: keep the source's features in the large.
 
     The sum over the taps of the mean squared difference between a summary
@@ -78,35 +75,20 @@ class GlobalLevel(TransferLoss):
         relative=False,
         name=None,
     ):
-        check_scaling(paper_scaling, relative)
-        super().__init__(weight, taps, tap_weights, name)
+        super().__init__(
+            weight, taps, tap_weights, paper_scaling, relative, name
+        )
         self.descriptor = descriptor
-        self.paper_scaling = bool(paper_scaling)
-        self.relative = bool(relative)
         self._describe = _resolved(descriptor)
 
-    def call(self, student, source):
-        return sum(
-            self.tap_weight(tap)
-            * squared_distance(
-                self._describe(ops.cast(student[tap], "float32")),
-                self._describe(ops.cast(source[tap], "float32")),
-                self.paper_scaling,
-                self.relative,
-            )
-            for tap in student
-        )
+    def describe(self, features):
+        return self._describe(features)
 
     def get_config(self):
         descriptor = self.descriptor
         if not isinstance(descriptor, str):
             descriptor = keras.saving.serialize_keras_object(descriptor)
-        return {
-            **super().get_config(),
-            "descriptor": descriptor,
-            "paper_scaling": self.paper_scaling,
-            "relative": self.relative,
-        }
+        return {**super().get_config(), "descriptor": descriptor}
 
     @classmethod
     def from_config(cls, config):

@@ -1,12 +1,10 @@
 import keras
 
-from kerastl.losses.distance import check_scaling
-from kerastl.losses.distance import squared_distance
-from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.losses.feature_distance import FeatureDistance
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
-class PixelLevel(TransferLoss):
+class PixelLevel(FeatureDistance):
     """Pixel-level loss of KTFT: keep the source's features in detail.
 
     The sum over the taps of the mean squared difference between the
@@ -53,33 +51,3 @@ class PixelLevel(TransferLoss):
         Convolutional Neural Network in Data-Limited Situation", ICIP 2021;
         extended in IEEE Access 10, 2022.
     """
-
-    def __init__(
-        self,
-        weight=1.0,
-        taps=None,
-        tap_weights=None,
-        paper_scaling=False,
-        relative=False,
-        name=None,
-    ):
-        check_scaling(paper_scaling, relative)
-        super().__init__(weight, taps, tap_weights, name)
-        self.paper_scaling = bool(paper_scaling)
-        self.relative = bool(relative)
-
-    def call(self, student, source):
-        return sum(
-            self.tap_weight(tap)
-            * squared_distance(
-                student[tap], source[tap], self.paper_scaling, self.relative
-            )
-            for tap in student
-        )
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "paper_scaling": self.paper_scaling,
-            "relative": self.relative,
-        }
