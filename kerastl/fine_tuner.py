@@ -15,6 +15,7 @@ from kerastl.layers.shifted_depthwise_conv_2d import ShiftedDepthwiseConv2D
 from kerastl.losses.transfer_loss import TransferStep
 from kerastl.surgery.default_taps import default_taps
 from kerastl.surgery.feature_extractor import feature_extractor
+from kerastl.surgery.graph import hidden_layers
 from kerastl.surgery.rebuild import rebuild
 from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
 from kerastl.surgery.set_batch_norm import set_batch_norm
@@ -193,7 +194,7 @@ class FineTuner(keras.Model):
         self._state.trackers = [
             keras.metrics.Mean(name=term.name) for term in losses
         ]
-        for layer in self.source.layers if self.source else []:
+        for layer in hidden_layers(self.source) if self.source else []:
             if isinstance(layer, ShiftedDepthwiseConv2D):
                 layer.shifts = bool(self.jit_compile)
 
