@@ -146,7 +146,7 @@ def _choose_best(folder, source, trainings, seeds):
                 "source_epochs": digits_experiment.SOURCE_EPOCHS,
                 "epochs": digits_experiment.EPOCHS,
                 "batch_size": data.batch_size,
-                "learning_rate": digits_experiment.LEARNING_RATE,
+                "learning_rates": digits_experiment.LEARNING_RATES,
                 "blur_taps": digits_experiment.BLUR_TAPS,
                 "ktft_pixel_weight": digits_experiment.PIXEL_WEIGHT,
                 "ktft_global_weight": digits_experiment.GLOBAL_WEIGHT,
@@ -183,12 +183,19 @@ def _meaning(rows, best):
         _deviation(best["accuracy"]), _deviation(plain["accuracy"])
     )
     sure = "" if abs(gap) > noise else ", a difference within the seeds' spread"
+    # KTFT is the last row.
+    small = (
+        ""
+        if best is rows[-1]
+        else " KTFT holds a network to what its source knows, and this source "
+        "has seen five digits only: there is little to keep."
+    )
     return (
         f"{best['label']} answers {_percent(best, 'accuracy')} of the new "
         "digits rightly (plain fine-tuning: "
         f"{_percent(plain, 'accuracy')}{sure}) and keeps its answer when the "
         f"digit moves in {_percent(best, 'consistency')} of the cases (plain: "
-        f"{_percent(plain, 'consistency')})."
+        f"{_percent(plain, 'consistency')}).{small}"
     )
 
 
