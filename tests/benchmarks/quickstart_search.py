@@ -15,9 +15,9 @@ import statistics
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from kerastl.apps.digits_experiment import digits_methods
-from kerastl.apps.digits_experiment import train_digits_source
-from kerastl.apps.digits_experiment import train_digits_target
+from kerastl.apps.runs.digits_experiment import digits_methods
+from kerastl.apps.runs.digits_experiment import train_digits_source
+from kerastl.apps.runs.digits_experiment import train_digits_target
 
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 LEARNING_RATES = (0.05, 0.1, 0.2, 0.02)
