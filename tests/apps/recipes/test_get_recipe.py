@@ -17,7 +17,7 @@ def test_every_recipe_makes_its_pieces_anew():
 
 def test_ktft_has_its_two_terms():
     pixel, whole = apps.get_recipe("ktft").transfer_losses()
-    assert type(pixel).__name__ == "PixelLevel" and pixel.weight == 1.0
+    assert type(pixel).__name__ == "PixelLevel" and pixel.weight == 10.0
     assert type(whole).__name__ == "GlobalLevel" and whole.weight == 10.0
 
 
