@@ -139,25 +139,21 @@ def _curves(history):
         if name not in ("epoch", "loss", "accuracy", "learning_rate")
         and not name.startswith("val_")
     ]
+    # With transfer terms the two losses are not of the same kind.
+    apart = bool(terms) and "val_loss" in history
     panels = []
     for name in ("loss", *terms, "accuracy"):
         curves = {"training": history[name]}
-        if f"val_{name}" in history:
+        if f"val_{name}" in history and not (apart and name == "loss"):
             curves["validation"] = history[f"val_{name}"]
-        # With transfer terms the two losses are not of the same kind.
-        if name == "loss" and terms and "val_loss" in history:
-            del curves["validation"]
-            title = "Validation loss, labels alone"
-            validation = {"validation": history["val_loss"]}
-            panels.append(plots.plot_curves(epochs, validation, title))
+        title = _words(name).capitalize()
         panels.append(
-            plots.plot_curves(
-                epochs,
-                curves,
-                _words(name).capitalize(),
-                percent=name == "accuracy",
-            )
+            plots.plot_curves(epochs, curves, title, percent=name == "accuracy")
         )
+    if apart:
+        title = "Validation loss, labels alone"
+        curves = {"validation": history["val_loss"]}
+        panels.insert(1, plots.plot_curves(epochs, curves, title))
     return panels
 
 
