@@ -187,8 +187,8 @@ def _meaning(rows, best):
     small = (
         ""
         if best is rows[-1]
-        else " KTFT holds a network to what its source knows, and this source "
-        "has seen five digits only: there is little to keep."
+        else " KTFT holds a network to what its source knows; this source has "
+        "seen five digits only."
     )
     return (
         f"{best['label']} answers {_percent(best, 'accuracy')} of the new "
