@@ -53,7 +53,6 @@ KTFT = [
 ]
 # Every method: whether the network is blurred, whether its BatchNorm
 # statistics are measured anew first, and the settings that it chooses from.
-# The two terms of KTFT alone use the settings that KTFT chose.
 METHODS = {
     "original": {"blur": False},
     "blurred": {"blur": True},
@@ -61,8 +60,6 @@ METHODS = {
     "fine_tuned_original": {"blur": False, "settings": PLAIN},
     "fine_tuned": {"blur": True, "reestimate": True, "settings": PLAIN},
     "ktft": {"blur": True, "reestimate": True, "settings": KTFT},
-    "ktft_pixel": {"blur": True, "reestimate": True, "without": "global"},
-    "ktft_global": {"blur": True, "reestimate": True, "without": "pixel"},
 }
 
 
@@ -174,9 +171,6 @@ def kept(path, compute):
 
 def best_setting(original, name, data_folder, work):
     """The setting with the best accuracy over shifted validation images."""
-    if "without" in METHODS[name]:
-        setting = best_setting(original, "ktft", data_folder, work)
-        return {**setting, METHODS[name]["without"]: 0}
     results = []
     for setting in METHODS[name].get("settings", []):
 
