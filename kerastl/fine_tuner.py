@@ -11,6 +11,7 @@ from kerastl.fine_tuner_checks import check_inputs
 from kerastl.fine_tuner_checks import check_losses
 from kerastl.fine_tuner_checks import check_taps
 from kerastl.fine_tuner_checks import weight_decay_conflict
+from kerastl.has_accelerator import has_accelerator
 from kerastl.layers.shifted_depthwise_conv_2d import ShiftedDepthwiseConv2D
 from kerastl.losses.transfer_loss import TransferStep
 from kerastl.surgery.default_taps import default_taps
@@ -194,9 +195,10 @@ class FineTuner(keras.Model):
         self._state.trackers = [
             keras.metrics.Mean(name=term.name) for term in losses
         ]
+        shifts = bool(self.jit_compile) and not has_accelerator()
         for layer in hidden_layers(self.source) if self.source else []:
             if isinstance(layer, ShiftedDepthwiseConv2D):
-                layer.shifts = bool(self.jit_compile)
+                layer.shifts = shifts
 
     def call(self, inputs, training=None):
         """Predictions; in training with transfer losses, features as well."""

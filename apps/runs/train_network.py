@@ -2,11 +2,10 @@
 
 import math
 
-import keras
-
 import kerastl
 from kerastl.apps.runs.epoch_checkpoint import EpochCheckpoint
 from kerastl.apps.runs.fit_progress import FitProgress
+from kerastl.has_accelerator import has_accelerator
 
 
 def train_network(
@@ -67,7 +66,7 @@ def train_network(
         loss="sparse_categorical_crossentropy",
         transfer_losses=recipe.transfer_losses(),
         metrics=["accuracy"],
-        jit_compile=_on_gpu() if jit_compile is None else jit_compile,
+        jit_compile=has_accelerator() if jit_compile is None else jit_compile,
     )
     keeper = EpochCheckpoint(checkpoint, student)
     done = keeper.restore(tuner)
@@ -105,7 +104,3 @@ def train_network(
 def _below_head(student):
     *below, _ = [layer for layer in student.layers if layer.weights]
     return below
-
-
-def _on_gpu():
-    return any("gpu" in name for name in keras.distribution.list_devices())

@@ -11,7 +11,8 @@ class ShiftedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
     248 ms against 5 ms for 48 channels at 48 px, batch 32). With `shifts` set,
     the layer computes the same sum as a product and addition for every tap of
     the kernel, which XLA fuses; without XLA that would be slower, so it is for
-    whoever compiles the model to set. `FineTuner` does so for its source.
+    whoever compiles the model to set. `FineTuner` does so for its source on a
+    machine without an accelerator.
 
     Maps of unknown size, channels first, dilation and a depth multiplier are
     left to Keras.
