@@ -35,6 +35,9 @@ def interrupt(shapes, output, number):
         command(shapes, output),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        # What starts in a shell's background ignores SIGINT, and so would
+        # the run.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         deadline = time.monotonic() + 300
         while not checkpoint.exists():

@@ -295,7 +295,7 @@ class TestWrongArguments:
     @pytest.mark.parametrize(
         "arguments, message",
         [
-            ({"scheme": "int4"}, "Unknown tflite scheme"),
+            ({"scheme": "int4"}, "There is no tflite scheme"),
             ({"scheme": "int8"}, "needs sample images"),
             ({"threads": 0}, "threads=0"),
             ({"max_accuracy_drop": 1.0}, "is a fraction"),
