@@ -8,10 +8,10 @@ class ShiftedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
 
     Same arguments, weights and numbers as Keras's layer. On CPU, XLA turns a
     depthwise convolution into a dense one, as many times the work as there are
-    channels. With `shifts` set, the layer computes the same sum as a product and addition for every tap of
-    the kernel, which XLA fuses; without XLA that would be slower, so it is for
-    whoever compiles the model to set. `FineTuner` does so for its source on a
-    machine without an accelerator.
+    channels. With `shifts` set, the layer computes the same sum as a product
+    and addition for every tap of the kernel, which XLA fuses; without XLA that
+    would be slower, so it is for whoever compiles the model to set.
+    `FineTuner` does so for its source on a machine without an accelerator.
 
     Maps of unknown size, channels first, dilation and a depth multiplier are
     left to Keras.
