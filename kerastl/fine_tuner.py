@@ -165,8 +165,7 @@ class FineTuner(keras.Model):
             loss: as in Keras.
             transfer_losses: list of `kerastl.losses.TransferLoss`.
             metrics: as in Keras.
-            jit_compile: as in Keras, but for `"auto"` with TensorFlow on a
-                CPU: it leaves XLA out there.
+            jit_compile: as in Keras: `"auto"` uses XLA on accelerators only.
             **kwargs: the other arguments of `keras.Model.compile`.
 
         Raises:
@@ -176,8 +175,6 @@ class FineTuner(keras.Model):
                 L2-SP holds.
         """
         optimizer = keras.optimizers.get(optimizer)
-        if jit_compile == "auto" and _slower_with_xla():
-            jit_compile = False
         conflict = weight_decay_conflict(optimizer, self.student)
         if conflict:
             raise ValueError(conflict)
@@ -343,11 +340,6 @@ class _Evaluation:
 
     def __exit__(self, *_):
         self._state.evaluating = False
-
-
-def _slower_with_xla():
-    """Whether XLA costs more than it gains on networks such as MobileNet."""
-    return keras.backend.backend() == "tensorflow" and not has_accelerator()
 
 
 def _unwrapped(y_pred):

@@ -206,13 +206,3 @@ def test_two_replicas_give_the_numbers_of_one(
         _fit(tuner, images, labels, validation_data=(images, labels)),
         rel=1e-4,
     )
-
-
-@pytest.mark.tensorflow_only
-def test_auto_leaves_xla_out_on_a_cpu(make_tuner, monkeypatch):
-    for accelerator, expected in ((False, False), (True, True)):
-        monkeypatch.setattr(
-            "kerastl.fine_tuner.has_accelerator",
-            lambda answer=accelerator: answer,
-        )
-        assert make_tuner(jit_compile="auto").jit_compile is expected
