@@ -170,15 +170,7 @@ def plot_before_after(rows, title):
                 color=_INK if shift > 0 else _SOFT,
                 fontsize=9,
             )
-    axes.set_yticks(range(len(rows)), [row["label"] for row in rows])
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.margins(x=0.3)
-    axes.locator_params(axis="x", nbins=5)
-    axes.xaxis.set_major_formatter("{x:g} %")
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x")
-    axes.set_title(title, loc="left")
+    _label_rows(axes, rows, title, top=-0.5, margin=0.3)
     return _svg(figure, title)
 
 
@@ -213,16 +205,21 @@ def plot_comparison(rows, metric, title):
             va="bottom",
             fontsize=9,
         )
+    _label_rows(axes, rows, title, top=-0.75, margin=0.12)
+    return _svg(figure, title)
+
+
+def _label_rows(axes, rows, title, top, margin):
+    """Names a row a line, with percentages along the bottom."""
     axes.set_yticks(range(len(rows)), [row["label"] for row in rows])
-    axes.set_ylim(len(rows) - 0.5, -0.75)
-    axes.margins(x=0.12)
+    axes.set_ylim(len(rows) - 0.5, top)
+    axes.margins(x=margin)
     axes.locator_params(axis="x", nbins=5)
     axes.xaxis.set_major_formatter("{x:g} %")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
     axes.set_title(title, loc="left")
-    return _svg(figure, title)
 
 
 def _panel(width, height):
