@@ -13,6 +13,7 @@ from kerastl.fine_tuner_checks import check_taps
 from kerastl.fine_tuner_checks import weight_decay_conflict
 from kerastl.has_accelerator import has_accelerator
 from kerastl.layers.shifted_depthwise_conv_2d import ShiftedDepthwiseConv2D
+from kerastl.layers.sum_of_shifts import summing_shifts
 from kerastl.losses.transfer_loss import TransferStep
 from kerastl.surgery.default_taps import default_taps
 from kerastl.surgery.feature_extractor import feature_extractor
@@ -195,16 +196,23 @@ class FineTuner(keras.Model):
         self._state.trackers = [
             keras.metrics.Mean(name=term.name) for term in losses
         ]
-        shifts = bool(self.jit_compile) and not has_accelerator()
-        for layer in hidden_layers(self.source) if self.source else []:
-            if isinstance(layer, ShiftedDepthwiseConv2D):
-                layer.shifts = shifts
+        self._state.shifting = []
+        if self.jit_compile and not has_accelerator():
+            self._state.shifting = [
+                layer
+                for model in (self.student, self.source)
+                if model is not None
+                for layer in hidden_layers(model)
+                if hasattr(layer, "shifts")
+            ]
 
     def call(self, inputs, training=None):
         """Predictions; in training with transfer losses, features as well."""
-        if training and self._state.losses and self._state.extractor:
-            return StudentOutputs(*self._state.extractor(inputs, training=True))
-        return self.student(inputs, training=training)
+        with summing_shifts(self._state.shifting):
+            if training and self._state.losses and self._state.extractor:
+                outputs = self._state.extractor(inputs, training=True)
+                return StudentOutputs(*outputs)
+            return self.student(inputs, training=training)
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
@@ -215,9 +223,10 @@ class FineTuner(keras.Model):
             return total
         source = {}
         if self.source is not None:
+            with summing_shifts(self._state.shifting):
+                source = self.source(x, training=False)
             source = {
-                tap: ops.stop_gradient(value)
-                for tap, value in self.source(x, training=False).items()
+                tap: ops.stop_gradient(value) for tap, value in source.items()
             }
         step = TransferStep(x, y, predictions, sample_weight, features, source)
         size = ops.shape(keras.tree.flatten(x)[0])[0]
@@ -325,6 +334,7 @@ class _State:
         self.extractor = None
         self.losses = []
         self.trackers = []
+        self.shifting = []
         self.evaluating = False
 
     def evaluation(self):

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from kerastl.layers import blur_grid
+from kerastl.layers.sum_of_shifts import sum_of_shifts
 
 BORDERS = ("reflect", "edge", "zeros")
 MAX_KERNEL_SIZE = 7
@@ -72,6 +73,9 @@ class BlurPooling2D(keras.layers.Layer):
       section 3 (arXiv 1904.11486).
     """
 
+    #: Whether shifted maps are summed, see `sum_of_shifts`.
+    shifts = False
+
     def __init__(
         self,
         kernel_size=3,
@@ -110,6 +114,10 @@ class BlurPooling2D(keras.layers.Layer):
         x = inputs
         for i, axis in enumerate(self._spatial_axes):
             x = self._pad(x, i, axis)
+        if self.shifts and self._has_static_map(inputs):
+            _, height, width, _ = self.compute_output_shape(inputs.shape)
+            kernel = ops.cast(self._kernel[:, :, None], x.dtype)
+            return sum_of_shifts(x, kernel, self.strides, (height, width))
         channel_axis = -1 if self.data_format == "channels_last" else 1
         channels = x.shape[channel_axis]
         kernel = np.broadcast_to(
@@ -122,6 +130,12 @@ class BlurPooling2D(keras.layers.Layer):
             strides=self.strides,
             padding="valid",
             data_format=self.data_format,
+        )
+
+    def _has_static_map(self, inputs):
+        return (
+            self.data_format == "channels_last"
+            and None not in (inputs.shape[1:3])
         )
 
     def compute_output_shape(self, input_shape):

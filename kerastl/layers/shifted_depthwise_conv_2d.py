@@ -1,6 +1,8 @@
 import keras
 from keras import ops
 
+from kerastl.layers.sum_of_shifts import sum_of_shifts
+
 
 @keras.saving.register_keras_serializable(package="kerastl")
 class ShiftedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
@@ -8,9 +10,9 @@ class ShiftedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
 
     Same arguments, weights and numbers as Keras's layer. On CPU, XLA turns a
     depthwise convolution into a dense one, as many times the work as there are
-    channels. With `shifts` set, the layer computes the same sum as a product
-    and addition for every tap of the kernel, which XLA fuses; without XLA that
-    would be slower, so it is for whoever compiles the model to set.
+    channels. With `shifts` set, the layer computes the same as a sum of shifted
+    maps, which XLA fuses; without XLA that would be slower, so it is for
+    whoever compiles the model to set.
     `FineTuner` does so for its source on a machine without an accelerator.
 
     Maps of unknown size, channels first, dilation and a depth multiplier are
@@ -57,15 +59,5 @@ class ShiftedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
             missing = max(span - size, 0)
             border.append((missing // 2, missing - missing // 2))
         x = ops.pad(inputs, [*border, (0, 0)])
-        kernel = ops.cast(self.kernel, x.dtype)
-        terms = []
-        for row in range(self.kernel_size[0]):
-            for column in range(self.kernel_size[1]):
-                rows, columns = (
-                    slice(offset, offset + (size - 1) * stride + 1, stride)
-                    for offset, size, stride in zip(
-                        (row, column), sizes, self.strides, strict=True
-                    )
-                )
-                terms.append(x[:, rows, columns] * kernel[row, column, :, 0])
-        return sum(terms)
+        kernel = ops.cast(self.kernel[..., 0], x.dtype)
+        return sum_of_shifts(x, kernel, self.strides, sizes)

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from kerastl.layers import BlurPooling2D
+from kerastl.layers.sum_of_shifts import summing_shifts
 
 TAPS = {
     1: [1],
@@ -16,6 +17,7 @@ TAPS = {
     6: [1, 5, 10, 10, 5, 1],
     7: [1, 6, 15, 20, 15, 6, 1],
 }
+SAME_WINDOW = {"window_size": 3, "window_padding": "same"}
 MODES = {"reflect": "reflect", "edge": "edge", "zeros": "constant"}
 
 
@@ -228,3 +230,15 @@ def test_a_map_too_small():
     for border in ("edge", "zeros"):
         y = BlurPooling2D(7, 2, border)(np.ones((1, 1, 2, 1), "float32"))
         assert y.shape == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("kernel_size", [1, 2, 3, (5, 4)])
+@pytest.mark.parametrize("strides", [1, 2, (3, 2)])
+@pytest.mark.parametrize("grid", [{}, {"window_size": 3}, SAME_WINDOW])
+def test_sum_of_shifts_has_the_same_numbers(kernel_size, strides, grid):
+    images = np.random.default_rng(0).normal(size=(2, 9, 8, 3))
+    layer = BlurPooling2D(kernel_size, strides, **grid)
+    expected = layer(images)
+    with summing_shifts([layer]):
+        np.testing.assert_allclose(layer(images), expected, atol=1e-5)
+    assert not layer.shifts
