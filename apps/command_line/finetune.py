@@ -1,0 +1,172 @@
+"""The verb `kerastl finetune`."""
+
+import pathlib
+from typing import Annotated
+
+import typer
+
+from kerastl_command_line.support import Debug
+from kerastl_command_line.support import Gate
+from kerastl_command_line.support import Json
+from kerastl_command_line.support import Switch
+from kerastl_command_line.support import Threads
+from kerastl_command_line.support import open_console
+from kerastl_command_line.support import report_errors
+from kerastl_command_line.support import show
+
+
+def finetune(
+    photos: Annotated[
+        pathlib.Path,
+        typer.Argument(
+            help="Folder with one folder of images a class, or with "
+            "train/, validation/ and test/ of such folders."
+        ),
+    ],
+    preset: Annotated[
+        str, typer.Option(metavar="NAME", help="Network: see kerastl presets.")
+    ] = "mobilenet_v2",
+    method: Annotated[
+        str, typer.Option(metavar="NAME", help="Recipe: see kerastl methods.")
+    ] = "fine_tune",
+    antialias: Annotated[
+        int | None,
+        typer.Option(
+            metavar="TAPS",
+            min=1,
+            max=7,
+            help="Insert blurs of so many taps, 1 to 7; 3 as a rule.",
+        ),
+    ] = None,
+    no_stem: Annotated[
+        bool,
+        typer.Option(
+            "--no-stem",
+            help="Leave the first down-sampling unblurred: it costs most.",
+        ),
+    ] = False,
+    weights: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE",
+            help="imagenet (downloaded), a weights file, a .keras model of "
+            "your own, or none.",
+        ),
+    ] = "imagenet",
+    alpha: Annotated[
+        float | None,
+        typer.Option(
+            metavar="WIDTH", help="Width of MobileNets, such as 0.35."
+        ),
+    ] = None,
+    keep_head: Annotated[
+        Switch,
+        typer.Option(
+            help="Keep the classifier of the weights; auto: if a labels.txt "
+            "beside them names the same classes."
+        ),
+    ] = Switch.AUTO,
+    image_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS", min=8, help="Side. Default: the preset's."
+        ),
+    ] = None,
+    shots: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Training images a class. Default: all."
+        ),
+    ] = None,
+    epochs: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Passes over the images.")
+    ] = 20,
+    batch_size: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Images a step.")
+    ] = 32,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            min=0.0,
+            help="At the start; it falls to zero. Default: the method's.",
+        ),
+    ] = None,
+    no_augment: Annotated[
+        bool,
+        typer.Option("--no-augment", help="Train on centre crops, unmirrored."),
+    ] = False,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Of all that is drawn.")
+    ] = 0,
+    export: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="Files to write, by comma, or none: see kerastl schemes.",
+        ),
+    ] = "tflite:int8",
+    max_accuracy_drop: Gate = None,
+    threads: Threads = 1,
+    output: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            help="Folder to write; it must be new. Default: runs/PHOTOS-METHOD."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Continue the run in the output folder, with the same "
+            "arguments; exports may be added.",
+        ),
+    ] = False,
+    jit: Annotated[
+        Switch,
+        typer.Option(help="Compile the training step; auto: on a GPU."),
+    ] = Switch.AUTO,
+    as_json: Json = False,
+    debug: Debug = False,
+):
+    """Fine-tune a network on a folder of photos, export and report.
+
+    Without a test folder, the validation images are the test. Exit code 1:
+    an exported file lost more accuracy than allowed, or the loss became NaN.
+
+        kerastl finetune photos/
+        kerastl finetune photos/ --method ktft --antialias 3
+        kerastl finetune photos/ --preset mobilenet_v2 --alpha 0.35 \\
+            --image-size 128 --shots 25 --epochs 20 \\
+            --export tflite:int8,onnx:int8 --max-accuracy-drop 0.01 \\
+            --output runs/mine
+        kerastl finetune photos/ --output runs/mine --resume ...
+    """
+    with report_errors(debug), open_console(as_json) as console:
+        from kerastl import apps
+
+        result = apps.fine_tune(
+            photos,
+            preset=preset,
+            method=method,
+            antialias=antialias,
+            stem=not no_stem,
+            weights=None if weights.lower() == "none" else weights,
+            preset_arguments={} if alpha is None else {"alpha": alpha},
+            keep_head=keep_head.choice,
+            image_size=image_size,
+            shots=shots,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            augment=not no_augment,
+            seed=seed,
+            exports=[] if export.lower() == "none" else export.split(","),
+            max_accuracy_drop=max_accuracy_drop,
+            threads=threads,
+            output=output or f"runs/{photos.resolve().name}-{method}",
+            resume=resume,
+            jit_compile=jit.choice,
+            console=console,
+        )
+        show(result, console, as_json)

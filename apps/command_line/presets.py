@@ -1,0 +1,15 @@
+"""The verb `kerastl presets`."""
+
+from kerastl_command_line.support import Debug
+from kerastl_command_line.support import Json
+from kerastl_command_line.support import open_console
+from kerastl_command_line.support import report_errors
+from kerastl_command_line.support import show_list
+
+
+def presets(as_json: Json = False, debug: Debug = False):
+    """List the networks that can be fine-tuned."""
+    with report_errors(debug), open_console(as_json) as console:
+        from kerastl_command_line.listings import list_presets
+
+        show_list(console, list_presets(), as_json)
