@@ -15,10 +15,6 @@ def images(count=3, size=8):
     return rng.normal(size=(count, size, size, 3)).astype("float32")
 
 
-def predict(model, x):
-    return keras.tree.map_structure(ops.convert_to_numpy, model(x))
-
-
 def tangled_model():
     """Shared layers, operations, dictionaries, constants and nesting."""
     one = keras.Input((8, 8, 3), name="one")
@@ -40,7 +36,9 @@ def tangled_model():
     return keras.Model({"one": one, "two": two}, outputs, name="tangled")
 
 
-def test_same_outputs_names_and_structure(randomise, variables_by_layer):
+def test_same_outputs_names_and_structure(
+    randomise, variables_by_layer, predict
+):
     model = randomise(tangled_model())
     copy = copy_model(model)
     x = {"one": images(), "two": images()[::-1]}
@@ -109,7 +107,7 @@ def test_dtype_policies_are_kept():
     assert copy.get_layer("head").dtype_policy.name == "float32"
 
 
-def test_hooks_replace_and_insert(randomise):
+def test_hooks_replace_and_insert(randomise, predict):
     model = randomise(tangled_model())
     calls = []
 
@@ -140,7 +138,7 @@ def test_hooks_replace_and_insert(randomise):
     )
 
 
-def test_a_copy_is_saved_and_loaded(tmp_path, randomise):
+def test_a_copy_is_saved_and_loaded(tmp_path, randomise, predict):
     copy = copy_model(randomise(tangled_model()))
     copy.save(tmp_path / "copy.keras")
     loaded = keras.saving.load_model(tmp_path / "copy.keras")
@@ -150,7 +148,7 @@ def test_a_copy_is_saved_and_loaded(tmp_path, randomise):
     )
 
 
-def test_weight_files_of_a_sequential_model_still_fit(tmp_path):
+def test_weight_files_of_a_sequential_model_still_fit(tmp_path, predict):
     model = keras.Sequential(
         [
             keras.Input((8, 8, 3)),
@@ -179,7 +177,7 @@ def test_a_replacement_with_other_variables_is_refused():
         rebuild(model, clone=clone)
 
 
-def test_a_subclass_that_only_builds_a_graph_is_rebuilt():
+def test_a_subclass_that_only_builds_a_graph_is_rebuilt(predict):
     class Backbone(keras.Model):
         def __init__(self):
             inputs = keras.Input((8, 8, 3))
