@@ -35,6 +35,22 @@ class Lowered:
     num_classes: int
     notes: list
 
+    def to_write(self, output_name, batch_size):
+        """Returns the model and signature for a file with readable names.
+
+        Args:
+            output_name: Name of the output; the input is called `image`.
+            batch_size: Images that the file takes at once, or `None` for any
+                number.
+        """
+        model = keras.Model(
+            self.model.inputs, {output_name: self.model.outputs[0]}
+        )
+        image = keras.InputSpec(
+            dtype="float32", shape=(batch_size, *self.input_shape), name="image"
+        )
+        return model, [image]
+
 
 def lower(model):
     """Returns the inference-only float32 twin of `model`.

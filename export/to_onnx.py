@@ -1,7 +1,5 @@
 """Writes ONNX files."""
 
-import keras
-
 from kerastl.export.calibration import stretch_to_pixel_range
 from kerastl.export.pipeline import export_model
 from kerastl.export.quiet import quiet_console
@@ -113,17 +111,12 @@ def to_onnx(
 
 
 def _export(lowered, output_name, opset, path):
-    model = keras.Model(
-        lowered.model.inputs, {output_name: lowered.model.outputs[0]}
-    )
-    signature = keras.InputSpec(
-        dtype="float32", shape=(None, *lowered.input_shape), name="image"
-    )
+    model, signature = lowered.to_write(output_name, batch_size=None)
     model.export(
         path,
         format="onnx",
         verbose=False,
-        input_signature=[signature],
+        input_signature=signature,
         opset_version=opset,
     )
 

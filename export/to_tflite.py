@@ -2,8 +2,6 @@
 
 import re
 
-import keras
-
 from kerastl.export.calibration import stretch_to_pixel_range
 from kerastl.export.pipeline import export_model
 from kerastl.export.quiet import quiet_console
@@ -84,19 +82,14 @@ def to_tflite(
 
 
 def _write(lowered, output_name, scheme, images, path):
-    model = keras.Model(
-        lowered.model.inputs, {output_name: lowered.model.outputs[0]}
-    )
-    signature = keras.InputSpec(
-        dtype="float32", shape=(1, *lowered.input_shape), name="image"
-    )
+    model, signature = lowered.to_write(output_name, batch_size=1)
     try:
         with quiet_console():
             model.export(
                 path,
                 format="litert",
                 verbose=False,
-                input_signature=[signature],
+                input_signature=signature,
                 **_converter_options(scheme, images),
             )
     except Exception as error:
