@@ -3,17 +3,13 @@
 import math
 import warnings
 
-import keras
 import numpy as np
 
 from kerastl.export.image_batches import ImageBatches
-from kerastl.export.lower import walk_layers
+from kerastl.export.image_range import range_problem
 
-# A network fed images in 0..1 where it expects 0..255 sees them squeezed
-# into 1/255 of the range; real photos, however dark, span far more.
-_SMALLEST_SPAN = 0.05
-# The other way round: 0..255 where 0..1 was expected.
-_LARGEST_VALUE = 100.0
+# With fewer, an activation range hangs on what a few pictures show.
+_FEWEST = 50
 # How many images to look at for each that is kept, before giving up on
 # finding every class.
 _PATIENCE = 20
@@ -31,6 +27,9 @@ def choose_calibration(data, lowered, num_calibration=200):
     Returns:
         Array of shape `(n, height, width, channels)`, float32.
 
+    Warns:
+        UserWarning: If there are few images, or images of one class alone.
+
     Raises:
         ValueError: If `data` is empty, of another shape, or in a range that
             the model's own preprocessing does not expect.
@@ -43,10 +42,12 @@ def choose_calibration(data, lowered, num_calibration=200):
     batches = ImageBatches(
         data, lowered.input_shape, lowered.num_classes, "calibration"
     )
-    images = _spread(batches, num_calibration, max(lowered.num_classes, 2))
-    problem = _range_problem(images, lowered.model)
+    num_classes = max(lowered.num_classes, 2)
+    images, labels = _spread(batches, num_calibration, num_classes)
+    problem = range_problem(images, lowered.model)
     if problem:
         raise ValueError(f"The images in `calibration` {problem}")
+    _warn_of_sample(labels, len(images), num_classes)
     return images
 
 
@@ -55,42 +56,9 @@ def warn_of_range(images, model, name):
 
     A warning and not an error, because one batch may be a black frame.
     """
-    problem = _range_problem(images, model)
+    problem = range_problem(images, model)
     if problem:
         warnings.warn(f"The images in `{name}` {problem}", stacklevel=4)
-
-
-def _range_problem(images, model):
-    """Says what is wrong with the range of `images`, or returns `None`.
-
-    They are compared with the first `Rescaling` or `Normalization` layer of
-    `model`; a model without one accepts any range.
-    """
-    layer, scale, offset = _input_scaling(model)
-    if layer is None:
-        return None
-    low, high = float(images.min()), float(images.max())
-    ends = np.concatenate(
-        [np.ravel(low * scale + offset), np.ravel(high * scale + offset)]
-    )
-    received = (
-        f"Received: values from {low:.4g} to {high:.4g}, which the layer "
-        f"'{layer.name}' turns into {ends.min():.4g} to {ends.max():.4g}"
-    )
-    if (high - low) * float(np.abs(scale).max()) < _SMALLEST_SPAN:
-        return (
-            "lie in too small a range for the model's own preprocessing, so "
-            "that nearly all of them would become one value. Give images as "
-            "the model takes them (most often 0 to 255, not 0 to 1). "
-            f"{received}"
-        )
-    if np.abs(ends).max() > _LARGEST_VALUE and not np.all(scale == 1):
-        return (
-            "lie in too large a range for the model's own preprocessing. "
-            "Give images as the model takes them (here most likely 0 to 1, "
-            f"not 0 to 255). {received}"
-        )
-    return None
 
 
 def stretch_to_pixel_range(images):
@@ -120,25 +88,29 @@ def _spread(batches, count, num_classes):
             label = 0 if labels is None else int(labels[index])
             if taken.get(label, 0) < quota:
                 taken[label] = taken.get(label, 0) + 1
-                chosen.append(image)
+                chosen.append((image, label))
             elif len(spare) < count:
-                spare.append(image)
+                spare.append((image, label))
         seen += len(images)
         if len(chosen) >= count or seen >= _PATIENCE * count:
             break
-    return np.stack((chosen + spare)[:count])
+    images, labels = zip(*(chosen + spare)[:count], strict=True)
+    return np.stack(images), labels if batches.has_labels else None
 
 
-def _input_scaling(model):
-    """Returns the first scaling layer with its scale and offset."""
-    for layer in walk_layers(model):
-        if isinstance(layer, keras.layers.Rescaling):
-            return layer, np.asarray(layer.scale), np.asarray(layer.offset)
-        if isinstance(layer, keras.layers.Normalization):
-            deviation = np.sqrt(keras.ops.convert_to_numpy(layer.variance))
-            scale = 1.0 / np.maximum(deviation, keras.config.epsilon())
-            mean = keras.ops.convert_to_numpy(layer.mean)
-            return layer, scale, -mean * scale
-        if layer.weights:
-            return None, None, None
-    return None, None, None
+def _warn_of_sample(labels, count, num_classes):
+    if count < _FEWEST:
+        warnings.warn(
+            f"Only {count} image{'' if count == 1 else 's'} in `calibration` "
+            "set the activation ranges. What they do not show is cut off in "
+            "the file: give 100 to 500 of the training set.",
+            stacklevel=5,
+        )
+    classes = set(labels or ())
+    if len(classes) == 1 and count > 1:
+        warnings.warn(
+            f"All {count} images in `calibration` are of 1 class (index "
+            f"{classes.pop()}) of {num_classes}. What the other classes "
+            "excite is cut off in the file: give images of every class.",
+            stacklevel=5,
+        )

@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -123,3 +125,21 @@ def test_stretching_moves_two_values_and_no_other():
 def test_other_ranges_are_not_stretched(low, high):
     images = np.linspace(low, high, 48).reshape(1, 4, 4, 3)
     assert stretch_to_pixel_range(images) is images
+
+
+def test_few_images_are_warned_of_with_their_number():
+    with pytest.warns(UserWarning, match="Only 7 images") as caught:
+        choose_calibration(numbered([0, 1, 2, 0, 1, 2, 0]), small_model())
+    assert len(caught) == 1
+
+
+def test_one_class_is_warned_of_with_its_index():
+    with pytest.warns(UserWarning, match=r"All 60 .* 1 class \(index 2\) of 3"):
+        choose_calibration(numbered([2] * 80), small_model(), 60)
+
+
+def test_enough_images_of_two_classes_are_not_warned_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        choose_calibration(numbered([0, 2] * 30), small_model())
+        choose_calibration(numbered([0, 2] * 30)[0], small_model())

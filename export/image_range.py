@@ -1,0 +1,142 @@
+"""Tells whether images have the range of values that a model takes."""
+
+import keras
+import numpy as np
+
+from kerastl.export.lower import walk_layers
+from kerastl.surgery import graph
+from kerastl.surgery.feature_extractor import feature_extractor
+
+# A network fed images in 0..1 where it expects 0..255 sees them squeezed
+# into 1/255 of the range; real photos, however dark, span far more.
+_SMALLEST_SPAN = 0.05
+# The other way round: 0..255 where 0..1 was expected.
+_LARGEST_VALUE = 100.0
+# A preprocessing that maps these pixel values to about one takes 8-bit images.
+_BYTE_REACH = (64, 512)
+# Resizing overshoots black and white a little; bytes minus 128, or 16 bits,
+# do not stop there.
+_BYTE_LIMITS = (-64, 512)
+# A wrong factor of 255 is one of 65,025 in the variance.
+_LARGEST_VARIANCE_RATIO = 100.0
+_NUM_VARIANCE_IMAGES = 16
+
+
+def range_problem(images, model):
+    """Says what is wrong with the range of `images`, or returns `None`.
+
+    They are compared with the first `Rescaling` or `Normalization` layer of
+    `model`. A model without one is asked how widely its first trained
+    BatchNormalization saw its input vary.
+
+    Args:
+        images: Array of shape `(n, height, width, channels)`.
+        model: Functional model that they are for.
+
+    Returns:
+        The end of a sentence that begins with "The images in `...`".
+    """
+    layer, scale, offset = _input_scaling(model)
+    if layer is None:
+        return _variance_problem(images, model)
+    low, high = float(images.min()), float(images.max())
+    ends = np.concatenate(
+        [np.ravel(low * scale + offset), np.ravel(high * scale + offset)]
+    )
+    received = (
+        f"Received: values from {low:.4g} to {high:.4g}, which the layer "
+        f"'{layer.name}' turns into {ends.min():.4g} to {ends.max():.4g}"
+    )
+    # Beside a mean of 120 a span of 1 is as small as 1/120 beside 1.
+    size = max(1.0, float(np.abs(ends).max()))
+    if (high - low) * float(np.abs(scale).max()) < _SMALLEST_SPAN * size:
+        return (
+            "lie in too small a range for the model's own preprocessing, so "
+            "that nearly all of them would become one value. Give images as "
+            "the model takes them (most often 0 to 255, not 0 to 1 or -1 to "
+            f"1). {received}"
+        )
+    if _takes_bytes(scale, offset):
+        if low < _BYTE_LIMITS[0]:
+            return (
+                "go far below 0, while the model's own preprocessing takes 0 "
+                "to 255. Give the bytes as they are, neither normalized nor "
+                f"with 128 subtracted. {received}"
+            )
+        if high > _BYTE_LIMITS[1]:
+            return (
+                "lie in too large a range for the model's own preprocessing, "
+                "which takes 0 to 255. Divide 16-bit images by 257. "
+                f"{received}"
+            )
+    elif np.abs(ends).max() > _LARGEST_VALUE and not np.all(scale == 1):
+        return (
+            "lie in too large a range for the model's own preprocessing. "
+            "Give images as the model takes them (here most likely 0 to 1, "
+            f"not 0 to 255). {received}"
+        )
+    return None
+
+
+def _takes_bytes(scale, offset):
+    reach = float(np.max((np.abs(offset) + 1) / np.abs(scale)))
+    return _BYTE_REACH[0] <= reach <= _BYTE_REACH[1]
+
+
+def _input_scaling(model):
+    """Returns the first scaling layer with its scale and offset."""
+    for layer in walk_layers(model):
+        if isinstance(layer, keras.layers.Rescaling):
+            return layer, np.asarray(layer.scale), np.asarray(layer.offset)
+        if isinstance(layer, keras.layers.Normalization):
+            deviation = np.sqrt(keras.ops.convert_to_numpy(layer.variance))
+            scale = 1.0 / np.maximum(deviation, keras.config.epsilon())
+            mean = keras.ops.convert_to_numpy(layer.mean)
+            return layer, scale, -mean * scale
+        if layer.weights:
+            return None, None, None
+    return None, None, None
+
+
+def _variance_problem(images, model):
+    layer, before = _first_batch_norm(model)
+    if layer is None:
+        return None
+    trained = keras.ops.convert_to_numpy(layer.moving_variance)
+    if np.allclose(trained, 1.0):  # as it was made: it has seen nothing
+        return None
+    features = feature_extractor(model, [before])(
+        images[:_NUM_VARIANCE_IMAGES], training=False
+    )[before]
+    seen = keras.ops.convert_to_numpy(
+        keras.ops.var(features, axis=tuple(range(len(features.shape) - 1)))
+    )
+    ratio = float(np.median(seen / np.maximum(trained, 1e-12)))
+    if 1 / _LARGEST_VARIANCE_RATIO <= ratio <= _LARGEST_VARIANCE_RATIO:
+        return None
+    low, high = float(images.min()), float(images.max())
+    return (
+        "are most likely not in the range that the model was trained on: "
+        f"the input of its layer '{layer.name}' varies {ratio:.2g} times as "
+        "much as in training. Give images as in training (0 to 255, 0 to 1 "
+        f"or -1 to 1). Received: values from {low:.4g} to {high:.4g}"
+    )
+
+
+def _first_batch_norm(model):
+    """Returns the layer and the name of the one before, where both are plain.
+
+    Past a second layer with weights it is no longer the input's mirror.
+    """
+    names = [node.operation.name for _, node in graph.walk(model)]
+    with_weights = 0
+    for _, node in graph.walk(model):
+        layer = node.operation
+        if isinstance(layer, keras.layers.BatchNormalization):
+            before = graph.input_operation(node.inputs[0]).name
+            if names.count(before) == 1 and layer.axis in (-1, 3):
+                return layer, before
+        with_weights += bool(getattr(layer, "weights", None))
+        if with_weights > 1:
+            break
+    return None, None
