@@ -1,8 +1,6 @@
 """Trains a student beside its frozen source."""
 
 import warnings
-from typing import Any
-from typing import NamedTuple
 
 import keras
 from keras import ops
@@ -10,28 +8,25 @@ from keras import ops
 from kerastl.fine_tuner_checks import check_inputs
 from kerastl.fine_tuner_checks import check_losses
 from kerastl.fine_tuner_checks import check_taps
+from kerastl.fine_tuner_checks import embedding_taps
 from kerastl.fine_tuner_checks import weight_decay_conflict
+from kerastl.frozen_source import frozen_source
 from kerastl.has_accelerator import has_accelerator
-from kerastl.layers.shifted_depthwise_conv_2d import ShiftedDepthwiseConv2D
 from kerastl.layers.sum_of_shifts import summing_shifts
-from kerastl.losses.transfer_loss import TransferStep
 from kerastl.surgery.default_taps import default_taps
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.graph import hidden_layers
-from kerastl.surgery.rebuild import rebuild
+from kerastl.surgery.graph import is_graph
 from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
 from kerastl.surgery.set_batch_norm import set_batch_norm
-
-
-class StudentOutputs(NamedTuple):
-    """What one training pass of the student gives.
-
-    It travels through `call` and `compute_loss` as a value, not as an
-    attribute: under a distribution strategy replicas run interleaved.
-    """
-
-    predictions: Any
-    features: dict
+from kerastl.targets import one_hot
+from kerastl.targets import one_hot_loss
+from kerastl.training_batch import NetworkOutputs
+from kerastl.training_batch import read_batch
+from kerastl.training_batch import read_outputs
+from kerastl.training_batch import sort_outputs
+from kerastl.training_batch import transfer_step
+from kerastl.training_batch import with_embedding
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -47,10 +42,16 @@ class FineTuner(keras.Model):
     without its weight; `loss` is what is minimized, all terms at their
     weights and the regularizers included.
 
-    The tuner keeps its own frozen copy of the source, cut behind the last
-    tap. The model given as `source` is neither frozen nor changed, and may
-    share layers with the student. The student is used as it is:
+    The tuner keeps its own frozen copy of the source, without its head; a
+    compiled step computes what the losses ask for of it. The model given as
+    `source` is neither frozen nor changed, and may share layers with the
+    student. The student is used as it is:
     `tuner.student is student`, a plain model to save and export.
+
+    Some methods need more than images and labels. Their data gives a dict as
+    `x`: `{"images": ..., "unlabelled": ..., "index": ...}`, see
+    `kerastl.data`. Unlabelled images go through the student in the same pass,
+    behind the labelled ones, so that batch statistics are those of both.
 
     On CPU, XLA (`jit_compile=True`) is slower than the default for networks
     of depthwise convolutions; `"auto"` leaves it out there.
@@ -72,6 +73,9 @@ class FineTuner(keras.Model):
             default sets it to `batch_norm_momentum`.
         batch_norm_momentum: momentum of the moving statistics. `None` keeps
             each layer's own.
+        embedding: name of the layer whose output the student's head reads, or
+            a pair for student and source, for the losses that need it. `None`
+            finds it, see `kerastl.surgery.find_head`.
         name: name of the tuner.
 
     Raises:
@@ -111,6 +115,7 @@ class FineTuner(keras.Model):
         taps=None,
         batch_norm="train",
         batch_norm_momentum=0.9,
+        embedding=None,
         name=None,
         **kwargs,
     ):
@@ -127,20 +132,27 @@ class FineTuner(keras.Model):
         self._state = _State()
         if source is not None:
             check_inputs(student, source)
-            if not taps:
-                taps = default_taps(source, student)
-            self.taps = list(taps)
-            self.source = _frozen(source, self.taps)
-            extractor = feature_extractor(
-                student, self.taps, include_output=True
-            )
-            check_taps(self.taps, extractor.output[1], self.source.output)
-            self._state.extractor = extractor
+            taps = taps or default_taps(source, student)
         elif taps:
             raise ValueError(
                 "Taps are where the student is compared with its source, so "
                 f"they need one. Pass `source=...`. Received: taps={taps}, "
                 "source=None"
+            )
+        self.taps = list(taps or [])
+        self.embedding = embedding_taps(embedding, student, source)
+        if is_graph(student):
+            self._state.extractor = feature_extractor(
+                student,
+                with_embedding(self.taps, self.embedding[0]),
+                include_output=True,
+            )
+        if source is not None:
+            self.source = frozen_source(
+                source, with_embedding(self.taps, self.embedding[1])
+            )
+            check_taps(
+                self.taps, self._state.extractor.output[1], self.source.output
             )
         set_batch_norm(student, batch_norm, batch_norm_momentum)
         self.built = True
@@ -188,14 +200,20 @@ class FineTuner(keras.Model):
             **kwargs,
         )
 
-    def _compile(self, transfer_losses, **kwargs):
+    def _compile(self, transfer_losses, loss=None, **kwargs):
         losses = list(transfer_losses or [])
-        check_losses(losses, self.taps, self.source)
-        super().compile(**kwargs)
+        check_losses(losses, self)
+        self._state.one_hot = any(term.changes_target for term in losses)
+        if self._state.one_hot:
+            loss = one_hot_loss(loss)
+        super().compile(loss=loss, **kwargs)
         self._state.losses = losses
         self._state.trackers = [
             keras.metrics.Mean(name=term.name) for term in losses
         ]
+        for term in losses:
+            term.build(self)
+        self.term_layers = [layer for term in losses for layer in term.layers]
         self._state.shifting = []
         if self.jit_compile and not has_accelerator():
             self._state.shifting = [
@@ -208,38 +226,49 @@ class FineTuner(keras.Model):
 
     def call(self, inputs, training=None):
         """Predictions; in training with transfer losses, features as well."""
+        batch = read_batch(inputs)
         with summing_shifts(self._state.shifting):
-            if training and self._state.losses and self._state.extractor:
-                outputs = self._state.extractor(inputs, training=True)
-                return StudentOutputs(*outputs)
-            return self.student(inputs, training=training)
+            if not (training and self._state.losses and self._state.extractor):
+                return self.student(batch.images, training=training)
+            outputs = self._state.extractor(batch.all_images, training=True)
+        return sort_outputs(batch, *outputs, self.taps, self.embedding[0])
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        predictions, features = _unwrapped(y_pred)
-        total = super().compute_loss(x, y, predictions, sample_weight, training)
-        if not training or not self._state.losses:
-            return total
-        source = {}
-        if self.source is not None:
-            with summing_shifts(self._state.shifting):
-                source = self.source(x, training=False)
-            source = {
-                tap: ops.stop_gradient(value) for tap, value in source.items()
-            }
-        step = TransferStep(x, y, predictions, sample_weight, features, source)
-        size = ops.shape(keras.tree.flatten(x)[0])[0]
-        for term, tracker in zip(
-            self._state.losses, self._state.trackers, strict=True
-        ):
+        outputs = read_outputs(y_pred)
+        batch = read_batch(x)
+        terms = self._state.losses if training else []
+        if self._state.one_hot:
+            y = one_hot(y, outputs.predictions)
+        step = None
+        if terms:
+            step = self._step(batch, y, outputs, sample_weight)
+        for term in terms:
+            y = term.change_target(y, step)
+        total = super().compute_loss(
+            x, y, outputs.predictions, sample_weight, training
+        )
+        size = ops.shape(keras.tree.flatten(batch.images)[0])[0]
+        for term, tracker in zip(terms, self._state.trackers, strict=False):
             value = ops.cast(term.compute(step), "float32")
             tracker.update_state(value, sample_weight=size)
             total = total + self._aggregate_additional_loss(term.weight * value)
         return total
 
+    def _step(self, batch, y, student, sample_weight):
+        source = NetworkOutputs(None, {})
+        if self.source is not None:
+            with summing_shifts(self._state.shifting):
+                found = self.source(batch.all_images, training=False)
+            found = {tap: ops.stop_gradient(found[tap]) for tap in found}
+            source = sort_outputs(
+                batch, None, found, self.taps, self.embedding[1]
+            )
+        return transfer_step(batch, y, student, source, sample_weight)
+
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        predictions, _ = _unwrapped(y_pred)
+        predictions = read_outputs(y_pred).predictions
         return super().compute_metrics(x, y, predictions, sample_weight)
 
     @property
@@ -294,6 +323,7 @@ class FineTuner(keras.Model):
             "taps": self.taps or None,
             "batch_norm": self.batch_norm,
             "batch_norm_momentum": self.batch_norm_momentum,
+            "embedding": self.embedding,
         }
 
     @classmethod
@@ -332,6 +362,7 @@ class _State:
 
     def __init__(self):
         self.extractor = None
+        self.one_hot = False
         self.losses = []
         self.trackers = []
         self.shifting = []
@@ -350,22 +381,3 @@ class _Evaluation:
 
     def __exit__(self, *_):
         self._state.evaluating = False
-
-
-def _unwrapped(y_pred):
-    if isinstance(y_pred, StudentOutputs):
-        return y_pred
-    return StudentOutputs(y_pred, {})
-
-
-def _frozen(source, taps):
-    """A frozen copy of `source` that ends at the last tap."""
-    features = feature_extractor(rebuild(source, clone=_fast_under_xla), taps)
-    features.trainable = False
-    return features
-
-
-def _fast_under_xla(layer):
-    if type(layer) is not keras.layers.DepthwiseConv2D:
-        return None
-    return ShiftedDepthwiseConv2D.from_config(layer.get_config())

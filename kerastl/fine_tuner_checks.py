@@ -3,7 +3,10 @@
 import keras
 
 from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.surgery.find_head import find_head
+from kerastl.surgery.graph import is_graph
 from kerastl.surgery.graph import read_graph
+from kerastl.surgery.graph import walk
 
 
 def check_inputs(student, source):
@@ -43,8 +46,31 @@ def check_taps(taps, student, source):
         )
 
 
-def check_losses(losses, taps, source):
+def embedding_taps(embedding, student, source):
+    """Names of the layers that the heads of student and source read.
+
+    `None` stands for a network that has none, or none with a name of its own.
+    """
+    if isinstance(embedding, str):
+        embedding = (embedding, embedding)
+    if embedding is None:
+        embedding = (_embedding_tap(student), _embedding_tap(source))
+    return list(embedding)
+
+
+def _embedding_tap(model):
+    if not is_graph(model):
+        return None
+    if len(keras.tree.flatten(read_graph(model).outputs)) != 1:
+        return None
+    tap = find_head(model).tap
+    calls = [node.operation.name for _, node in walk(model)]
+    return tap if calls.count(tap) == 1 else None
+
+
+def check_losses(losses, tuner):
     """Transfer losses that the tuner can compute and tell apart."""
+    taps, source = tuner.taps, tuner.source
     for term in losses:
         if not isinstance(term, TransferLoss):
             raise ValueError(
@@ -58,6 +84,13 @@ def check_losses(losses, taps, source):
                 f"The transfer loss {term.name!r} compares the student "
                 "with its source, and the tuner has none. Build it with "
                 "`FineTuner(student, source=...)`. Received: source=None"
+            )
+        if term.needs_embedding and None in tuner.embedding[: 1 + bool(source)]:
+            raise ValueError(
+                f"The transfer loss {term.name!r} compares what the heads "
+                "read, and no layer was found that does. Name it: "
+                "`FineTuner(embedding=...)`. "
+                f"Received: embedding={tuner.embedding}"
             )
         unknown = set(term.taps or []) | set(term.tap_weights)
         unknown -= set(taps)

@@ -12,12 +12,20 @@ class TransferStep(NamedTuple):
 
     Args:
         x: The images of the batch, as `fit` received them.
-        y: The labels.
+        y: The labels; `None` for unlabelled images.
         predictions: What the student predicts for `x`.
         sample_weight: The weights of the examples, or `None`.
         student: Dict from tap name to the student's feature tensor.
         source: Dict from tap name to the source's feature tensor, without
             gradient. Empty when the tuner has no source.
+        student_embedding: What the student's head reads, `(batch, units)`; a
+            feature map is averaged over space.
+        source_embedding: The same of the source, without gradient; `None`
+            when the tuner has no source.
+        index: Position of each image in the training set, or `None` when the
+            data does not say.
+        unlabelled: A `TransferStep` of the batch's unlabelled images, or
+            `None` when it has none.
     """
 
     x: Any
@@ -26,6 +34,10 @@ class TransferStep(NamedTuple):
     sample_weight: Any
     student: dict
     source: dict
+    student_embedding: Any = None
+    source_embedding: Any = None
+    index: Any = None
+    unlabelled: Any = None
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -35,7 +47,13 @@ class TransferLoss:
     A subclass implements `call(student, source)` and returns the term as a
     scalar, not multiplied by `weight`: `FineTuner` multiplies, and shows the
     bare value, so that the same term reads alike at every weight. A term
-    that needs labels or predictions overrides `compute(step)` instead.
+    that needs labels or predictions overrides `compute(step)` instead; one
+    that trains on other labels than the data's overrides `change_target`.
+
+    Weights of a term (attention, a relation of classes, a second head) live
+    in Keras layers that it lists in `layers`: the tuner trains those that are
+    trainable and saves them all. They are made in the constructor, or in
+    `build(tuner)` from the models at hand.
 
     Args:
         weight: Non-negative float, the factor of the term in the total loss.
@@ -66,6 +84,14 @@ class TransferLoss:
 
     #: Whether the term reads the source's features.
     needs_source = True
+    #: Whether the term reads `student_embedding` or `source_embedding`.
+    needs_embedding = False
+    #: Whether the term reads `index`, the images' places in the training set.
+    needs_index = False
+    #: Whether the term reads `unlabelled` images.
+    needs_unlabelled = False
+    #: Whether `change_target` is overridden. Labels are one-hot then.
+    changes_target = False
 
     def __init__(self, weight=1.0, taps=None, tap_weights=None, name=None):
         self.weight = checked_weight("weight", weight)
@@ -98,6 +124,18 @@ class TransferLoss:
     def tap_weight(self, tap):
         """The factor of one tap inside the term."""
         return self.tap_weights.get(tap, 1.0)
+
+    @property
+    def layers(self):
+        """The layers that hold the term's own weights."""
+        return []
+
+    def build(self, tuner):
+        """Prepares the term for `tuner`, a `FineTuner` being compiled."""
+
+    def change_target(self, y, step):
+        """The labels to train on instead of the one-hot `y`."""
+        return y
 
     def call(self, student, source):
         """The term as a scalar, from two dicts of features by tap name."""

@@ -7,6 +7,8 @@ from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.count_multiply_adds import count_multiply_adds
 from kerastl.surgery.default_taps import default_taps
 from kerastl.surgery.feature_extractor import feature_extractor
+from kerastl.surgery.find_head import Head
+from kerastl.surgery.find_head import find_head
 from kerastl.surgery.inspect_antialias import inspect_antialias
 from kerastl.surgery.rebuild import rebuild
 from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
@@ -16,11 +18,13 @@ from kerastl.surgery.set_batch_norm import set_batch_norm
 __all__ = [
     "AntialiasReport",
     "AntialiasRow",
+    "Head",
     "antialias",
     "copy_model",
     "count_multiply_adds",
     "default_taps",
     "feature_extractor",
+    "find_head",
     "inspect_antialias",
     "rebuild",
     "reestimate_batch_norm",

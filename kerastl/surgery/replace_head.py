@@ -4,13 +4,9 @@ import keras
 from keras import layers
 
 from kerastl.surgery.copy_model import copy_model
+from kerastl.surgery.find_head import classifier_call
 from kerastl.surgery.graph import is_graph
 from kerastl.surgery.graph import read_graph
-
-# What may stand between the classifier's weights and the output.
-_SHAPING = (layers.Reshape, layers.Flatten, layers.Dropout)
-_POOLING = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
-_PROBABILITIES = ("softmax", "sigmoid")
 
 
 def replace_head(
@@ -74,22 +70,8 @@ def replace_head(
 
 def _features(model):
     """The tensor of `model` that the new classifier reads."""
-    graph = read_graph(model)
-    flat = keras.tree.flatten(graph.outputs)
-    if len(flat) != 1:
-        raise ValueError(
-            "A head can be replaced on a model with one output. Cut the model "
-            "first: `keras.Model(model.inputs, model.get_layer(...).output)`. "
-            f"Received: model {model.name!r} with {len(flat)} outputs"
-        )
-    output = flat[0]
-    producers = {
-        id(tensor): node for node in graph.nodes for tensor in node.outputs
-    }
-    node = _classifier(producers, output)
-    if node is None:
-        features = output
-    elif is_graph(node.operation):
+    _, node, features = classifier_call(model)
+    if node is not None and is_graph(node.operation):
         # The classifier, if there is one, is inside the nested model.
         inner = read_graph(node.operation)
         features = keras.Model(
@@ -97,9 +79,6 @@ def _features(model):
             _features(node.operation),
             name=node.operation.name,
         )(*node.args, **node.kwargs)
-    else:
-        features = node.inputs[0]
-    features = _before_dropout(producers, features)
     if len(features.shape) not in (2, 4):
         raise ValueError(
             "The model has no features that a classifier could read: expected "
@@ -110,53 +89,3 @@ def _features(model):
             f"{tuple(features.shape)}"
         )
     return features
-
-
-def _classifier(producers, output):
-    """The call of the classifier or nested model that ends in `output`."""
-    probabilities = shaped = pooled = False
-    tensor = output
-    while id(tensor) in producers:
-        node = producers[id(tensor)]
-        operation = node.operation
-        if is_graph(operation):
-            # A nested model in the middle, such as Sequential([backbone,
-            # GAP]), has its own pooling behind: it is no classifier.
-            return None if pooled else node
-        if isinstance(operation, layers.Dense):
-            return node if probabilities or _is_output(operation) else None
-        if isinstance(operation, layers.Conv2D):
-            is_head = tuple(operation.kernel_size) == (1, 1) and (
-                probabilities
-                or (shaped and not pooled and _is_output(operation))
-            )
-            return node if is_head else None
-        if isinstance(operation, layers.Softmax):
-            probabilities = True
-        elif isinstance(operation, layers.Activation):
-            probabilities |= _activation(operation) in _PROBABILITIES
-        elif isinstance(operation, _POOLING):
-            pooled = True
-        elif isinstance(operation, _SHAPING):
-            shaped = True
-        else:
-            return None
-        tensor = node.inputs[0]
-    return None
-
-
-def _before_dropout(producers, tensor):
-    """Goes back over the dropout and reshaping in front of a classifier."""
-    while id(tensor) in producers and isinstance(
-        producers[id(tensor)].operation, layers.Dropout
-    ):
-        tensor = producers[id(tensor)].inputs[0]
-    return tensor
-
-
-def _is_output(layer):
-    return _activation(layer) in (*_PROBABILITIES, "linear")
-
-
-def _activation(layer):
-    return getattr(layer.activation, "__name__", None)

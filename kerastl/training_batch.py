@@ -1,0 +1,160 @@
+"""What goes into a training step beside images, and what comes out."""
+
+from typing import Any
+from typing import NamedTuple
+
+import keras
+from keras import ops
+
+from kerastl.losses.transfer_loss import TransferStep
+
+
+class TrainingBatch(NamedTuple):
+    """The inputs of one batch, by what they are for.
+
+    Args:
+        images: The labelled images.
+        unlabelled: Images without labels, or `None`.
+        index: Position of each labelled image in the training set, or `None`.
+    """
+
+    images: Any
+    unlabelled: Any = None
+    index: Any = None
+
+    @property
+    def all_images(self):
+        """Labelled and unlabelled images, in this order."""
+        if self.unlabelled is None:
+            return self.images
+        return ops.concatenate([self.images, self.unlabelled])
+
+    def split(self, values):
+        """Parts `values` of all images in labelled and unlabelled ones."""
+        count = ops.shape(self.images)[0]
+        return values[:count], values[count:]
+
+
+def read_batch(inputs) -> TrainingBatch:
+    """Reads images alone, or a dict of the fields of `TrainingBatch`."""
+    if isinstance(inputs, dict) and "images" in inputs:
+        return TrainingBatch(**inputs)
+    return TrainingBatch(inputs)
+
+
+class NetworkOutputs(NamedTuple):
+    """What one pass of a network gives for the images of a batch.
+
+    It travels through `FineTuner.call` and `compute_loss` as a value, not as
+    an attribute: under a distribution strategy replicas run interleaved.
+
+    Args:
+        predictions: The network's output; `None` of a source.
+        features: Dict from tap name to features.
+        embedding: What the head reads, averaged over space; `None` where the
+            network has no such layer.
+        unlabelled: The same of the batch's unlabelled images, or `None`.
+    """
+
+    predictions: Any
+    features: dict
+    embedding: Any = None
+    unlabelled: Any = None
+
+
+def read_outputs(y_pred) -> NetworkOutputs:
+    """Reads a `NetworkOutputs`, or predictions alone."""
+    if isinstance(y_pred, NetworkOutputs):
+        return y_pred
+    return NetworkOutputs(y_pred, {})
+
+
+def sort_outputs(
+    batch, predictions, found, taps, embedding_tap
+) -> NetworkOutputs:
+    """Sorts a pass over all images of `batch` by what it is for.
+
+    Args:
+        batch: A `TrainingBatch`.
+        predictions: The network's output for all images, or `None`.
+        found: Dict from layer name to its output for all images.
+        taps: The layer names that losses compare.
+        embedding_tap: The layer name that the head reads, or `None`.
+    """
+    features = {tap: found[tap] for tap in taps}
+    embedding = None
+    if embedding_tap is not None:
+        embedding = ops.cast(found[embedding_tap], "float32")
+        if len(embedding.shape) == 4:
+            axes = (1, 2)
+            if keras.config.image_data_format() == "channels_first":
+                axes = (2, 3)
+            embedding = ops.mean(embedding, axis=axes)
+    if batch.unlabelled is None:
+        return NetworkOutputs(predictions, features, embedding)
+    labelled, unlabelled = zip(
+        *(
+            (None, None) if value is None else batch.split(value)
+            for value in (predictions, embedding, *features.values())
+        ),
+        strict=True,
+    )
+    rest = NetworkOutputs(
+        unlabelled[0],
+        dict(zip(features, unlabelled[2:], strict=True)),
+        unlabelled[1],
+    )
+    return NetworkOutputs(
+        labelled[0],
+        dict(zip(features, labelled[2:], strict=True)),
+        labelled[1],
+        rest,
+    )
+
+
+def with_embedding(taps, embedding_tap):
+    """The layer names to read from a network, each once."""
+    names = dict.fromkeys([*taps, embedding_tap])
+    return [name for name in names if name is not None]
+
+
+def transfer_step(batch, y, student, source, sample_weight) -> TransferStep:
+    """Puts together what transfer losses see.
+
+    Args:
+        batch: A `TrainingBatch`.
+        y: The labels.
+        student: `NetworkOutputs` of the student.
+        source: `NetworkOutputs` of the source.
+        sample_weight: The weights of the examples, or `None`.
+    """
+    unlabelled = None
+    if batch.unlabelled is not None:
+        unlabelled = _step(
+            batch.unlabelled,
+            student.unlabelled,
+            source.unlabelled or NetworkOutputs(None, {}),
+        )
+    return _step(
+        batch.images,
+        student,
+        source,
+        y=y,
+        sample_weight=sample_weight,
+        index=batch.index,
+        unlabelled=unlabelled,
+    )
+
+
+def _step(x, student, source, y=None, sample_weight=None, **rest):
+    return TransferStep(
+        x=x,
+        y=y,
+        predictions=student.predictions,
+        sample_weight=sample_weight,
+        student=student.features,
+        source=source.features,
+        student_embedding=student.embedding,
+        source_embedding=source.embedding,
+        **rest,
+    )
