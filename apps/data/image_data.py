@@ -23,6 +23,8 @@ class ImageData:
     Attributes:
         train: `tf.data.Dataset` of shuffled, augmented batches
             `(float32 images 0..255, int32 labels)`.
+        next_epoch: Number of the epoch that the next pass over `train`
+            draws. It counts up by itself; a resumed training sets it.
         calibration: The training images without augmentation, the classes in
             turn.
         validation: Centre crops of the validation images, or `None`.
@@ -45,6 +47,7 @@ class ImageData:
         self.batch_size = batch_size
         self.augmentation = augmentation
         self.seed = seed
+        self.next_epoch = 0
 
     @property
     def num_classes(self):
@@ -73,6 +76,7 @@ class ImageData:
             self.batch_size,
             self.augmentation,
             self.seed,
+            self._epochs(),
         )
 
     @cached_property
@@ -132,6 +136,11 @@ class ImageData:
                 f"`margin`. Received: margin={margin}"
             )
         return self._crops(part, self.image_size + margin, limit)
+
+    def _epochs(self):
+        while True:
+            self.next_epoch += 1
+            yield self.next_epoch - 1
 
     def _crops(self, part, size, limit):
         part = self._part(part)

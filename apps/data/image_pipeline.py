@@ -1,6 +1,10 @@
 """From an `ImagePart` to `tf.data` batches."""
 
+import itertools
+import math
 from dataclasses import dataclass
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -19,39 +23,60 @@ class Augmentation:
     flip: bool = True
 
 
-def training_batches(part, image_size, batch_size, augmentation, seed):
+def training_batches(
+    part, image_size, batch_size, augmentation, seed, epochs=None
+):
     """Makes shuffled, augmented batches; every epoch has its own order.
+
+    What an epoch draws depends on the seed and on its number only, so that a
+    resumed training sees the batches that an uninterrupted one would.
 
     Args:
         part: An `ImagePart`.
         image_size: Height and width of the images in the batches.
         batch_size: Images in a batch; the last batch may be smaller.
         augmentation: An `Augmentation`, or `None` for centre crops.
-        seed: Seed of order and augmentation. With the same seed (and the
-            same `keras.utils.set_random_seed`) the batches are the same.
+        seed: Seed of order and augmentation.
+        epochs: Iterator of epoch numbers. Every pass over the dataset takes
+            the next one. Defaults to 0, 1, 2...
 
     Returns:
         A `tf.data.Dataset` of `(float32 images 0..255, int32 labels)`.
     """
     import tensorflow as tf
 
-    indices = tf.data.Dataset.range(len(part))
-    indices = indices.shuffle(len(part), seed=seed).batch(batch_size)
-    batches = indices.map(_reader(part), tf.data.AUTOTUNE)
-    if augmentation is None:
-        batches = batches.map(_centre_crop(image_size))
-        return batches.prefetch(tf.data.AUTOTUNE)
-    seeds = tf.data.Dataset.random(
-        seed=seed, rerandomize_each_iteration=True
-    ).batch(2)
+    epochs = itertools.count() if epochs is None else epochs
+    steps = math.ceil(len(part) / batch_size)
 
-    def augment(batch, batch_seed):
-        images, labels = batch
+    def draw(_):
+        generator = np.random.default_rng((seed, next(epochs)))
+        order = generator.permutation(len(part))
+        seeds = generator.integers(2**31, size=(steps, 2))
+        return order.astype("int64"), seeds.astype("int64")
+
+    def draw_epoch(start):
+        order, seeds = tf.numpy_function(draw, [start], (tf.int64, tf.int64))
+        order = tf.ensure_shape(order, [len(part)])
+        seeds = tf.ensure_shape(seeds, [steps, 2])
+        slices = tf.data.Dataset.from_tensor_slices
+        return tf.data.Dataset.zip(
+            (slices(order).batch(batch_size), slices(seeds))
+        )
+
+    # Drawn inside the dataset, so anew at the start of every pass.
+    batches = tf.data.Dataset.range(1).flat_map(draw_epoch)
+    batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
+    read = _reader(part)
+    crop = _centre_crop(image_size)
+
+    def make(indices, batch_seed):
+        images, labels = read(indices)
+        if augmentation is None:
+            return crop(images, labels)
         images = _random_crops(images, batch_seed, image_size, augmentation)
         return images, labels
 
-    batches = tf.data.Dataset.zip((batches, seeds))
-    return batches.map(augment, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return batches.map(make, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 def evaluation_batches(part, image_size, batch_size, order=None):
@@ -97,8 +122,6 @@ def _centre_crop(size):
 
 def _random_crops(images, seed, size, augmentation):
     """Cuts one random box out of every image and resizes it, in one op."""
-    import math
-
     import tensorflow as tf
 
     count = tf.shape(images)[0]

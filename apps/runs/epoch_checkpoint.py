@@ -14,16 +14,15 @@ class EpochCheckpoint(keras.callbacks.Callback):
 
     Keras's `BackupAndRestore` writes its file in place, so that a kill while
     it writes loses the run, and it keeps no history. This one writes a single
-    `.npz` beside its place and renames it: the network's variables (random
-    generators included), the optimizer's, the epoch and the history.
+    `.npz` beside its place and renames it: the model's variables (statistics
+    and random generators included), the optimizer's, the epoch and the
+    history. Of a `FineTuner` the frozen source is left out: it never changes.
 
-    The order in which images are drawn is not part of the state: an epoch
-    after a resumption may see them in another order than it would have.
+    The order in which images are drawn is the data's part: see
+    `apps.ImageData.next_epoch`.
 
     Args:
         path: The `.npz` file. `None` keeps the history only.
-        network: The model whose variables are saved; the student of a
-            `FineTuner`, whose frozen source never changes.
 
     Raises:
         ValueError: By `restore`, if the file is of another network or
@@ -32,24 +31,24 @@ class EpochCheckpoint(keras.callbacks.Callback):
     Example:
 
     ```python
-    checkpoint = EpochCheckpoint("run/checkpoint.npz", tuner.student)
-    epoch = checkpoint.restore(tuner)
-    tuner.fit(data, epochs=20, initial_epoch=epoch, callbacks=[checkpoint])
+    checkpoint = EpochCheckpoint("run/checkpoint.npz")
+    epoch = data.next_epoch = checkpoint.restore(tuner)
+    tuner.fit(
+        data.train, epochs=20, initial_epoch=epoch, callbacks=[checkpoint]
+    )
     ```
     """
 
-    def __init__(self, path, network):
+    def __init__(self, path):
         super().__init__()
         self.path = None if path is None else pathlib.Path(path)
-        self.network = network
         self.history = {"epoch": []}
 
     def restore(self, model):
-        """Loads the state into a compiled model.
+        """Loads the state into the model and its optimizer.
 
         Args:
-            model: The model that will be fitted: its optimizer is restored
-                together with `network`.
+            model: The compiled model that will be fitted.
 
         Returns:
             The number of finished epochs, 0 where there is no checkpoint.
@@ -57,7 +56,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
         if self.path is None or not self.path.exists():
             return 0
         model.optimizer.build(model.trainable_variables)
-        variables = self._variables(model)
+        variables = _variables(model)
         with np.load(self.path) as saved:
             state = json.loads(str(saved["state"]))
             if state["shapes"] != _shapes(variables):
@@ -79,7 +78,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
             self.history.setdefault(name, []).append(float(value))
         if self.path is None:
             return
-        variables = self._variables(self.model)
+        variables = _variables(self.model)
         arrays = {
             f"v{index}": keras.ops.convert_to_numpy(variable)
             for index, variable in enumerate(variables)
@@ -90,8 +89,12 @@ class EpochCheckpoint(keras.callbacks.Callback):
         with staged_file(self.path, ".npz", overwrite=True) as temporary:
             np.savez(temporary, state=np.array(state), **arrays)
 
-    def _variables(self, model):
-        return [*self.network.variables, *model.optimizer.variables]
+
+def _variables(model):
+    source = getattr(model, "source", None)
+    frozen = set() if source is None else set(map(id, source.variables))
+    own = [value for value in model.variables if id(value) not in frozen]
+    return [*own, *model.optimizer.variables]
 
 
 def _shapes(variables):

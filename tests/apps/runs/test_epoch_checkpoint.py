@@ -27,7 +27,7 @@ def fit(model, path, epochs):
     generator = np.random.default_rng(0)
     x = generator.normal(size=(16, 8)).astype("float32")
     y = generator.normal(size=(16, 2)).astype("float32")
-    keeper = EpochCheckpoint(path, model)
+    keeper = EpochCheckpoint(path)
     done = keeper.restore(model)
     model.fit(
         x,
@@ -73,7 +73,7 @@ def test_keeps_no_state_that_is_not_finite(tmp_path):
     model = make_model()
     fit(model, path, 1)
     before = path.read_bytes()
-    keeper = EpochCheckpoint(path, model)
+    keeper = EpochCheckpoint(path)
     keeper.set_model(model)
     keeper.on_epoch_end(1, {"loss": float("nan")})
     assert path.read_bytes() == before

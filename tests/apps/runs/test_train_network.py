@@ -1,0 +1,129 @@
+import keras
+import numpy as np
+import pytest
+
+import kerastl
+from kerastl.apps.data.image_data import ImageData
+from kerastl.apps.data.image_part import ImagePart
+from kerastl.apps.data.image_pipeline import Augmentation
+from kerastl.apps.recipes.recipe import Recipe
+from kerastl.apps.runs.train_network import train_network
+
+pytestmark = pytest.mark.tensorflow_only
+
+EPOCHS = 4
+
+
+@keras.saving.register_keras_serializable(package="test")
+class Translated(kerastl.losses.TransferLoss):
+    """A term with weights of its own, which are trained."""
+
+    def build(self, tuner):
+        self.projection = keras.layers.Dense(4, name="projection")
+        self.projection.build((None, None, None, 4))
+
+    @property
+    def layers(self):
+        return [self.projection]
+
+    def call(self, student, source):
+        return sum(
+            keras.ops.mean((self.projection(student[tap]) - source[tap]) ** 2)
+            for tap in student
+        )
+
+
+def make_network(seed):
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((12, 12, 3))
+    x = keras.layers.Rescaling(1 / 127.5, -1)(inputs)
+    x = keras.layers.Conv2D(4, 3, strides=2, activation="relu")(x)
+    x = keras.layers.Conv2D(4, 3, padding="same", name="conv")(x)
+    x = keras.layers.BatchNormalization(name="bn")(x)
+    x = keras.layers.ReLU(name="relu")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    x = keras.layers.Dropout(0.4, name="dropout")(x)
+    x = keras.layers.Dense(3, activation="softmax", name="head")(x)
+    return keras.Model(inputs, x)
+
+
+def make_data():
+    generator = np.random.default_rng(0)
+
+    def part(count):
+        labels = (np.arange(count) % 3).astype("int32")
+        images = generator.uniform(0, 155, (count, 16, 16, 3))
+        images[np.arange(count), :, :, labels] += 100
+        return ImagePart(labels, 16, images.astype("uint8"))
+
+    return ImageData(
+        {"train": part(30), "validation": part(9)},
+        "abc",
+        12,
+        batch_size=8,
+        augmentation=Augmentation(),
+        seed=5,
+    )
+
+
+class Killed(Exception):
+    pass
+
+
+class Kill(keras.callbacks.Callback):
+    """Breaks off in the middle of the third epoch."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if len(self.model.history.epoch) == 2 and batch == 1:
+            raise Killed
+
+
+def train(path=None, callbacks=(), batch_norm="train"):
+    """Returns the trained student and the history."""
+    # What a resumed run finds anew: the networks, as the seed makes them.
+    source, student = make_network(1), make_network(2)
+    recipe = Recipe(
+        "test",
+        "Test",
+        "",
+        "",
+        uses_source=True,
+        transfer_losses=lambda: [Translated(0.1, taps=["relu"])],
+        callbacks=lambda: list(callbacks),
+        batch_norm=batch_norm,
+    )
+    history = train_network(
+        student,
+        source,
+        recipe,
+        make_data(),
+        EPOCHS,
+        learning_rate=0.05,
+        checkpoint=path,
+    )
+    return student, history
+
+
+@pytest.mark.parametrize("batch_norm", ["train", "reestimate"])
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path, batch_norm):
+    path = tmp_path / "state.npz"
+    whole, expected = train(batch_norm=batch_norm)
+    with pytest.raises(Killed):
+        train(path, [Kill()], batch_norm)
+    with np.load(path) as saved:
+        assert '"epoch": [1, 2]' in str(saved["state"])
+    resumed, history = train(path, batch_norm=batch_norm)
+    assert history.keys() == expected.keys() > {"loss", "val_loss"}
+    for name, values in expected.items():
+        np.testing.assert_allclose(
+            history[name], values, rtol=1e-4, atol=1e-4, err_msg=name
+        )
+    assert len(set(expected["loss"])) == EPOCHS
+    for one, other in zip(whole.variables, resumed.variables, strict=True):
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(other),
+            keras.ops.convert_to_numpy(one),
+            rtol=1e-4,
+            atol=1e-4,
+            err_msg=one.path,
+        )
