@@ -5,7 +5,6 @@ import math
 import keras
 
 import kerastl
-from kerastl.apps.recipes.setting import Setting
 from kerastl.apps.runs.epoch_checkpoint import EpochCheckpoint
 from kerastl.apps.runs.fit_progress import FitProgress
 from kerastl.has_accelerator import has_accelerator
@@ -23,15 +22,12 @@ def train_network(
     validate=True,
     console=None,
     label=None,
-    seed=0,
 ):
-    """Trains a student.
+    """Trains a student in place.
 
     Args:
-        student: The network to train, its head in place. It is trained in
-            place, unless the recipe rewrites it.
+        student: The network to train, its head in place.
         source: The network that it came from; used if the recipe asks for it.
-            With its head, if the recipe reads that.
         recipe: An `apps.Recipe`.
         data: An `apps.ImageData`.
         epochs: Number of epochs.
@@ -45,30 +41,19 @@ def train_network(
         console: `rich.console.Console` to show progress on.
         label: Text of one progress bar for the whole training. `None` shows
             a line an epoch.
-        seed: Seed of what the method draws.
 
     Returns:
-        The trained network, and the history: a dict of column to one value an
-        epoch; empty if the recipe takes no training step.
+        The history: a dict of column to one value an epoch; empty if the
+        recipe takes no training step.
 
     Raises:
         FloatingPointError: If the loss becomes NaN; it names the term.
     """
     if not recipe.trains:
         kerastl.reestimate_batch_norm(student, data.calibration)
-        return student, {}
-    setting = Setting(
-        student,
-        source,
-        data,
-        epochs,
-        math.ceil(len(data.parts["train"]) / data.batch_size),
-        learning_rate,
-        seed,
-    )
-    setting.student = student = recipe.surgery(setting)
+        return {}
     if recipe.regularizer is not None:
-        recipe.regularizer(setting).attach(student)
+        recipe.regularizer().attach(student)
     frozen = _below_head(student) if recipe.trainable == "head" else []
     for layer in frozen:
         layer.trainable = False
@@ -77,10 +62,11 @@ def train_network(
         source=source if recipe.uses_source else None,
         batch_norm=recipe.batch_norm,
     )
+    steps = math.ceil(len(data.parts["train"]) / data.batch_size) * epochs
     tuner.compile(
-        optimizer=recipe.optimizer(setting),
+        optimizer=recipe.optimizer(steps, learning_rate),
         loss="sparse_categorical_crossentropy",
-        transfer_losses=recipe.transfer_losses(setting),
+        transfer_losses=recipe.transfer_losses(),
         metrics=["accuracy"],
         jit_compile=has_accelerator() if jit_compile is None else jit_compile,
     )
@@ -96,12 +82,12 @@ def train_network(
 
     watch = kerastl.callbacks.StopOnNaN()
     drawing = keras.callbacks.LambdaCallback(on_epoch_begin=draw)
-    callbacks = [watch, drawing, *recipe.callbacks(setting), keeper]
+    callbacks = [watch, drawing, *recipe.callbacks(), keeper]
     if console is not None:
         callbacks.append(FitProgress(console, label))
     try:
         tuner.fit(
-            recipe.dataset(setting, data.train),
+            data.train,
             validation_data=data.validation if validate else None,
             epochs=epochs,
             initial_epoch=done,
@@ -120,7 +106,7 @@ def train_network(
         )
     for layer in frozen:
         layer.trainable = True
-    return recipe.finish(setting), keeper.history
+    return keeper.history
 
 
 def _below_head(student):
