@@ -138,7 +138,7 @@ def fine_tune(
     source = row.build(
         weights,
         input_shape=(data.image_size, data.image_size, 3),
-        include_top=keep_head,
+        include_top=keep_head or recipe.needs_source_head,
         **(preset_arguments or {}),
     )
     _check_head(source, keep_head, recipe, data)
@@ -158,7 +158,7 @@ def fine_tune(
     _say(console, _opening(folder, data))
     if not folder.trained:
         rate = learning_rate or recipe.learning_rate or row.learning_rate
-        history = train_network(
+        student, history = train_network(
             student,
             source,
             recipe,
@@ -167,6 +167,7 @@ def fine_tune(
             learning_rate=rate,
             jit_compile=jit_compile,
             checkpoint=folder.file("checkpoint.npz"),
+            seed=seed,
             console=console,
         )
         folder.save_model(student)

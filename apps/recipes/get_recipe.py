@@ -6,12 +6,15 @@ from kerastl.apps.recipes.recipe import Recipe
 from kerastl.apps.recipes.table import RECIPES
 from kerastl.arguments import unknown_name_error
 
+_JOINED = ("transfer_losses", "callbacks", "surgery", "finish", "dataset")
+
 
 def get_recipe(name):
     """Returns the recipe of that name, or of several joined by `+`.
 
-    Joined recipes add up: all their loss terms and callbacks, the
-    regularizer of the one that has one, a source if one needs it.
+    Joined recipes add up: all their surgery, loss terms and callbacks, in the
+    order of their names, the regularizer of the one that has one, a source if
+    one needs it.
 
     Args:
         name: A key of `apps.RECIPES`, such as `"ktft"`, or keys joined by
@@ -54,7 +57,7 @@ def _join(rows):
         field.name: _only_change(rows, field, names)
         for field in dataclasses.fields(Recipe)
         if field.name not in ("name", "title", "paper", "summary", "exact")
-        and field.name not in ("transfer_losses", "callbacks")
+        and field.name not in _JOINED
     }
     return Recipe(
         name=names,
@@ -63,6 +66,10 @@ def _join(rows):
         summary="; ".join(row.summary for row in rows),
         transfer_losses=_all_of(row.transfer_losses for row in rows),
         callbacks=_all_of(row.callbacks for row in rows),
+        surgery=_one_after_another(row.surgery for row in rows),
+        # What was put in last is taken out first.
+        finish=_one_after_another(row.finish for row in reversed(rows)),
+        dataset=_through_all(row.dataset for row in rows),
         exact=(
             "exact" if all(row.exact == "exact" for row in rows) else "assumed"
         ),
@@ -89,7 +96,29 @@ def _only_change(rows, field, names):
 def _all_of(factories):
     factories = list(factories)
 
-    def make():
-        return [item for factory in factories for item in factory()]
+    def make(setting):
+        return [item for factory in factories for item in factory(setting)]
 
     return make
+
+
+def _one_after_another(rewrites):
+    rewrites = list(rewrites)
+
+    def rewrite(setting):
+        for each in rewrites:
+            setting = dataclasses.replace(setting, student=each(setting))
+        return setting.student
+
+    return rewrite
+
+
+def _through_all(changes):
+    changes = list(changes)
+
+    def change(setting, dataset):
+        for each in changes:
+            dataset = each(setting, dataset)
+        return dataset
+
+    return change

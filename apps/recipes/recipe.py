@@ -6,9 +6,29 @@ from dataclasses import dataclass
 import keras
 
 
-def nothing():
+def nothing(setting):
     """The factory of a recipe that adds no terms or callbacks."""
     return []
+
+
+def same_student(setting):
+    """The surgery of a recipe that trains the student as it is."""
+    return setting.student
+
+
+def same_dataset(setting, dataset):
+    """The data of a recipe that trains on all images, as they are."""
+    return dataset
+
+
+def cosine_decay(rate, setting):
+    """A learning rate that falls to zero along a cosine."""
+    return keras.optimizers.schedules.CosineDecay(rate, setting.steps)
+
+
+def momentum_sgd(rate, recipe, setting):
+    """SGD with the recipe's momentum."""
+    return keras.optimizers.SGD(rate, momentum=recipe.momentum)
 
 
 @dataclass(frozen=True)
@@ -16,7 +36,7 @@ class Recipe:
     """What a method does to a fine-tune, for Python and the command line.
 
     Losses, regularizers and callbacks keep state, so the row holds functions
-    that make them fresh for every run.
+    that make them fresh for every run. Each gets the `Setting` of the run.
 
     Args:
         name: Name in `apps.RECIPES`.
@@ -24,10 +44,22 @@ class Recipe:
         paper: Where the method was published.
         summary: One line that says what it does.
         uses_source: Whether a frozen source network runs beside the student.
+        needs_source_head: Whether the method reads the source's classifier.
+        needs_index: Whether the training data gives every image's place in
+            the training set.
+        surgery: Function that returns the student to train, rewritten.
+        finish: Function that returns the network to ship, what the surgery
+            put in folded away; the setting's student is the trained one.
+        dataset: Function of the setting and the `tf.data.Dataset` of training
+            batches that returns the one to train on.
         transfer_losses: Function that returns the list of transfer losses.
         regularizer: Function that returns the regularizer to attach to the
             student, or `None`.
         callbacks: Function that returns the list of callbacks.
+        schedule: Function of the learning rate at the start and the setting
+            that returns the rate or its schedule.
+        make_optimizer: Function of the rate or schedule, the recipe and the
+            setting that returns the optimizer.
         batch_norm: BatchNormalization policy of `kerastl.FineTuner`.
         trains: `False` if no gradient step is taken.
         trainable: `"all"`, or `"head"` to train the classifier only.
@@ -41,11 +73,12 @@ class Recipe:
 
     ```python
     recipe = kerastl.apps.get_recipe("ktft")
+    setting = Setting(student, source, data, epochs=20, steps_per_epoch=50)
     tuner = kerastl.FineTuner(student, source=source)
     tuner.compile(
-        optimizer=recipe.optimizer(steps=1000, learning_rate=0.003),
+        optimizer=recipe.optimizer(setting),
         loss="sparse_categorical_crossentropy",
-        transfer_losses=recipe.transfer_losses(),
+        transfer_losses=recipe.transfer_losses(setting),
     )
     ```
     """
@@ -55,9 +88,16 @@ class Recipe:
     paper: str
     summary: str
     uses_source: bool = False
+    needs_source_head: bool = False
+    needs_index: bool = False
+    surgery: Callable = same_student
+    finish: Callable = same_student
+    dataset: Callable = same_dataset
     transfer_losses: Callable = nothing
     regularizer: Callable | None = None
     callbacks: Callable = nothing
+    schedule: Callable = cosine_decay
+    make_optimizer: Callable = momentum_sgd
     batch_norm: str = "train"
     trains: bool = True
     trainable: str = "all"
@@ -65,33 +105,32 @@ class Recipe:
     momentum: float = 0.9
     exact: str = "exact"
 
-    def optimizer(self, steps, learning_rate=None):
-        """Makes the optimizer: SGD whose rate falls to zero as a cosine.
+    def optimizer(self, setting):
+        """Makes the optimizer: by default SGD whose rate falls as a cosine.
 
         Args:
-            steps: Training steps in all epochs together.
-            learning_rate: Learning rate at the start. Defaults to the
-                recipe's; a recipe without one needs it here.
+            setting: A `Setting`; without a learning rate it takes the
+                recipe's.
 
         Returns:
-            A `keras.optimizers.SGD`.
+            A `keras.optimizers.Optimizer`.
 
         Raises:
             ValueError: If there is no learning rate or no step.
         """
-        rate = self.learning_rate if learning_rate is None else learning_rate
+        rate = setting.learning_rate
+        if rate is None:
+            rate = self.learning_rate
         if rate is None:
             raise ValueError(
                 f"The recipe '{self.name}' takes the learning rate of the "
                 "preset. Pass `learning_rate=preset.learning_rate`. "
                 "Received: learning_rate=None"
             )
-        if steps < 1:
+        if setting.steps < 1:
             raise ValueError(
-                "`steps` must be the number of training steps, at least 1. "
-                f"Received: steps={steps}"
+                "A training takes at least 1 step. Received: "
+                f"epochs={setting.epochs}, "
+                f"steps_per_epoch={setting.steps_per_epoch}"
             )
-        return keras.optimizers.SGD(
-            keras.optimizers.schedules.CosineDecay(rate, steps),
-            momentum=self.momentum,
-        )
+        return self.make_optimizer(self.schedule(rate, setting), self, setting)

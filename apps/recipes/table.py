@@ -1,78 +1,11 @@
 """The table of recipes."""
 
-from kerastl.apps.recipes.recipe import Recipe
+from kerastl.apps.recipes import baseline_rows
+from kerastl.apps.recipes import feature_rows
 
-# The factories import what they make, so that the table is there at once.
-
-
-def _ktft_losses():
-    from kerastl.losses import GlobalLevel
-    from kerastl.losses import PixelLevel
-
-    # Found in tests/benchmarks/blur_repair.py.
-    return [PixelLevel(10.0, relative=True), GlobalLevel(10.0, relative=True)]
-
-
-def _l2():
-    from kerastl.regularizers import L2
-
-    return L2()
-
-
-def _l2_sp():
-    from kerastl.regularizers import L2SP
-
-    return L2SP(strength=0.1, head_strength=0.01)
-
-
-_ROWS = [
-    Recipe(
-        name="fine_tune",
-        title="Fine-tuning",
-        paper="Yosinski et al., NeurIPS 2014",
-        summary="trains all layers from the source weights",
-    ),
-    Recipe(
-        name="linear_probe",
-        title="Linear probe",
-        paper="Alain and Bengio, 2016",
-        summary="trains the classifier on frozen features",
-        batch_norm="freeze",
-        trainable="head",
-        learning_rate=0.1,
-    ),
-    Recipe(
-        name="l2",
-        title="L2",
-        paper="Li, Grandvalet and Davoine, ICML 2018",
-        summary="fine-tuning with weight decay as a loss",
-        regularizer=_l2,
-    ),
-    Recipe(
-        name="l2_sp",
-        title="L2-SP",
-        paper="Li, Grandvalet and Davoine, ICML 2018",
-        summary="pulls the weights back to the source weights",
-        regularizer=_l2_sp,
-    ),
-    Recipe(
-        name="ktft",
-        title="KTFT",
-        paper="Suzuki et al., ICIP 2021; IEEE Access 2022",
-        summary="keeps the features of an anti-aliased copy near the source's",
-        uses_source=True,
-        transfer_losses=_ktft_losses,
-        learning_rate=0.01,
-        exact="assumed",
-    ),
-    Recipe(
-        name="reestimate",
-        title="BatchNorm re-estimation",
-        paper="baseline",
-        summary="only measures the BatchNorm statistics anew, no training",
-        batch_norm="reestimate",
-        trains=False,
-    ),
+_GROUPS = [
+    baseline_rows,
+    feature_rows,
 ]
 
-RECIPES = {recipe.name: recipe for recipe in _ROWS}
+RECIPES = {recipe.name: recipe for group in _GROUPS for recipe in group.ROWS}

@@ -60,7 +60,7 @@ def digits_methods(pixel=PIXEL_WEIGHT, globally=GLOBAL_WEIGHT):
     plain = get_recipe("fine_tune")
     ktft = dataclasses.replace(
         get_recipe("ktft"),
-        transfer_losses=lambda: [
+        transfer_losses=lambda setting: [
             PixelLevel(pixel, relative=True),
             GlobalLevel(globally, relative=True),
         ],
@@ -94,7 +94,7 @@ def train_digits_source(console=None):
     source = get_preset(PRESET).build(
         input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3), classes=data.num_classes
     )
-    train_network(
+    source, _ = train_network(
         source,
         None,
         get_recipe("fine_tune"),
@@ -131,7 +131,7 @@ def train_digits_target(
     student, _ = prepare_student(
         source, data.num_classes, method.kernel_size, seed=seed
     )
-    history = train_network(
+    student, history = train_network(
         student,
         source,
         method.recipe,

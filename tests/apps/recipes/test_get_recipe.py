@@ -1,22 +1,35 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
 from kerastl import apps
+from kerastl.apps.recipes.setting import Setting
 
 
-def test_every_recipe_makes_its_pieces_anew():
-    for name, recipe in apps.RECIPES.items():
-        assert recipe.name == name
-        assert recipe.transfer_losses() is not recipe.transfer_losses()
-        assert bool(recipe.transfer_losses()) == recipe.uses_source
-        if recipe.regularizer is not None:
-            assert recipe.regularizer() is not recipe.regularizer()
-        assert isinstance(recipe.callbacks(), list)
+@pytest.fixture
+def setting():
+    return Setting("student", "source", None, epochs=10, steps_per_epoch=10)
 
 
-def test_ktft_has_its_two_terms():
-    pixel, whole = apps.get_recipe("ktft").transfer_losses()
+@pytest.mark.parametrize("name", ["fine_tune", "l2", "l2_sp", "ktft"])
+def test_a_recipe_makes_its_pieces_anew(name, setting):
+    recipe = apps.RECIPES[name]
+    assert recipe.name == name
+    losses = recipe.transfer_losses(setting)
+    assert recipe.transfer_losses(setting) is not losses
+    assert bool(losses) == recipe.uses_source
+    if recipe.regularizer is not None:
+        first = recipe.regularizer(setting)
+        assert recipe.regularizer(setting) is not first
+    assert isinstance(recipe.callbacks(setting), list)
+    assert recipe.surgery(setting) == recipe.finish(setting) == "student"
+    assert recipe.dataset(setting, "dataset") == "dataset"
+
+
+def test_ktft_has_its_two_terms(setting):
+    pixel, whole = apps.get_recipe("ktft").transfer_losses(setting)
     assert type(pixel).__name__ == "PixelLevel" and pixel.weight == 10.0
     assert type(whole).__name__ == "GlobalLevel" and whole.weight == 10.0
 
@@ -28,12 +41,12 @@ def test_an_unknown_name_gets_the_nearest():
         apps.get_recipe("l2_sp+ktf")
 
 
-def test_joined_recipes_add_up():
+def test_joined_recipes_add_up(setting):
     joined = apps.get_recipe("ktft+l2_sp")
     assert joined.name == "ktft+l2_sp"
     assert joined.uses_source and joined.exact == "assumed"
-    assert len(joined.transfer_losses()) == 2
-    assert type(joined.regularizer()).__name__ == "L2SP"
+    assert len(joined.transfer_losses(setting)) == 2
+    assert type(joined.regularizer(setting)).__name__ == "L2SP"
     assert apps.get_recipe("ktft+ktft") is apps.RECIPES["ktft"]
 
 
@@ -50,16 +63,40 @@ def test_recipes_that_exclude_each_other_say_so(name, message):
         apps.get_recipe(name)
 
 
-def test_the_optimizer_falls_to_zero():
+def test_surgery_is_taken_out_in_the_other_order(setting, monkeypatch):
+    def recipe(letter):
+        return dataclasses.replace(
+            apps.RECIPES["fine_tune"],
+            name=letter,
+            surgery=lambda setting: setting.student + letter,
+            finish=lambda setting: setting.student + letter.upper(),
+            dataset=lambda setting, dataset: [*dataset, letter],
+        )
+
+    for letter in "ab":
+        monkeypatch.setitem(apps.RECIPES, letter, recipe(letter))
+    joined = apps.get_recipe("a+b")
+    assert joined.surgery(setting) == "studentab"
+    assert joined.finish(setting) == "studentBA"
+    assert joined.dataset(setting, []) == ["a", "b"]
+
+
+def test_the_optimizer_falls_to_zero(setting):
     recipe = apps.get_recipe("fine_tune")
-    optimizer = recipe.optimizer(steps=100, learning_rate=0.01)
+    with pytest.raises(ValueError, match="learning_rate=None"):
+        recipe.optimizer(setting)
+    setting.learning_rate = 0.01
+    optimizer = recipe.optimizer(setting)
     assert isinstance(optimizer, keras.optimizers.SGD)
     assert optimizer.momentum == 0.9
     schedule = optimizer._learning_rate
     rates = [float(schedule(step)) for step in (0, 50, 100)]
     np.testing.assert_allclose(rates, [0.01, 0.005, 0], atol=1e-8)
-    with pytest.raises(ValueError, match="learning_rate=None"):
-        recipe.optimizer(steps=100)
-    with pytest.raises(ValueError, match="steps=0"):
-        recipe.optimizer(steps=0, learning_rate=0.1)
-    assert apps.get_recipe("linear_probe").optimizer(steps=1) is not None
+    setting.epochs = 0
+    with pytest.raises(ValueError, match="epochs=0"):
+        recipe.optimizer(setting)
+
+
+def test_a_recipe_may_have_a_rate_of_its_own(setting):
+    optimizer = apps.get_recipe("linear_probe").optimizer(setting)
+    np.testing.assert_allclose(float(optimizer._learning_rate(0)), 0.1)

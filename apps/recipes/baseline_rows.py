@@ -1,0 +1,58 @@
+"""Recipes of plain fine-tuning and of the regularized baselines."""
+
+from kerastl.apps.recipes.recipe import Recipe
+
+# The factories import what they make, so that the table is there at once.
+
+
+def _l2(setting):
+    from kerastl.regularizers import L2
+
+    return L2()
+
+
+def _l2_sp(setting):
+    from kerastl.regularizers import L2SP
+
+    return L2SP(strength=0.1, head_strength=0.01)
+
+
+ROWS = [
+    Recipe(
+        name="fine_tune",
+        title="Fine-tuning",
+        paper="Yosinski et al., NeurIPS 2014",
+        summary="trains all layers from the source weights",
+    ),
+    Recipe(
+        name="linear_probe",
+        title="Linear probe",
+        paper="Alain and Bengio, 2016",
+        summary="trains the classifier on frozen features",
+        batch_norm="freeze",
+        trainable="head",
+        learning_rate=0.1,
+    ),
+    Recipe(
+        name="l2",
+        title="L2",
+        paper="Li, Grandvalet and Davoine, ICML 2018",
+        summary="fine-tuning with weight decay as a loss",
+        regularizer=_l2,
+    ),
+    Recipe(
+        name="l2_sp",
+        title="L2-SP",
+        paper="Li, Grandvalet and Davoine, ICML 2018",
+        summary="pulls the weights back to the source weights",
+        regularizer=_l2_sp,
+    ),
+    Recipe(
+        name="reestimate",
+        title="BatchNorm re-estimation",
+        paper="baseline",
+        summary="only measures the BatchNorm statistics anew, no training",
+        batch_norm="reestimate",
+        trains=False,
+    ),
+]

@@ -1,0 +1,34 @@
+"""What the functions of a recipe may look at."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+
+@dataclass
+class Setting:
+    """One training to come: a recipe's functions get it.
+
+    Args:
+        student: The network to train, its head in place.
+        source: The network that it came from, or `None`.
+        data: An `apps.ImageData`; `None` where a recipe does not look at it.
+        epochs: Number of epochs.
+        steps_per_epoch: Training steps in an epoch.
+        learning_rate: Learning rate at the start. `None` takes the recipe's.
+        seed: Seed of what the method draws.
+    """
+
+    student: keras.Model
+    source: keras.Model | None
+    data: Any
+    epochs: int
+    steps_per_epoch: int
+    learning_rate: float | None = None
+    seed: int = 0
+
+    @property
+    def steps(self):
+        """Training steps in all epochs together."""
+        return self.epochs * self.steps_per_epoch
