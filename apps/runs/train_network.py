@@ -5,6 +5,7 @@ import math
 import keras
 
 import kerastl
+from kerastl.apps.recipes.setting import Setting
 from kerastl.apps.runs.epoch_checkpoint import EpochCheckpoint
 from kerastl.apps.runs.fit_progress import FitProgress
 from kerastl.has_accelerator import has_accelerator
@@ -22,12 +23,15 @@ def train_network(
     validate=True,
     console=None,
     label=None,
+    seed=0,
 ):
-    """Trains a student in place.
+    """Trains a student.
 
     Args:
-        student: The network to train, its head in place.
+        student: The network to train, its head in place. It is trained in
+            place, unless the recipe rewrites it.
         source: The network that it came from; used if the recipe asks for it.
+            With its head, if the recipe reads that.
         recipe: An `apps.Recipe`.
         data: An `apps.ImageData`.
         epochs: Number of epochs.
@@ -41,19 +45,30 @@ def train_network(
         console: `rich.console.Console` to show progress on.
         label: Text of one progress bar for the whole training. `None` shows
             a line an epoch.
+        seed: Seed of what the method draws.
 
     Returns:
-        The history: a dict of column to one value an epoch; empty if the
-        recipe takes no training step.
+        The trained network, and the history: a dict of column to one value an
+        epoch; empty if the recipe takes no training step.
 
     Raises:
         FloatingPointError: If the loss becomes NaN; it names the term.
     """
     if not recipe.trains:
         kerastl.reestimate_batch_norm(student, data.calibration)
-        return {}
+        return student, {}
+    setting = Setting(
+        student,
+        source,
+        data,
+        epochs,
+        math.ceil(len(data.parts["train"]) / data.batch_size),
+        learning_rate,
+        seed,
+    )
+    setting.student = student = recipe.surgery(setting)
     if recipe.regularizer is not None:
-        recipe.regularizer().attach(student)
+        recipe.regularizer(setting).attach(student)
     frozen = _below_head(student) if recipe.trainable == "head" else []
     for layer in frozen:
         layer.trainable = False
@@ -62,11 +77,10 @@ def train_network(
         source=source if recipe.uses_source else None,
         batch_norm=recipe.batch_norm,
     )
-    steps = math.ceil(len(data.parts["train"]) / data.batch_size) * epochs
     tuner.compile(
-        optimizer=recipe.optimizer(steps, learning_rate),
+        optimizer=recipe.optimizer(setting),
         loss="sparse_categorical_crossentropy",
-        transfer_losses=recipe.transfer_losses(),
+        transfer_losses=recipe.transfer_losses(setting),
         metrics=["accuracy"],
         jit_compile=has_accelerator() if jit_compile is None else jit_compile,
     )
@@ -82,12 +96,12 @@ def train_network(
 
     watch = kerastl.callbacks.StopOnNaN()
     drawing = keras.callbacks.LambdaCallback(on_epoch_begin=draw)
-    callbacks = [watch, drawing, *recipe.callbacks(), keeper]
+    callbacks = [watch, drawing, *recipe.callbacks(setting), keeper]
     if console is not None:
         callbacks.append(FitProgress(console, label))
     try:
         tuner.fit(
-            data.train,
+            recipe.dataset(setting, data.train),
             validation_data=data.validation if validate else None,
             epochs=epochs,
             initial_epoch=done,
@@ -106,7 +120,7 @@ def train_network(
         )
     for layer in frozen:
         layer.trainable = True
-    return keeper.history
+    return recipe.finish(setting), keeper.history
 
 
 def _below_head(student):

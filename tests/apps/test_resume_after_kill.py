@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
@@ -49,9 +50,9 @@ def interrupt(shapes, output, number):
     return process.returncode, said
 
 
-def resume(shapes, output):
+def run(shapes, output, *more):
     return subprocess.run(
-        command(shapes, output, "--resume"), capture_output=True, text=True
+        command(shapes, output, *more), capture_output=True, text=True
     )
 
 
@@ -60,7 +61,7 @@ def test_resumes_after_a_kill(shapes, tmp_path):
     code, _ = interrupt(shapes, output, signal.SIGKILL)
     assert code == -signal.SIGKILL
     assert json.loads((output / "run.json").read_text())["status"] == "training"
-    finished = resume(shapes, output)
+    finished = run(shapes, output, "--resume")
     assert finished.returncode == 0, finished.stderr
     [line] = [
         line for line in finished.stdout.splitlines() if "resumed at" in line
@@ -73,6 +74,15 @@ def test_resumes_after_a_kill(shapes, tmp_path):
     history = json.loads((output / "history.json").read_text())
     assert history["epoch"] == list(range(1, EPOCHS + 1))
     assert not (output / "checkpoint.npz").exists()
+    # The same images in the same order, as if nothing had happened.
+    whole = tmp_path / "whole"
+    assert run(shapes, whole).returncode == 0
+    expected = json.loads((whole / "history.json").read_text())
+    assert history.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(
+            history[name], values, rtol=1e-4, atol=1e-4, err_msg=name
+        )
 
 
 def test_ctrl_c_leaves_a_run_to_resume(shapes, tmp_path):
