@@ -8,7 +8,8 @@ import kerastl
 from kerastl.apps.recipes.setting import Setting
 from kerastl.apps.runs.epoch_checkpoint import EpochCheckpoint
 from kerastl.apps.runs.fit_progress import FitProgress
-from kerastl.has_accelerator import has_accelerator
+from kerastl.apps.runs.make_tuner import below_head
+from kerastl.apps.runs.make_tuner import make_tuner
 
 
 def train_network(
@@ -66,24 +67,7 @@ def train_network(
         learning_rate,
         seed,
     )
-    setting.student = student = recipe.surgery(setting)
-    if recipe.regularizer is not None:
-        recipe.regularizer(setting).attach(student)
-    frozen = _below_head(student) if recipe.trainable == "head" else []
-    for layer in frozen:
-        layer.trainable = False
-    tuner = kerastl.FineTuner(
-        student,
-        source=source if recipe.uses_source else None,
-        batch_norm=recipe.batch_norm,
-    )
-    tuner.compile(
-        optimizer=recipe.optimizer(setting),
-        loss="sparse_categorical_crossentropy",
-        transfer_losses=recipe.transfer_losses(setting),
-        metrics=["accuracy"],
-        jit_compile=has_accelerator() if jit_compile is None else jit_compile,
-    )
+    tuner = make_tuner(recipe, setting, jit_compile)
     keeper = EpochCheckpoint(checkpoint)
     done = data.next_epoch = keeper.restore(tuner)
     if done and console is not None:
@@ -118,11 +102,7 @@ def train_network(
             f"{', '.join(watch.terms)}. Lower the learning rate or the weight "
             "of that term. The state of the epoch before is kept."
         )
-    for layer in frozen:
-        layer.trainable = True
+    if recipe.trainable == "head":
+        for layer in below_head(setting.student):
+            layer.trainable = True
     return recipe.finish(setting), keeper.history
-
-
-def _below_head(student):
-    *below, _ = [layer for layer in student.layers if layer.weights]
-    return below
