@@ -88,11 +88,11 @@ def train(path=None, callbacks=(), batch_norm="train"):
         "",
         "",
         uses_source=True,
-        transfer_losses=lambda: [Translated(0.1, taps=["relu"])],
-        callbacks=lambda: list(callbacks),
+        transfer_losses=lambda setting: [Translated(0.1, taps=["relu"])],
+        callbacks=lambda setting: list(callbacks),
         batch_norm=batch_norm,
     )
-    history = train_network(
+    return train_network(
         student,
         source,
         recipe,
@@ -101,7 +101,6 @@ def train(path=None, callbacks=(), batch_norm="train"):
         learning_rate=0.05,
         checkpoint=path,
     )
-    return student, history
 
 
 @pytest.mark.parametrize("batch_norm", ["train", "reestimate"])
