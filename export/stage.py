@@ -3,6 +3,9 @@
 import contextlib
 import os
 import pathlib
+import platform
+import re
+import shutil
 import tempfile
 
 
@@ -11,7 +14,8 @@ def staged_file(path, suffix, overwrite=False):
     """Yields a path to write to; it becomes `path` if the block succeeds.
 
     The staging folder lies next to `path`, so that the last step is one
-    atomic rename: whoever looks sees the old file or the whole new one.
+    atomic rename: whoever looks sees the old file or the whole new one. What
+    killed processes left there of earlier tries at `path` is removed.
 
     Args:
         path: Destination.
@@ -47,9 +51,12 @@ def staged_file(path, suffix, overwrite=False):
             f"The folder '{folder}' does not exist. Create it first. "
             f"Received: path={str(path)!r}"
         )
+    # Processes of other machines may write to the folder, too.
+    prefix = f".{path.name}-{platform.node()}-"
     try:
+        _remove_leftovers(folder, prefix)
         staging = tempfile.TemporaryDirectory(
-            dir=folder, prefix=f".{path.stem}-"
+            dir=folder, prefix=f"{prefix}{os.getpid()}-"
         )
     except OSError as error:
         raise PermissionError(
@@ -60,3 +67,22 @@ def staged_file(path, suffix, overwrite=False):
         temporary = pathlib.Path(name) / path.name
         yield temporary
         os.replace(temporary, path)
+
+
+def _remove_leftovers(folder, prefix):
+    for entry in folder.iterdir():
+        found = re.fullmatch(rf"{re.escape(prefix)}(\d+)-\w+", entry.name)
+        if found and not _is_running(int(found[1])):
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _is_running(process):
+    if os.name != "posix":
+        return True  # there, signal 0 would end it
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # it is another user's
+    return True

@@ -29,10 +29,10 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     assert os.listdir(tmp_path) == ["a.bin"]
 
 
-def test_a_kill_leaves_the_old_file(tmp_path):
-    path = tmp_path / "a.bin"
-    path.write_bytes(b"old")
+def killed_while_writing(path):
+    """Kills a process that was half-way through `path`."""
     source = f"""
+import time
 from kerastl.export.stage import staged_file
 with staged_file({str(path)!r}, ".bin", overwrite=True) as temporary:
     temporary.write_bytes(b"ne")
@@ -44,9 +44,43 @@ with staged_file({str(path)!r}, ".bin", overwrite=True) as temporary:
     )
     assert process.stdout.readline() == b"writing\n"
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.wait() == -signal.SIGKILL
     process.stdout.close()
+
+
+def test_a_kill_leaves_the_old_file_and_the_next_try_tidies_up(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    killed_while_writing(path)
     assert path.read_bytes() == b"old"
+    _, left = sorted(os.listdir(tmp_path), reverse=True)
+    assert (tmp_path / left / "a.bin").read_bytes() == b"ne"
+    # Another file's remains are not this one's to judge.
+    with staged_file(tmp_path / "b.bin", ".bin") as temporary:
+        temporary.write_bytes(b"b")
+        assert (tmp_path / left).is_dir()
+    with staged_file(path, ".bin", overwrite=True) as temporary:
+        temporary.write_bytes(b"new")
+        assert not (tmp_path / left).exists()
+    assert path.read_bytes() == b"new"
+    assert sorted(os.listdir(tmp_path)) == ["a.bin", "b.bin"]
+
+
+def test_what_a_running_process_writes_is_left_alone(tmp_path):
+    path = tmp_path / "a.bin"
+    with staged_file(path, ".bin") as first:
+        first.write_bytes(b"first")
+        with staged_file(path, ".bin") as second:
+            second.write_bytes(b"second")
+            assert first.read_bytes() == b"first"
+        assert path.read_bytes() == b"second"
+    assert path.read_bytes() == b"first"
+    # A folder that only looks alike.
+    lookalike = tmp_path / ".a.bin-elsewhere-1-x"
+    lookalike.mkdir()
+    with staged_file(path, ".bin", overwrite=True) as temporary:
+        temporary.write_bytes(b"third")
+    assert lookalike.is_dir()
 
 
 def test_the_file_has_the_permissions_of_any_new_file(tmp_path):
