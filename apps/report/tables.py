@@ -7,7 +7,8 @@ def make_table(columns, rows):
     Args:
         columns: Column headings; a heading that begins with `>` is a column
             of numbers.
-        rows: Sequences of cells.
+        rows: Sequences of cells; floats are shown with two decimals, so that
+            their points stand in line.
 
     Returns:
         A `rich.table.Table`.
@@ -29,8 +30,12 @@ def make_table(columns, rows):
             overflow="fold",
         )
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*map(_text, row))
     return table
+
+
+def _text(cell):
+    return f"{cell:.2f}" if isinstance(cell, float) else str(cell)
 
 
 def exports_table(exports):
