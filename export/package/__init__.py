@@ -1,0 +1,1 @@
+"""What goes with a file to the device: labels, figures, source code."""

@@ -1,0 +1,1 @@
+"""What a device needs of a file, and whether the file has it."""

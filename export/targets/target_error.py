@@ -1,0 +1,17 @@
+"""The refusal of a file that a device cannot run."""
+
+
+class TargetError(RuntimeError):
+    """Raised when a file fails the check of the target it is meant for.
+
+    Args:
+        report: `CheckReport` of the file.
+    """
+
+    def __init__(self, report):
+        super().__init__(
+            f"The file fails the check for {report.target}: "
+            f"{' '.join(report.problems)} "
+            f"Received: path={report.path!r}, target={report.target!r}"
+        )
+        self.report = report

@@ -1,0 +1,43 @@
+import keras
+import pytest
+from keras import layers
+
+import kerastl
+from kerastl.export.targets.count_graph_multiply_adds import (
+    count_graph_multiply_adds,
+)
+from kerastl.export.targets.read_litert_graph import read_litert_graph
+
+pytestmark = pytest.mark.tensorflow_only
+
+
+def test_every_scheme_computes_what_the_model_does(files, cnn):
+    expected = kerastl.count_multiply_adds(cnn)
+    for path in files.values():
+        assert (
+            sum(count_graph_multiply_adds(read_litert_graph(path))) == expected
+        )
+
+
+def test_grouped_and_transposed_convolutions(tmp_path):
+    inputs = keras.Input((8, 8, 4))
+    x = layers.Conv2D(6, 3, groups=2, strides=2, padding="same")(inputs)
+    x = layers.Conv2DTranspose(5, 3, strides=2, padding="same")(x)
+    model = keras.Model(inputs, layers.Dense(7)(layers.Flatten()(x)))
+    path = tmp_path / "a.tflite"
+    signature = [keras.InputSpec("float32", shape=(1, 8, 8, 4))]
+    model.export(
+        path, format="litert", verbose=False, input_signature=signature
+    )
+    graph = read_litert_graph(path)
+    counts = dict(
+        zip(
+            (operator.name for operator in graph.operators),
+            count_graph_multiply_adds(graph),
+            strict=True,
+        )
+    )
+    assert counts["CONV_2D"] == 4 * 4 * 6 * 9 * 2
+    assert counts["TRANSPOSE_CONV"] == 4 * 4 * 6 * 9 * 5
+    assert counts["FULLY_CONNECTED"] == 8 * 8 * 5 * 7
+    assert sum(counts.values()) == kerastl.count_multiply_adds(model)

@@ -1,0 +1,10 @@
+from kerastl.export.format_rows import format_rows
+
+
+def test_long_texts_are_wrapped_under_their_label():
+    text = format_rows([("label", "word " * 40), ("", "next")])
+    first, second, *_, last = text.splitlines()
+    assert first.startswith("label          word")
+    assert second.startswith("               word")
+    assert last == "               next"
+    assert max(map(len, text.splitlines())) <= 80
