@@ -2,6 +2,7 @@
 
 from kerastl.export.accuracy_drop_error import AccuracyDropError
 from kerastl.export.evaluate import evaluate
+from kerastl.export.quantization_aware import quantization_aware
 from kerastl.export.report import ExportReport
 from kerastl.export.runner import Runner
 from kerastl.export.runner import load
@@ -16,6 +17,7 @@ __all__ = [
     "Runner",
     "evaluate",
     "load",
+    "quantization_aware",
     "to_onnx",
     "to_tflite",
 ]

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from kerastl.export.lower import walk_layers
+from kerastl.export.quantization.activation_quantizer import ActivationQuantizer
 from kerastl.surgery import graph
 from kerastl.surgery.feature_extractor import feature_extractor
 
@@ -86,6 +87,8 @@ def _takes_bytes(scale, offset):
 def _input_scaling(model):
     """Returns the first scaling layer with its scale and offset."""
     for layer in walk_layers(model):
+        if isinstance(layer, ActivationQuantizer):
+            continue
         if isinstance(layer, keras.layers.Rescaling):
             return layer, np.asarray(layer.scale), np.asarray(layer.offset)
         if isinstance(layer, keras.layers.Normalization):
@@ -132,6 +135,8 @@ def _first_batch_norm(model):
     with_weights = 0
     for _, node in graph.walk(model):
         layer = node.operation
+        if isinstance(layer, ActivationQuantizer):
+            continue
         if isinstance(layer, keras.layers.BatchNormalization):
             before = graph.input_operation(node.inputs[0]).name
             if names.count(before) == 1 and layer.axis in (-1, 3):

@@ -27,6 +27,8 @@ class Lowered:
         input_shape: Shape of one image.
         num_classes: Number of outputs.
         notes: What was changed on the way, in sentences.
+        kernels: Where the model was trained quantization-aware, the
+            `FixedKernel`s that its weights became; otherwise `None`.
     """
 
     model: keras.Model
@@ -34,6 +36,7 @@ class Lowered:
     input_shape: tuple
     num_classes: int
     notes: list
+    kernels: list | None = None
 
     def to_write(self, output_name, batch_size):
         """Returns the model and signature for a file with readable names.
@@ -75,7 +78,7 @@ def lower(model):
     source, notes = plain_model(model)
     input_shape, num_classes = _check_shapes(source)
     nodes = [node for _, node in graph.walk(source)]
-    augmentations = [node.path for node in nodes if _is_augmentation(node)]
+    augmentations = [node.path for node in nodes if is_augmentation(node)]
     policies = sorted(
         {
             layer.dtype_policy.name
@@ -155,7 +158,8 @@ def _check_shapes(model):
     return input_shape, output_shape[1]
 
 
-def _is_augmentation(node):
+def is_augmentation(node):
+    """Whether a call changes images in training only."""
     return (
         isinstance(node.operation, _AUGMENTATIONS)
         # A random crop that changes the size also crops in inference.
@@ -164,7 +168,7 @@ def _is_augmentation(node):
 
 
 def _call_in_inference(node, layer, *args, **kwargs):
-    if _is_augmentation(node):
+    if is_augmentation(node):
         return args[0]
     return layer(*args, **kwargs)
 

@@ -15,6 +15,8 @@ from kerastl.export.image_batches import ImageBatches
 from kerastl.export.lower import lower
 from kerastl.export.measure import count_operations
 from kerastl.export.measure import measure_latency
+from kerastl.export.quantization.find_quantizers import is_quantization_aware
+from kerastl.export.quantization.freeze import with_fixed_kernels
 from kerastl.export.report import ExportReport
 from kerastl.export.runner import check_threads
 from kerastl.export.runner import load
@@ -61,14 +63,10 @@ def export_model(
     scheme = get_scheme(scheme, format)
     check_threads(threads)
     _check_backend()
-    if scheme.needs_calibration and calibration is None:
-        raise ValueError(
-            f"The scheme '{scheme.name}' needs sample images to set the "
-            "activation ranges. Pass `calibration=`, a dataset of a few "
-            "hundred training images, or choose a scheme without. "
-            "Received: calibration=None"
-        )
     lowered = lower(model)
+    aware = is_quantization_aware(lowered.model)
+    calibrates = scheme.needs_calibration and not aware
+    _check_scheme(scheme, aware, calibration)
     with staged_file(path, _SUFFIXES[format], overwrite) as temporary:
         batches = _evaluation_batches(evaluation, lowered, max_accuracy_drop)
         images = None
@@ -76,11 +74,12 @@ def export_model(
             images = choose_calibration(calibration, lowered, num_calibration)
         reference, batches = _reference(batches, images, lowered)
         keras_runner = load(lowered.source)
+        writable = with_fixed_kernels(lowered) if aware else lowered
         notes = write(
-            lowered,
+            writable,
             _output_name(keras_runner),
             scheme,
-            images if scheme.needs_calibration else None,
+            images if calibrates else None,
             temporary,
         )
         runner = load(temporary, threads)
@@ -100,9 +99,9 @@ def export_model(
             partitions=partitions,
             input=runner.input,
             output=runner.output,
-            num_calibration=len(images) if scheme.needs_calibration else 0,
+            num_calibration=len(images) if calibrates else 0,
             opset=opset,
-            notes=[*lowered.notes, *notes],
+            notes=[*writable.notes, *notes],
             versions={
                 name: importlib.metadata.version(name)
                 for name in _PACKAGES[format]
@@ -111,6 +110,23 @@ def export_model(
         )
         _check_drop(report, max_accuracy_drop)
     return report
+
+
+def _check_scheme(scheme, aware, calibration):
+    if aware and scheme.name != "int8":
+        raise ValueError(
+            "The model was trained with the rounding of an int8 file, and "
+            "has no other form. Choose the scheme 'int8', or export the "
+            "model that `quantization_aware` was given. "
+            f"Received: scheme={scheme.name!r}"
+        )
+    if scheme.needs_calibration and not aware and calibration is None:
+        raise ValueError(
+            f"The scheme '{scheme.name}' needs sample images to set the "
+            "activation ranges. Pass `calibration=`, a dataset of a few "
+            "hundred training images, or choose a scheme without. "
+            "Received: calibration=None"
+        )
 
 
 def _check_backend():

@@ -2,6 +2,7 @@
 
 from kerastl.export.calibration import stretch_to_pixel_range
 from kerastl.export.pipeline import export_model
+from kerastl.export.quantization.restore_kernels import restore_kernels
 from kerastl.export.quiet import quiet_console
 from kerastl.export.require import require
 
@@ -36,8 +37,8 @@ def to_onnx(
         model: Functional or Sequential classifier, or a `FineTuner`.
         path: Destination, ending in ".onnx".
         scheme: "float32" or "int8" (static QDQ, per channel).
-        calibration: Images that set the activation ranges; needed by "int8".
-            As in `to_tflite`.
+        calibration: Images that set the activation ranges; needed by "int8",
+            but not for a model from `quantization_aware`. As in `to_tflite`.
         evaluation: Images, best with labels, to compare on. As in
             `to_tflite`.
         max_accuracy_drop: Largest allowed loss of accuracy as a fraction.
@@ -84,13 +85,20 @@ def to_onnx(
         folded = path.with_suffix(".folded.onnx")
         with quiet_console():
             _export(lowered, output_name, opset, exported)
-            _fold(exported, folded)
-            if scheme.name == "int8":
-                _quantize(
-                    folded, path, images, calibration_method, activation_type
-                )
+            if lowered.kernels is not None:
+                restore_kernels(exported, path, lowered.kernels)
             else:
-                folded.rename(path)
+                _fold(exported, folded)
+                if scheme.name == "int8":
+                    _quantize(
+                        folded,
+                        path,
+                        images,
+                        calibration_method,
+                        activation_type,
+                    )
+                else:
+                    folded.rename(path)
             _tidy(path)
         return []
 

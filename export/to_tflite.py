@@ -35,9 +35,10 @@ def to_tflite(
         scheme: "float32", "float16", "dynamic", "int8", "int8_per_tensor" or
             "int16x8"; see `kerastl.export.SCHEMES`.
         calibration: Images that set the activation ranges; needed by the
-            integer schemes. A dataset of (images, labels) or of images, a
-            pair of arrays, or an array; as the model takes them. With labels
-            the same number of each class is used.
+            integer schemes, but not for a model from `quantization_aware`,
+            which knows its ranges. A dataset of (images, labels) or of
+            images, a pair of arrays, or an array; as the model takes them.
+            With labels the same number of each class is used.
         evaluation: Images, best with labels, to compare the file with the
             Keras model on. Without it the calibration images are compared,
             and without those random ones.
@@ -118,6 +119,12 @@ def _converter_options(scheme, images):
         options["target_spec"]["supported_types"] = [tf.float16]
     if not scheme.needs_calibration:
         return options
+    if images is None:  # the graph says itself how to round
+        return {
+            **options,
+            "inference_input_type": tf.int8,
+            "inference_output_type": tf.int8,
+        }
 
     def representative_dataset():
         for image in stretch_to_pixel_range(images):

@@ -19,8 +19,8 @@ def rebuild(model, clone=None, call=None, name=None) -> keras.Model:
     Args:
         model: a functional or built sequential `keras.Model`.
         clone: `clone(layer)` returns the layer that takes the place of
-            `layer`, with the same variables, or `None` for a plain clone. It
-            is not asked for nested models.
+            `layer`, with the same variables and perhaps its own after them,
+            or `None` for a plain clone. It is not asked for nested models.
         call: `call(node, layer, *args, **kwargs)` returns the outputs of one
             call; `layer` is the clone and `node` the `kerastl.surgery.graph`
             `Node` that is repeated. Insert layers here, before or after
@@ -119,10 +119,12 @@ class _Rebuilder:
             # Operations of `keras.ops` have no variables.
             old = getattr(original, "variables", [])
             new = getattr(clone, "variables", [])
+            new = new[: len(old)]
             if [v.shape for v in old] != [v.shape for v in new]:
                 raise ValueError(
                     "The layer that takes the place of another must have the "
-                    "same variables, because they are copied. "
+                    "same variables before any of its own, because they are "
+                    "copied. "
                     f"Received: layer={original.name} with variables "
                     f"{_describe(old)}, replaced by one with {_describe(new)}"
                 )

@@ -1,0 +1,160 @@
+"""Rounds activations to the levels that an int8 file has for them."""
+
+import contextlib
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerastl.export.quantization.load_quantizers import load_quantizers
+
+_LARGEST_PIXEL = 255.0
+# The moving average of tensorflow-model-optimization.
+_SLOWEST = 0.001
+# Until then the last quarter of the batches counts.
+_WARM_UP = 4.0
+
+
+@keras.saving.register_keras_serializable(package="kerastl")
+class ActivationQuantizer(keras.layers.Layer):
+    """Simulates 8-bit activations with one scale for the whole tensor.
+
+    In training it follows the range of what flows through: the numerics are
+    tensorflow-model-optimization's `MovingAverageQuantizer`, and for images
+    `AllValuesQuantizer`. Its average moves by 1/1000 a batch, and would not
+    arrive in a short fine-tune, so it is warmed up: the first batch sets the
+    range, and the n-th moves it by 4 / (n + 4) while that is more.
+
+    A quantizer that has not seen a batch yet passes everything on as it is.
+
+    Args:
+        images: Whether the tensor holds the model's images. Their range only
+            grows, and pixels (0 to at most 255) get the range 0 to 255, so
+            that a camera's bytes are fed by subtracting 128.
+        **kwargs: `name`, `dtype` and so on.
+
+    Input shape:
+        Any.
+
+    Output shape:
+        As the input.
+
+    Example:
+
+    >>> quantizer = ActivationQuantizer()
+    >>> outputs = quantizer(np.linspace(0, 255, 9), training=True)
+    """
+
+    #: Whether ranges are followed outside training too, see `observing`.
+    observes = False
+
+    def __init__(self, images=False, **kwargs):
+        super().__init__(**kwargs)
+        self.images = images
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        del input_shape
+
+        def add(name):
+            return self.add_weight(
+                name=name,
+                shape=(),
+                initializer="zeros",
+                dtype="float32",
+                autocast=False,
+                trainable=False,
+            )
+
+        self.min, self.max, self.num_batches = map(
+            add, ("min", "max", "num_batches")
+        )
+
+    def call(self, inputs, training=None):
+        quantizers = load_quantizers()
+        make = (
+            quantizers.AllValuesQuantizer
+            if self.images
+            else quantizers.MovingAverageQuantizer
+        )
+        quantizer = make(
+            num_bits=8, per_axis=False, symmetric=False, narrow_range=False
+        )
+        training = bool(training) or self.observes
+        x = ops.cast(inputs, "float32")
+        if training:
+            self._warm_up(x)
+        outputs = quantizer(
+            x,
+            training=training,
+            weights={"min_var": self.min.value, "max_var": self.max.value},
+        )
+        if not training:
+            outputs = ops.where(self.num_batches > 0, outputs, x)
+        return ops.cast(outputs, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "images": self.images}
+
+    def range(self):
+        """The quantized range as a pair of floats, with zero on a level.
+
+        Raises:
+            ValueError: If no batch was seen yet.
+        """
+        if not float(self.num_batches):
+            raise ValueError(
+                "The model was never trained since it became "
+                "quantization-aware, so the ranges of its activations are "
+                "not known. Train it (`fit`), or pass `calibration=` images "
+                "to `quantization_aware`. "
+                f"Received: layer={self.name!r}, which saw no batch"
+            )
+        return nudged_range(float(self.min), float(self.max))
+
+    def _warm_up(self, x):
+        low, high = ops.min(x), ops.max(x)
+        if self.images:
+            pixels = ops.logical_and(
+                low >= 0.0,
+                ops.logical_and(high > 1.0, high <= _LARGEST_PIXEL),
+            )
+            self.max.assign(ops.where(pixels, _LARGEST_PIXEL, self.max.value))
+        else:
+            share = _WARM_UP / (self.num_batches + _WARM_UP)
+            share = ops.where(share > _SLOWEST, share, 0.0)
+            for variable, seen in (
+                (self.min, ops.minimum(low, 0.0)),
+                (self.max, ops.maximum(high, 0.0)),
+            ):
+                variable.assign(variable + share * (seen - variable))
+        self.num_batches.assign(self.num_batches + 1.0)
+
+
+@contextlib.contextmanager
+def observing(quantizers):
+    """Lets quantizers follow the ranges of what is computed in the block."""
+    for quantizer in quantizers:
+        quantizer.observes = True
+    try:
+        yield
+    finally:
+        for quantizer in quantizers:
+            quantizer.observes = False
+
+
+def nudged_range(low, high):
+    """Moves a range by less than half a level, so that zero is on a level.
+
+    The rule of TensorFlow's fake-quantization, written once here so that a
+    converter that rounds differently sees a range that needs no rounding.
+    """
+    low, high = np.float32(low), np.float32(high)
+    if low == high:
+        return 0.0, 1.0  # only zeros flow here
+    scale = (high - low) / np.float32(255)
+    zero_point = np.clip(np.floor(-low / scale + np.float32(0.5)), 0, 255)
+    return float(-zero_point * scale), float((255 - zero_point) * scale)

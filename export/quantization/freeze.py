@@ -1,0 +1,191 @@
+"""From a quantization-aware model to the graph that is converted."""
+
+import dataclasses
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerastl.export.quantization import node_kinds
+from kerastl.export.quantization.find_quantizers import float_layers
+from kerastl.export.quantization.fixed_layers import FixedBlur
+from kerastl.export.quantization.fixed_layers import FixedKernel
+from kerastl.export.quantization.fixed_layers import FixedRange
+from kerastl.export.quantization.placement import affine_chain
+from kerastl.export.quantization.quantized_activation import apply_activation
+from kerastl.surgery import graph as graphs
+from kerastl.surgery.rebuild import rebuild
+
+_LEVELS = 127
+
+
+def with_fixed_kernels(lowered):
+    """Returns the twin of a quantization-aware `Lowered` that is converted.
+
+    Every kernel is a constant with known levels, BatchNormalization folded
+    in: its factor scales the levels of a channel and leaves the integers. A
+    normalization that follows no convolution, `Rescaling`, and arithmetic
+    with constants become 1x1 depthwise convolutions, which are exact but for
+    the rounding of their output.
+
+    Raises:
+        ValueError: If a quantizer has seen no data.
+    """
+    freezer = _Freezer(lowered.model)
+    model = rebuild(lowered.model, call=freezer.call)
+    notes = [*lowered.notes, "Trained quantization-aware, not calibrated."]
+    floats = float_layers(lowered.model)
+    if floats:
+        notes.append(f"In float: {', '.join(floats)}.")
+    return dataclasses.replace(
+        lowered, model=model, kernels=freezer.kernels, notes=notes
+    )
+
+
+class _Freezer:
+    def __init__(self, model):
+        self.kernels = []
+        self._chains = {}
+        self._folded = set()
+        for graph, node in graphs.walk(model):
+            kind = node_kinds.node_kind(node)
+            if kind not in (node_kinds.KERNEL, node_kinds.AFFINE):
+                continue
+            if node.key not in self._folded:
+                chain = affine_chain(graph, node)
+                self._chains[node.key] = chain
+                self._folded |= {affine.key for affine in chain}
+
+    def call(self, node, layer, *args, **kwargs):
+        kind = node_kinds.node_kind(node)
+        operation = node.operation
+        if kind == node_kinds.QUANTIZER:
+            return _fixed_range(operation)(args[0])
+        if node.key in self._folded:
+            return _tensor(args, kwargs)
+        if kind == node_kinds.KERNEL:
+            return self._kernel(node, args[0])
+        if kind == node_kinds.AFFINE:
+            factors, offsets = node_kinds.affine_coefficients(node)
+            affine = self._fold(node, factors, offsets)
+            return self._affine(operation.name, _tensor(args, kwargs), *affine)
+        if kind == node_kinds.BLUR:
+            blur = FixedBlur.from_config(operation.get_config())
+            self.kernels.append(blur.fixed_kernel(args[0].shape[-1]))
+            return blur(args[0])
+        if kind == node_kinds.ACTIVATION:
+            name = node_kinds.activation_name(node)
+            if name == "hard_sigmoid":
+                return self._activate(operation.name, name, args[0])
+        return layer(*args, **kwargs)
+
+    def _kernel(self, node, x):
+        layer = node.operation
+        name = layer.name
+        separable = isinstance(layer, keras.layers.SeparableConv2D)
+        dense = isinstance(layer, keras.layers.Dense)
+        options = {}
+        if not dense:
+            options = {
+                "strides": layer.strides,
+                "padding": layer.padding,
+                "dilation_rate": layer.dilation_rate,
+            }
+        kernel = None if separable else _numpy(layer.kernel)
+        kind = "dense" if dense else "conv"
+        if separable:
+            depthwise = _numpy(layer.depthwise_kernel)
+            x = self._apply(
+                f"{name}_depthwise", "depthwise", depthwise, x, **options
+            )
+            x = _fixed_range(layer.depthwise_quantizer)(x)
+            kernel, options = _numpy(layer.pointwise_kernel), {}
+        elif isinstance(layer, keras.layers.DepthwiseConv2D):
+            kind = "depthwise"
+        channels = (
+            np.prod(kernel.shape[2:])
+            if kind == "depthwise"
+            else (kernel.shape[-1])
+        )
+        bias = np.zeros(channels) if layer.bias is None else _numpy(layer.bias)
+        factors, offsets = self._fold(node, np.ones(1), np.zeros(1))
+        x = self._apply(
+            name, kind, kernel, x, factors, bias * factors + offsets, **options
+        )
+        activation = layer.quantized_activation
+        if activation.input_quantizer is not None:
+            x = _fixed_range(activation.input_quantizer)(x)
+        return self._activate(f"{name}_activation", activation.activation, x)
+
+    def _apply(self, name, kind, kernel, x, factors=None, bias=None, **options):
+        per_channel = kind != "dense"
+        flat = np.abs(kernel)
+        if kind == "depthwise":
+            flat = flat.reshape(-1, np.prod(kernel.shape[2:]))
+        axes = tuple(range(flat.ndim - 1)) if per_channel else None
+        scales = flat.max(axes) / _LEVELS
+        if factors is not None:
+            folded = np.broadcast_to(factors, bias.shape)
+            if kind == "depthwise":
+                kernel = kernel * folded.reshape(kernel.shape[2:])
+            else:
+                kernel = kernel * folded
+            if per_channel or np.any(folded != 1):
+                scales = scales * np.abs(folded)
+        fixed = FixedKernel(kind, kernel, scales, bias, name=name, **options)
+        self.kernels.append(fixed)
+        return fixed(x)
+
+    def _fold(self, node, factors, offsets):
+        for affine in self._chains[node.key]:
+            more, added = node_kinds.affine_coefficients(affine)
+            factors, offsets = factors * more, offsets * more + added
+        return factors, offsets
+
+    def _affine(self, name, x, factors, offsets):
+        channels = x.shape[-1]
+        factors, offsets = (
+            np.broadcast_to(each, (channels,)) for each in (factors, offsets)
+        )
+        flat = len(x.shape) != 4
+        shape = x.shape[1:]
+        if flat:
+            x = ops.reshape(x, (-1, 1, int(np.prod(shape[:-1])), channels))
+        kernel = np.ones((1, 1, channels, 1))
+        x = self._apply(name, "depthwise", kernel, x, factors, offsets)
+        return ops.reshape(x, (-1, *shape)) if flat else x
+
+    def _activate(self, name, activation, x):
+        if activation == "hard_sigmoid":
+            # The range that it is rounded to cuts off what is outside.
+            x = self._affine(name, x, np.full(1, 1 / 6), np.full(1, 0.5))
+            return FixedRange(0.0, 1.0)(x)
+        if activation == "linear":
+            return x
+        return _Activate(activation, name=name)(x)
+
+
+class _Activate(keras.layers.Layer):
+    def __init__(self, activation, name):
+        super().__init__(name=name)
+        self.activation = activation
+
+    def call(self, inputs):
+        return apply_activation(self.activation, inputs)
+
+
+def _fixed_range(quantizer):
+    return FixedRange(*quantizer.range())
+
+
+def _tensor(args, kwargs):
+    [tensor] = [
+        value
+        for value in keras.tree.flatten((args, kwargs))
+        if isinstance(value, keras.KerasTensor)
+    ]
+    return tensor
+
+
+def _numpy(variable):
+    return ops.convert_to_numpy(variable).astype("float64")

@@ -1,0 +1,79 @@
+"""Where an 8-bit file rounds: which calls are computed together."""
+
+from kerastl.export.quantization import node_kinds
+from kerastl.export.quantization.quantized_activation import FIXED_RANGES
+from kerastl.export.quantization.quantized_activation import FUSED
+
+# Kernels that a ReLU behind them becomes a part of.
+_TAKE_RELU = (node_kinds.KERNEL, node_kinds.AFFINE, node_kinds.MERGE)
+
+
+def rounds_output(graph, node):
+    """Whether the output of a call has levels of its own.
+
+    The rules of tensorflow-model-optimization's default 8-bit scheme: a
+    convolution, the normalization behind it and the ReLU behind that are one
+    kernel and round once; what only a concatenation reads is rounded to the
+    levels of the concatenation.
+    """
+    kind = node_kinds.node_kind(node)
+    if kind in (
+        node_kinds.PASSING,
+        node_kinds.NESTED,
+        node_kinds.QUANTIZER,
+    ):
+        return False
+    name = node_kinds.activation_name(node)
+    if name == "softmax" or name in FIXED_RANGES:
+        return False
+    reader = sole_reader(graph, node)
+    if reader is None:
+        return True
+    if fuses(node, reader):
+        return False
+    joins = node_kinds.node_kind(reader) == node_kinds.CONCATENATION
+    return not (joins and (kind in _TAKE_RELU or _joined(kind, name)))
+
+
+def fuses(node, reader):
+    """Whether the only reader of a call is computed by the same kernel."""
+    kind = node_kinds.node_kind(node)
+    if kind not in _TAKE_RELU:
+        return False
+    name = node_kinds.activation_name(node)
+    if kind == node_kinds.KERNEL and name != "linear":
+        return False
+    if node_kinds.node_kind(reader) == node_kinds.AFFINE:
+        return kind != node_kinds.MERGE
+    return node_kinds.activation_name(reader) in ("relu", "relu6") and (
+        node_kinds.node_kind(reader) == node_kinds.ACTIVATION
+    )
+
+
+def affine_chain(graph, node):
+    """The affine calls behind `node` that are computed by the same kernel."""
+    chain = []
+    while True:
+        reader = sole_reader(graph, node)
+        if (
+            reader is None
+            or node_kinds.node_kind(reader) != node_kinds.AFFINE
+            or not fuses(node, reader)
+        ):
+            return chain
+        chain.append(reader)
+        node = reader
+
+
+def sole_reader(graph, node):
+    """The only call that reads the output of `node`, or `None`."""
+    if len(node.outputs) != 1 or graph.is_output(node.outputs[0]):
+        return None
+    readers = graph.readers(node.outputs[0])
+    return readers[0] if len(readers) == 1 else None
+
+
+def _joined(kind, name):
+    return kind == node_kinds.CONCATENATION or (
+        kind == node_kinds.ACTIVATION and name in FUSED
+    )
