@@ -1,13 +1,23 @@
 """Terms that compare student and source features."""
 
+from kerastl.losses.class_relation import class_relation
+from kerastl.losses.co_tuning import CoTuning
+from kerastl.losses.delta import DELTA
 from kerastl.losses.global_level import GlobalLevel
+from kerastl.losses.logits_distillation import LogitsDistillation
+from kerastl.losses.lwf import LwF
 from kerastl.losses.pixel_level import PixelLevel
 from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.losses.transfer_loss import TransferStep
 
 __all__ = [
+    "CoTuning",
+    "DELTA",
     "GlobalLevel",
+    "LogitsDistillation",
+    "LwF",
     "PixelLevel",
     "TransferLoss",
     "TransferStep",
+    "class_relation",
 ]

@@ -1,0 +1,91 @@
+import keras
+from keras import ops
+
+from kerastl.losses.batch_mean import batch_mean
+from kerastl.losses.source_head_loss import SourceHeadLoss
+
+
+@keras.saving.register_keras_serializable(package="kerastl")
+class LwF(SourceHeadLoss):
+    """Learning without forgetting: the source's answers stay the same.
+
+    The source, head included, answers for the new images; a copy of its head,
+    which trains along, learns to give the same answers from the student's
+    features. With logits `t` of the source and `s` of the copy, the mean
+    over the batch of the cross-entropy
+
+        - sum_k softmax(t / T)_k * log softmax(s / T)_k
+
+    It is at its least, the entropy of the source's answers, where both agree.
+    The frozen source runs beside the student. The paper's warm-up, in which
+    only the new head trains, is no part of the term.
+
+    Args:
+        source: The source with its classifier. `None` where the weights come
+            from a saved file.
+        weight: Factor of the term in the total loss.
+        temperature: `T`. More than 1 makes small probabilities count.
+        head_shape: Units and classes of the classifier; read from `source`.
+        train_head: Whether the copy trains along, as in the paper.
+        name: Name in the progress bar and in `History`.
+
+    Raises:
+        ValueError: If the source has no classifier, or the temperature is not
+            positive; at `compile`, if student and classifier do not fit.
+
+    Example:
+
+    ```python
+    tuner = kerastl.FineTuner(student, source=source)
+    tuner.compile(
+        optimizer="sgd",
+        loss="sparse_categorical_crossentropy",
+        transfer_losses=[kerastl.losses.LwF(source)],
+    )
+    ```
+
+    Reference:
+        Li and Hoiem, "Learning without Forgetting", ECCV 2016, section 3.
+    """
+
+    def __init__(
+        self,
+        source=None,
+        weight=1.0,
+        temperature=2.0,
+        head_shape=None,
+        train_head=True,
+        name="lwf",
+    ):
+        super().__init__(source, weight, head_shape, train_head, name)
+        if not temperature > 0:
+            raise ValueError(
+                "`temperature` must be larger than 0. "
+                f"Received: temperature={temperature!r}"
+            )
+        self.temperature = float(temperature)
+        self.teacher = self.copy_head("teacher_head", trainable=False)
+
+    @property
+    def layers(self):
+        return [self.head, self.teacher]
+
+    def compute(self, step):
+        recorded, given = (
+            ops.log_softmax(head(embedding) / self.temperature)
+            for head, embedding in (
+                (self.teacher, step.source_embedding),
+                (self.head, step.student_embedding),
+            )
+        )
+        return batch_mean(
+            self.compare(ops.stop_gradient(recorded), given),
+            step.sample_weight,
+        )
+
+    def compare(self, recorded, given):
+        """One number an example, from log-probabilities `(batch, classes)`."""
+        return -ops.sum(ops.exp(recorded) * given, axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "temperature": self.temperature}

@@ -1,0 +1,98 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import kerastl
+from kerastl.losses import CoTuning
+from kerastl.losses import class_relation
+
+
+@pytest.fixture
+def source(make_network):
+    source = make_network(7)
+    head = source.get_layer("predictions")
+    head.kernel.assign(head.kernel * 5.0)
+    return source
+
+
+def test_value(source, images, labels):
+    student = kerastl.replace_head(source, 3)
+    relation = np.random.default_rng(0).dirichlet(np.ones(7), 3)
+    tuner = kerastl.FineTuner(student, batch_norm="freeze")
+    term = CoTuning(source, relation)
+    tuner.compile(
+        "sgd", "sparse_categorical_crossentropy", transfer_losses=[term]
+    )
+    probabilities = ops.convert_to_numpy(source(images))
+    expected = -(relation[labels] * np.log(probabilities)).sum(-1)
+    weights = np.linspace(0, 2, len(labels)).astype("float32")
+    logs = tuner.train_on_batch(
+        images, labels, sample_weight=weights, return_dict=True
+    )
+    assert term.weight == 2.3
+    np.testing.assert_allclose(
+        logs["co_tuning"], (weights * expected).mean(), rtol=1e-4
+    )
+    before = source.get_layer("predictions").get_weights()[0]
+    assert np.abs(term.head.get_weights()[0] - before).max() > 1e-6
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_direct_relation(source, images, labels, batched):
+    data = (images, labels)
+    if batched:
+        data = [(images[:10], labels[:10]), (images[10:], labels[10:])]
+    relation = class_relation(source, data)
+    probabilities = ops.convert_to_numpy(source(images))
+    expected = np.stack([probabilities[labels == c].mean(0) for c in range(3)])
+    np.testing.assert_allclose(relation, expected, atol=1e-5)
+    np.testing.assert_allclose(relation.sum(axis=1), 1, atol=1e-6)
+
+
+def test_learned_relation(make_network, source, images):
+    """Labels that follow the source's own classes are traced back to them."""
+    images = np.random.default_rng(1).uniform(0, 255, (300, 16, 16, 3))
+    images[:, :, :, 0] *= np.linspace(0, 1, 300)[:, None, None]
+    images = images.astype("float32")
+    head = source.get_layer("predictions")
+    head.kernel.assign(head.kernel * 20.0)
+    probabilities = ops.convert_to_numpy(source(images))
+    seen = np.unique(probabilities.argmax(-1))
+    assert len(seen) >= 2
+    labels = (probabilities.argmax(-1) == seen[0]).astype(int)
+    data = (images[::2], labels[::2]), (images[1::2], labels[1::2])
+    relation = class_relation(
+        source, data[0], kind="learned", validation=data[1]
+    )
+    np.testing.assert_allclose(relation.sum(axis=1), 1, atol=1e-6)
+    assert relation[1].argmax() == seen[0]
+    assert relation[0][seen[0]] < 0.2 < relation[1][seen[0]]
+
+
+def test_one_hot_labels_are_read(source, images, labels):
+    relation = class_relation(source, (images, np.eye(3)[labels]))
+    np.testing.assert_allclose(
+        relation, class_relation(source, (images, labels)), atol=1e-6
+    )
+
+
+def test_errors(source, images, labels):
+    with pytest.raises(ValueError, match="mean 'learned'"):
+        class_relation(source, (images, labels), kind="learnt")
+    with pytest.raises(ValueError, match="validation=None"):
+        class_relation(source, (images, labels), kind="learned")
+    with pytest.raises(ValueError, match=r"counts=\[0, "):
+        class_relation(source, (images, labels + 1))
+    with pytest.raises(ValueError, match="relation=None"):
+        CoTuning(source)
+    with pytest.raises(ValueError, match="sum to 1"):
+        CoTuning(source, np.ones((3, 7)))
+    with pytest.raises(ValueError, match=r"each of the 7 .*\(3, 5\)"):
+        CoTuning(source, np.full((3, 5), 0.2))
+    tuner = kerastl.FineTuner(kerastl.replace_head(source, 4))
+    with pytest.raises(ValueError, match="of 3 rows, student of 4 classes"):
+        tuner.compile(
+            "sgd", transfer_losses=[CoTuning(source, np.full((3, 7), 1 / 7))]
+        )
+    assert keras.backend.floatx() == "float32"
