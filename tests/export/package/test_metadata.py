@@ -1,0 +1,24 @@
+import pytest
+
+from kerastl.export.package.metadata import Metadata
+
+
+def test_what_is_written_is_read():
+    metadata = Metadata(["a", "b"], metrics={"accuracy": 0.9})
+    assert Metadata.from_dict(metadata.to_dict()) == metadata
+
+
+def test_unknown_keys_are_left_out():
+    values = {**Metadata(["a", "b"]).to_dict(), "later": 1}
+    assert Metadata.from_dict(values) == Metadata(["a", "b"])
+
+
+def test_a_newer_layout_is_refused():
+    values = {**Metadata(["a", "b"]).to_dict(), "format_version": 99}
+    with pytest.raises(ValueError, match="newer version.*format_version=99"):
+        Metadata.from_dict(values)
+
+
+def test_metadata_without_classes_is_refused():
+    with pytest.raises(ValueError, match="names no classes"):
+        Metadata.from_dict({"metrics": {}})

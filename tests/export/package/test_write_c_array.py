@@ -1,0 +1,171 @@
+import os
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from kerastl.export import load
+from kerastl.export import to_tflite
+from kerastl.export.package.metadata import Metadata
+from kerastl.export.package.write_c_array import write_c_array
+from kerastl.export.package.write_metadata import write_metadata
+from kerastl.export.targets.check import check
+from kerastl.export.targets.target_error import TargetError
+
+pytestmark = pytest.mark.tensorflow_only
+
+NAMES = ["red", 'the "green" one??', "blue", "grün"]
+
+# Stands in for tflite::MicroMutableOpResolver, which takes the same calls.
+PROGRAM = """
+#include <cstdint>
+#include <cstdio>
+#include "model.h"
+#include "model.h"
+
+template <int capacity>
+struct Resolver {
+  int count = 0;
+  int Add(const char* name) {
+    std::printf("%s\\n", name);
+    return ++count <= capacity ? 0 : 1;
+  }
+METHODS
+};
+
+int main() {
+  Resolver<model_num_operators> resolver;
+  if (!model_add_operators(resolver)) return 1;
+  Resolver<model_num_operators - 1> small;
+  if (model_add_operators(small)) return 2;
+  if (reinterpret_cast<std::uintptr_t>(model) % 16) return 3;
+  for (const char* label : model_labels) std::printf("%s\\n", label);
+  std::printf("%d %zu %zu\\n", model_num_labels, model_size, model_arena_size);
+  std::printf("%.9g %d %.9g %d\\n", model_input_scale, model_input_zero_point,
+              model_output_scale, model_output_zero_point);
+  std::FILE* file = std::fopen("copy.tflite", "wb");
+  std::fwrite(model, 1, model_size, file);
+  std::fclose(file);
+}
+"""
+
+
+@pytest.fixture
+def compiler():
+    found = (
+        shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    )
+    if found is None:
+        pytest.skip("there is no C++ compiler on this machine")
+    return found
+
+
+def test_the_source_compiles_and_holds_the_graph(
+    files, tmp_path, compiler, evaluation
+):
+    path = files / "model.tflite"
+    graph = path.read_bytes()
+    write_metadata(path, Metadata(NAMES))
+    header, source = write_c_array(path, tmp_path)
+    methods = sorted(set(re.findall(r"\.(Add\w+)\(", header.read_text())))
+    program = tmp_path / "main.cc"
+    program.write_text(
+        PROGRAM.replace(
+            "METHODS",
+            "\n".join(
+                f'  int {name}() {{ return Add("{name}"); }}'
+                for name in methods
+            ),
+        )
+    )
+    subprocess.run(
+        [
+            *(compiler, "-std=c++11", "-Wall", "-Wextra", "-Werror"),
+            *("-pedantic", str(program), str(source), "-o", "program"),
+        ],
+        check=True,
+        cwd=tmp_path,
+    )
+    finished = subprocess.run(
+        [tmp_path / "program"],
+        check=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    lines = finished.stdout.splitlines()
+    report = check(path, "tflite-micro")
+    runner = load(path)
+    assert len(methods) == len(report.operators)
+    assert set(methods) <= set(lines)
+    assert lines[-6:-2] == NAMES
+    assert lines[-2] == f"4 {len(graph)} {report.arena_bytes}"
+    scales = [float(each) for each in lines[-1].split()]
+    assert scales == pytest.approx(
+        [
+            runner.input["scale"],
+            runner.input["zero_point"],
+            runner.output["scale"],
+            runner.output["zero_point"],
+        ]
+    )
+    # The metadata takes no flash; what is left computes the same.
+    assert (tmp_path / "copy.tflite").read_bytes() == graph
+    np.testing.assert_array_equal(
+        load(tmp_path / "copy.tflite").predict(evaluation[0]),
+        runner.predict(evaluation[0]),
+    )
+
+
+def test_tflite_micro_runs_it_in_the_arena_that_is_declared(files):
+    micro = pytest.importorskip(
+        "tflite_micro.python.tflite_micro.runtime",
+        reason="needs the package tflite-micro (Linux on x86-64)",
+    )
+    header, _ = write_c_array(files / "model.tflite")
+    size = int(re.search(r"arena_size = (\d+)", header.read_text())[1])
+    interpreter = micro.Interpreter.from_file(
+        str(files / "model.tflite"), arena_size=size
+    )
+    runner = load(files / "model.tflite")
+    image = np.random.default_rng(0).integers(0, 256, (1, 24, 24, 3))
+    interpreter.set_input((image - 128).astype("int8"), 0)
+    interpreter.invoke()
+    expected = runner.predict(image) / runner.output["scale"] - 128
+    np.testing.assert_allclose(interpreter.get_output(0), expected, atol=1.01)
+
+
+def test_a_float_file_without_labels(cnn, tmp_path, compiler):
+    to_tflite(cnn, tmp_path / "8 floats.tflite", "float32")
+    header, source = write_c_array(tmp_path / "8 floats.tflite")
+    assert (header.name, source.name) == (
+        "model_8_floats.h",
+        "model_8_floats.cc",
+    )
+    assert "labels" not in header.read_text()
+    assert "scale" not in header.read_text()
+    subprocess.run(
+        [compiler, "-std=c++11", "-Wall", "-Werror", "-c", str(source)],
+        check=True,
+        cwd=tmp_path,
+    )
+
+
+def test_what_a_microcontroller_cannot_run_is_refused(cnn, tmp_path):
+    to_tflite(cnn, tmp_path / "half.tflite", "float16")
+    with pytest.raises(TargetError, match="DEQUANTIZE in float16"):
+        write_c_array(tmp_path / "half.tflite")
+    assert os.listdir(tmp_path) == ["half.tflite"]
+
+
+def test_existing_sources_are_kept(files):
+    write_c_array(files / "model.tflite", name="net")
+    (files / "net.h").write_text("mine")
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        write_c_array(files / "model.tflite", name="net")
+    assert (files / "net.h").read_text() == "mine"
+    write_c_array(files / "model.tflite", name="net", overwrite=True)
+    assert "kerastl" in (files / "net.h").read_text()
