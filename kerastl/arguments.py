@@ -39,3 +39,17 @@ def unknown_name_error(kind, name, known) -> ValueError:
         f"There is no {kind} of that name.{nearest_hint(name, known)} "
         f"Expected one of {', '.join(known)}. Received: {kind}={name!r}"
     )
+
+
+def checked_probability(name, value, most=1.0) -> float:
+    """`value` as a float, which must be between 0 and `most`."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 <= number <= most:
+        raise ValueError(
+            f"`{name}` must be between 0 and {most:g}. "
+            f"Received: {name}={value!r}"
+        )
+    return number

@@ -1,7 +1,9 @@
 """What acts between batches or epochs."""
 
+from kerastl.callbacks.curriculum_smoothing import CurriculumSmoothing
 from kerastl.callbacks.stop_on_nan import StopOnNaN
 
 __all__ = [
+    "CurriculumSmoothing",
     "StopOnNaN",
 ]

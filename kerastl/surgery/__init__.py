@@ -1,5 +1,10 @@
 """Rewrites of a functional graph that carry the weights over."""
 
+from kerastl.surgery.adapt_blurs import adapt_blurs
+from kerastl.surgery.add_curriculum_smoothing import add_curriculum_smoothing
+from kerastl.surgery.add_drop_connect import add_drop_connect
+from kerastl.surgery.add_stoch_norm import add_stoch_norm
+from kerastl.surgery.add_stochastic_depth import add_stochastic_depth
 from kerastl.surgery.antialias import antialias
 from kerastl.surgery.antialias_report import AntialiasReport
 from kerastl.surgery.antialias_report import AntialiasRow
@@ -9,6 +14,7 @@ from kerastl.surgery.default_taps import default_taps
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.find_head import Head
 from kerastl.surgery.find_head import find_head
+from kerastl.surgery.fold_training_layers import fold_training_layers
 from kerastl.surgery.inspect_antialias import inspect_antialias
 from kerastl.surgery.rebuild import rebuild
 from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
@@ -19,12 +25,18 @@ __all__ = [
     "AntialiasReport",
     "AntialiasRow",
     "Head",
+    "adapt_blurs",
+    "add_curriculum_smoothing",
+    "add_drop_connect",
+    "add_stoch_norm",
+    "add_stochastic_depth",
     "antialias",
     "copy_model",
     "count_multiply_adds",
     "default_taps",
     "feature_extractor",
     "find_head",
+    "fold_training_layers",
     "inspect_antialias",
     "rebuild",
     "reestimate_batch_norm",

@@ -5,6 +5,7 @@ from collections import defaultdict
 
 from keras import layers
 
+from kerastl.layers import AdaptiveBlurPooling2D
 from kerastl.layers import BlurPooling2D
 from kerastl.surgery import graph as graphs
 
@@ -87,6 +88,10 @@ def layer_multiply_adds(layer, input_shape, output_shape) -> int:
     if isinstance(layer, layers.Dense):
         return outputs * input_shape[-1]
     window = math.prod(layer.kernel_size)
+    if isinstance(layer, AdaptiveBlurPooling2D):
+        # Every output channel reads its window; so does every predicted tap
+        # of every group, in all channels.
+        return outputs * window * (1 + layer.groups * window)
     if isinstance(layer, (*_DEPTHWISE, BlurPooling2D)):
         return outputs * window
     channel_axis = -1 if layer.data_format == "channels_last" else 1
