@@ -11,13 +11,16 @@ from kerastl import layers
 from kerastl import losses
 from kerastl import metrics
 from kerastl import regularizers
+from kerastl import schedules
 from kerastl import surgery
 from kerastl.fine_tuner import FineTuner
+from kerastl.metrics.compute_channel_attention import compute_channel_attention
 from kerastl.surgery import antialias
 from kerastl.surgery import count_multiply_adds
 from kerastl.surgery import inspect_antialias
 from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
 from kerastl.surgery.replace_head import replace_head
+from kerastl.surgery.train_head import train_head
 from kerastl.version import __version__
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     "__version__",
     "antialias",
     "callbacks",
+    "compute_channel_attention",
     "count_multiply_adds",
     "inspect_antialias",
     "layers",
@@ -33,5 +37,7 @@ __all__ = [
     "reestimate_batch_norm",
     "regularizers",
     "replace_head",
+    "schedules",
     "surgery",
+    "train_head",
 ]

@@ -13,7 +13,85 @@ def _ktft_losses(setting):
     return [PixelLevel(10.0, relative=True), GlobalLevel(10.0, relative=True)]
 
 
+def _bss_losses(setting):
+    from kerastl.losses import BSS
+
+    return [BSS(0.001)]
+
+
+def _delta_losses(setting):
+    import kerastl
+
+    taps = _convolution_taps(setting)
+    images = setting.data.calibration
+    head = kerastl.train_head(
+        setting.source, images, setting.data.num_classes, seed=setting.seed
+    )
+    attention = kerastl.compute_channel_attention(
+        setting.source, head, images, taps
+    )
+    return [kerastl.losses.DELTA(_PER_BATCH_OF_64, attention)]
+
+
+def _feature_map_losses(setting):
+    from kerastl.losses import DELTA
+
+    taps = _convolution_taps(setting)
+    return [DELTA(_PER_BATCH_OF_64, taps=taps, name="feature_map")]
+
+
+# The authors' 0.01, whose sum over the batch is a mean here.
+_PER_BATCH_OF_64 = 0.64
+
+
+def _convolution_taps(setting):
+    from kerastl.surgery import convolution_taps
+
+    return convolution_taps(setting.source, setting.student)
+
+
+def _decay_of_the_head(setting):
+    # Put on as surgery, so that the recipe can be joined with L2-SP, whose
+    # penalty of the head is the same and takes its place.
+    from kerastl.regularizers import L2
+
+    return L2(strength=0.0, head_strength=0.01).attach(setting.student)
+
+
+def _without_penalties(setting):
+    from kerastl.regularizers import detach
+
+    return detach(setting.student)
+
+
 ROWS = [
+    Recipe(
+        name="bss",
+        title="BSS",
+        paper="Chen et al., NeurIPS 2019",
+        summary="shrinks the weakest directions of a batch's features",
+        transfer_losses=_bss_losses,
+    ),
+    Recipe(
+        name="delta",
+        title="DELTA",
+        paper="Li et al., ICLR 2019",
+        summary="keeps the feature maps that the target task needs",
+        uses_source=True,
+        surgery=_decay_of_the_head,
+        finish=_without_penalties,
+        transfer_losses=_delta_losses,
+    ),
+    Recipe(
+        name="feature_map",
+        title="Feature-map regularization",
+        paper="Li et al., ICLR 2019, the ablation without attention",
+        summary="keeps all feature maps alike near the source's",
+        uses_source=True,
+        surgery=_decay_of_the_head,
+        finish=_without_penalties,
+        transfer_losses=_feature_map_losses,
+    ),
     Recipe(
         name="ktft",
         title="KTFT",

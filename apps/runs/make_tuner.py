@@ -2,6 +2,7 @@
 
 import kerastl
 from kerastl.has_accelerator import has_accelerator
+from kerastl.surgery import default_taps
 
 
 def make_tuner(recipe, setting, jit_compile=None) -> kerastl.FineTuner:
@@ -22,19 +23,39 @@ def make_tuner(recipe, setting, jit_compile=None) -> kerastl.FineTuner:
     if recipe.trainable == "head":
         for layer in below_head(setting.student):
             layer.trainable = False
+    losses = recipe.transfer_losses(setting)
     tuner = kerastl.FineTuner(
         setting.student,
         source=setting.source if recipe.uses_source else None,
+        taps=_taps(losses, setting) if recipe.uses_source else None,
         batch_norm=recipe.batch_norm,
     )
     tuner.compile(
         optimizer=recipe.optimizer(setting),
         loss="sparse_categorical_crossentropy",
-        transfer_losses=recipe.transfer_losses(setting),
+        transfer_losses=losses,
         metrics=["accuracy"],
         jit_compile=has_accelerator() if jit_compile is None else jit_compile,
     )
     return tuner
+
+
+def _taps(losses, setting):
+    """The taps that the losses name, and the default ones for the others.
+
+    `None`, the tuner's default, where no loss names any. Otherwise the others
+    are given theirs: they would compare at the named ones too.
+    """
+    named = [tap for term in losses for tap in term.taps or []]
+    if not named:
+        return None
+    others = [term for term in losses if term.taps is None]
+    if others:
+        default = default_taps(setting.source, setting.student)
+        for term in others:
+            term.taps = default
+        named = [*default, *named]
+    return list(dict.fromkeys(named))
 
 
 def below_head(student):

@@ -1,5 +1,6 @@
 """Terms that compare student and source features."""
 
+from kerastl.losses.bss import BSS
 from kerastl.losses.class_relation import class_relation
 from kerastl.losses.co_tuning import CoTuning
 from kerastl.losses.delta import DELTA
@@ -11,6 +12,7 @@ from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.losses.transfer_loss import TransferStep
 
 __all__ = [
+    "BSS",
     "CoTuning",
     "DELTA",
     "GlobalLevel",

@@ -8,18 +8,24 @@ from kerastl.surgery.add_stochastic_depth import add_stochastic_depth
 from kerastl.surgery.antialias import antialias
 from kerastl.surgery.antialias_report import AntialiasReport
 from kerastl.surgery.antialias_report import AntialiasRow
+from kerastl.surgery.convolution_taps import convolution_taps
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.count_multiply_adds import count_multiply_adds
 from kerastl.surgery.default_taps import default_taps
+from kerastl.surgery.embed import embed
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.find_head import Head
 from kerastl.surgery.find_head import find_head
 from kerastl.surgery.fold_training_layers import fold_training_layers
+from kerastl.surgery.fresh_weights import fresh_weights
 from kerastl.surgery.inspect_antialias import inspect_antialias
+from kerastl.surgery.open_nested import open_nested
 from kerastl.surgery.rebuild import rebuild
 from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
 from kerastl.surgery.replace_head import replace_head
 from kerastl.surgery.set_batch_norm import set_batch_norm
+from kerastl.surgery.split_at import split_at
+from kerastl.surgery.train_head import train_head
 
 __all__ = [
     "AntialiasReport",
@@ -31,15 +37,21 @@ __all__ = [
     "add_stoch_norm",
     "add_stochastic_depth",
     "antialias",
+    "convolution_taps",
     "copy_model",
     "count_multiply_adds",
     "default_taps",
+    "embed",
     "feature_extractor",
     "find_head",
     "fold_training_layers",
+    "fresh_weights",
     "inspect_antialias",
+    "open_nested",
     "rebuild",
     "reestimate_batch_norm",
     "replace_head",
     "set_batch_norm",
+    "split_at",
+    "train_head",
 ]

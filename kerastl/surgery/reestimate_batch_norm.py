@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from kerastl.labelled_batches import labelled_batches
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.set_batch_norm import batch_normalizations
 
@@ -54,7 +55,8 @@ def reestimate_batch_norm(model, data, steps=None, batch_size=32):
 
     count = 0
     sums = [_Moments() for _ in layers]
-    for step, images in enumerate(_batches(data, batch_size)):
+    batches = labelled_batches(data, batch_size, needs_labels=False)
+    for step, (images, _) in enumerate(batches):
         if steps is not None and step >= steps:
             break
         probe(images, training=False)
@@ -104,16 +106,3 @@ def _in_training(call):
         return call(inputs, training=True, mask=mask)
 
     return call_in_training
-
-
-def _batches(data, batch_size):
-    if isinstance(data, tuple) and hasattr(data[0], "shape"):
-        data = data[0]
-    if hasattr(data, "shape"):
-        for start in range(0, len(data), batch_size):
-            yield data[start : start + batch_size]
-        return
-    if isinstance(data, keras.utils.PyDataset):
-        data = (data[index] for index in range(data.num_batches))
-    for batch in data:
-        yield batch[0] if isinstance(batch, (tuple, list)) else batch

@@ -1,0 +1,42 @@
+"""Images and labels in whatever form `fit` takes them."""
+
+import keras
+
+
+def labelled_batches(data, batch_size, needs_labels=True):
+    """Yields `(images, labels)` of one batch after the other.
+
+    Args:
+        data: A tuple `(images, labels)` of arrays, images alone, or a
+            `tf.data.Dataset`, `keras.utils.PyDataset` or other iterable of
+            batches: images alone, or tuples that start with images, labels.
+        batch_size: Batch size for arrays.
+        needs_labels: Whether images alone are an error. Without, they come
+            with `None`.
+
+    Raises:
+        ValueError: If there are no labels where they are needed.
+    """
+    for batch in _batches(data, batch_size):
+        images, labels = batch, None
+        if isinstance(batch, (tuple, list)):
+            images, labels = batch[0], batch[1] if len(batch) > 1 else None
+        if labels is None and needs_labels:
+            raise ValueError(
+                "The images come without labels, which are needed here. Pass "
+                "`(images, labels)`, or a dataset of such batches. "
+                f"Received: data={type(data).__name__}"
+            )
+        yield images, labels
+
+
+def _batches(data, batch_size):
+    if hasattr(data, "shape"):
+        data = (data,)
+    if isinstance(data, tuple) and hasattr(data[0], "shape"):
+        for start in range(0, len(data[0]), batch_size):
+            yield tuple(part[start : start + batch_size] for part in data)
+        return
+    if isinstance(data, keras.utils.PyDataset):
+        data = (data[index] for index in range(data.num_batches))
+    yield from data

@@ -1,0 +1,226 @@
+"""How much a task needs each channel of a frozen network."""
+
+import math
+
+import keras
+import numpy as np
+from keras import layers
+from keras import ops
+
+from kerastl.labelled_batches import labelled_batches
+from kerastl.surgery.convolution_taps import convolution_taps
+from kerastl.surgery.embed import pool
+from kerastl.surgery.feature_extractor import feature_extractor
+from kerastl.surgery.find_head import find_head
+from kerastl.surgery.graph import read_graph
+from kerastl.surgery.open_nested import open_nested
+from kerastl.surgery.split_at import split_at
+from kerastl.targets import one_hot
+
+_PLACES = ("convolution", "batch_norm")
+# Numbers in the largest feature map of one pass: 64 MB of float32.
+_LARGEST_PASS = 2**24
+
+
+def compute_channel_attention(
+    source,
+    head,
+    data,
+    taps=None,
+    place="convolution",
+    temperature=5.0,
+    batches=4,
+    batch_size=32,
+    from_logits=False,
+) -> dict:
+    """Measures the attention of DELTA: which channels the target task needs.
+
+    For each channel of each tap: how much the target loss of the frozen
+    source with a trained `head` rises when the channel is set to zero. The
+    attention of a tap is the softmax of these rises, standardized over its
+    channels and divided by `temperature`.
+
+    The result is that of one pass of the whole network a channel, but only
+    the layers behind the tap are computed again, for many channels at once.
+
+    Args:
+        source: The network that the features come from, a functional or built
+            sequential `keras.Model`, with or without a head of its own. It
+            is copied and runs in inference mode: nothing in it moves.
+        head: The layer or model that turns what the source's own head reads
+            into predictions for the target task, trained on the frozen
+            features: see `kerastl.train_head`.
+        data: `(images, labels)` arrays, or an iterable of such batches.
+            Labels are integers or one-hot.
+        taps: Names of layers. Defaults to
+            `kerastl.surgery.convolution_taps`.
+        place: Where a channel is set to zero. `"convolution"`: the output of
+            the tap itself, as in the authors' code, so that
+            BatchNormalization turns the channel into a constant.
+            `"batch_norm"`: the output of the BatchNormalization that reads
+            the tap, so that nothing is left of the channel.
+        temperature: What the standardized rises are divided by.
+        batches: Number of batches to use; `None` uses all.
+        batch_size: Batch size for arrays.
+        from_logits: Whether `head` gives logits instead of probabilities.
+
+    Returns:
+        Dict from tap name to an array with one number a channel, which sum
+        to 1. Pass it to `kerastl.losses.DELTA`.
+
+    Raises:
+        ValueError: If there is no batch, a tap is unknown, no
+            BatchNormalization reads it, or the head does not fit.
+
+    Example:
+
+    ```python
+    head = kerastl.train_head(source, (images, labels))
+    attention = kerastl.compute_channel_attention(
+        source, head, (images, labels)
+    )
+    loss = kerastl.losses.DELTA(0.64, attention)
+    ```
+
+    Reference:
+        Li et al., "DELTA", ICLR 2019. Standardization and temperature are
+        those of the authors' code; the paper's softmax of the bare rises is
+        almost uniform.
+    """
+    if place not in _PLACES:
+        raise ValueError(
+            f"`place` must be one of {_PLACES}. Received: place={place!r}"
+        )
+    if not temperature > 0:
+        raise ValueError(
+            "`temperature` must be larger than 0. "
+            f"Received: temperature={temperature}"
+        )
+    taps = convolution_taps(source) if taps is None else list(taps)
+    network, tensors = _network(source, head, taps)
+    measures = [
+        _Measure(network, _masked_tensor(network, tap, tensors[tap], place))
+        for tap in taps
+    ]
+    count = 0
+    for step, (images, labels) in enumerate(labelled_batches(data, batch_size)):
+        if batches is not None and step >= batches:
+            break
+        predictions = network.predict_on_batch(images)
+        labels = ops.convert_to_numpy(
+            one_hot(ops.convert_to_tensor(labels), predictions)
+        )
+        before = _losses(predictions, labels, from_logits).sum()
+        for measure in measures:
+            measure.add(images, labels, before, from_logits)
+        count += len(predictions)
+    if count == 0:
+        raise ValueError(
+            "The attention cannot be measured because the data has no batch. "
+            f"Received: data={type(data).__name__}, batches={batches}"
+        )
+    return {
+        tap: _attention(measure.rises / count, temperature)
+        for tap, measure in zip(taps, measures, strict=True)
+    }
+
+
+class _Measure:
+    """The rises of the loss for the channels of one tap, summed."""
+
+    def __init__(self, network, tensor):
+        self._front, self._behind = split_at(network, tensor)
+        self._axis = 1
+        if keras.config.image_data_format() == "channels_last":
+            self._axis = len(tensor.shape) - 1
+        self.rises = np.zeros(tensor.shape[self._axis])
+        self._largest = _largest_map(self._behind)
+
+    def add(self, images, labels, before, from_logits):
+        features, *around = keras.tree.flatten(
+            self._front.predict_on_batch(images)
+        )
+        channels, size = len(self.rises), len(features)
+        passes = math.ceil(channels * size * self._largest / _LARGEST_PASS)
+        # Passes of one size, so that the network is traced once.
+        at_once = math.ceil(channels / min(passes, channels))
+        around = [_repeated(each, at_once) for each in around]
+        labels = _repeated(labels, at_once)
+        for start in range(0, channels, at_once):
+            chosen = range(start, min(start + at_once, channels))
+            masked = _repeated(features, at_once)
+            for place, channel in enumerate(chosen):
+                self._channel(masked, place, size, channel)[...] = 0
+            predictions = self._behind.predict_on_batch([masked, *around])
+            after = _losses(predictions, labels, from_logits)
+            after = after.reshape(at_once, size).sum(1)
+            self.rises[chosen] += (after - before)[: len(chosen)]
+
+    def _channel(self, masked, place, size, channel):
+        rows = masked[place * size : (place + 1) * size]
+        return np.moveaxis(rows, self._axis, 0)[channel]
+
+
+def _network(source, head, taps):
+    """A flat copy of source and head, and its tensors at the taps."""
+    embedding = find_head(source).tap
+    names = list(dict.fromkeys([*taps, embedding]))
+    flat = open_nested(feature_extractor(source, names))
+    tensors = flat.output
+    try:
+        outputs = head(pool(tensors[embedding]))
+    except ValueError as error:
+        raise ValueError(
+            "The head cannot read what the source's own head reads. Train "
+            "one with `kerastl.train_head(source, data)`. Received: "
+            f"head={getattr(head, 'name', head)!r}, which said: {error}"
+        ) from error
+    return keras.Model(flat.input, outputs), tensors
+
+
+def _masked_tensor(network, tap, tensor, place):
+    if place == "convolution":
+        return tensor
+    readers = read_graph(network).readers(tensor)
+    for node in readers:
+        if isinstance(node.operation, layers.BatchNormalization):
+            return node.outputs[0]
+    raise ValueError(
+        "No BatchNormalization reads the tap, so its channels cannot be set "
+        "to zero behind one. Use place='convolution', or other taps. "
+        f"Received: place='batch_norm', tap={tap!r}, read by "
+        f"{[node.operation.name for node in readers]}"
+    )
+
+
+def _largest_map(model):
+    """Numbers that the largest tensor of one image has."""
+    shapes = [
+        tensor.shape[1:]
+        for node in read_graph(model).nodes
+        for tensor in (*node.inputs, *node.outputs)
+    ]
+    return max(math.prod(size or 1 for size in shape) for shape in shapes)
+
+
+def _repeated(array, times):
+    return np.tile(array, (times, *[1] * (array.ndim - 1)))
+
+
+def _losses(predictions, labels, from_logits):
+    """Cross-entropy of each example, in float64."""
+    predictions = predictions.astype("float64")
+    if from_logits:
+        predictions = predictions - predictions.max(-1, keepdims=True)
+        total = np.exp(predictions).sum(-1, keepdims=True)
+        logarithms = predictions - np.log(total)
+    else:
+        logarithms = np.log(np.maximum(predictions, 1e-30))
+    return -(labels * logarithms).sum(-1)
+
+
+def _attention(rises, temperature):
+    spread = rises.std()
+    scores = (rises - rises.mean()) / (spread if spread > 0 else 1.0)
+    weights = np.exp((scores - scores.max()) / temperature)
+    return (weights / weights.sum()).astype("float32")

@@ -1,0 +1,143 @@
+import keras
+import numpy as np
+import pytest
+
+import kerastl
+from kerastl.losses import DELTA
+
+TAPS = {"early": (4, 6, 5, 3), "late": (4, 5)}
+
+
+@pytest.fixture
+def features():
+    generator = np.random.default_rng(0)
+    return [
+        {tap: generator.normal(size=shape) for tap, shape in TAPS.items()}
+        for _ in range(2)
+    ]
+
+
+@pytest.fixture
+def attention():
+    generator = np.random.default_rng(1)
+    return {
+        tap: generator.dirichlet(np.ones(shape[-1]))
+        for tap, shape in TAPS.items()
+    }
+
+
+def _value(loss, sides):
+    return float(
+        loss.call(
+            *(
+                {t: keras.ops.convert_to_tensor(v) for t, v in side.items()}
+                for side in sides
+            )
+        )
+    )
+
+
+def _published(sides, attention):
+    """The authors' sum, written channel by channel."""
+    total = 0.0
+    for tap, weights in attention.items():
+        student, source = (side[tap] for side in sides)
+        positions = student[0, ..., 0].size
+        for image in range(len(student)):
+            for channel, weight in enumerate(weights):
+                gap = student[image, ..., channel] - source[image, ..., channel]
+                distance = np.linalg.norm(np.ravel(gap))
+                total += len(weights) * weight * distance**2 / positions
+    return total / 2
+
+
+def test_attention_weighs_the_channels(features, attention):
+    published = _published(features, attention)
+    loss = DELTA(attention=attention, paper_scaling=True)
+    assert _value(loss, features) == pytest.approx(published, rel=1e-5)
+    # The mean over the batch of 4 instead of the sum.
+    assert _value(DELTA(attention=attention), features) == pytest.approx(
+        published / 4, rel=1e-5
+    )
+
+
+def test_without_attention_every_channel_counts_the_same(features):
+    student, source = features
+    uniform = {tap: np.full(s[-1], 1 / s[-1]) for tap, s in TAPS.items()}
+    assert _value(DELTA(), features) == pytest.approx(
+        _published(features, uniform) / 4, rel=1e-5
+    )
+    frobenius = sum(np.sum((student[t] - source[t]) ** 2) for t in TAPS) / 2
+    assert _value(DELTA(paper_scaling=True), features) == pytest.approx(
+        frobenius, rel=1e-5
+    )
+
+
+def test_the_attention_names_the_taps(attention):
+    assert DELTA(attention=attention).taps == ["early", "late"]
+    with pytest.raises(ValueError, match="every tap"):
+        DELTA(attention=attention, taps=["early", "middle"])
+
+
+@pytest.mark.parametrize(
+    "values", [[0.5, 0.2], [1.5, -0.5], [[0.5, 0.5]], [np.nan, 1.0]]
+)
+def test_attention_that_is_none(values):
+    with pytest.raises(ValueError, match="sum to 1"):
+        DELTA(attention={"early": values})
+
+
+def test_attention_of_another_width(features):
+    loss = DELTA(attention={"late": [0.5, 0.5]})
+    sides = [{"late": side["late"]} for side in features]
+    with pytest.raises(ValueError, match="2 numbers for 'late' with 5"):
+        _value(loss, sides)
+
+
+def test_config_holds_sizes_only(attention):
+    loss = DELTA(0.3, attention, tap_weights={"late": 2}, paper_scaling=True)
+    config = keras.saving.serialize_keras_object(loss)
+    again = keras.saving.deserialize_keras_object(config)
+    assert again.get_config() == loss.get_config()
+    assert config["config"]["attention_sizes"] == {"early": 3, "late": 5}
+
+
+@pytest.mark.slow
+def test_a_saved_tuner_keeps_the_attention(
+    make_network, images, labels, tmp_path, run_in_fresh_process
+):
+    source, student = make_network(), make_network()
+    attention = {
+        "block1_conv": np.random.default_rng(0).dirichlet(np.ones(8)),
+        "block2_conv": np.random.default_rng(1).dirichlet(np.ones(12)),
+    }
+    tuner = kerastl.FineTuner(student, source, taps=list(attention))
+    tuner.compile(
+        keras.optimizers.SGD(0.01, 0.9),
+        "sparse_categorical_crossentropy",
+        transfer_losses=[DELTA(0.5, attention)],
+    )
+    tuner.fit(images, labels, batch_size=8, verbose=0)
+    tuner.save(tmp_path / "tuner.keras")
+    np.savez(tmp_path / "data.npz", images=images, labels=labels)
+    printed = run_in_fresh_process(
+        """
+        import sys
+        import keras, numpy as np
+        import kerastl
+        tuner = keras.models.load_model(sys.argv[1] + "/tuner.keras")
+        data = np.load(sys.argv[1] + "/data.npz")
+        history = tuner.fit(
+            data["images"], data["labels"], batch_size=8, verbose=0,
+            shuffle=False,
+        ).history
+        attention = tuner.transfer_losses[0].attention
+        print(history["delta"][0], *attention["block2_conv"])
+        """,
+        tmp_path,
+    )
+    value, *weights = map(float, printed.splitlines()[-1].split())
+    np.testing.assert_allclose(weights, attention["block2_conv"], rtol=1e-5)
+    history = tuner.fit(images, labels, batch_size=8, verbose=0, shuffle=False)
+    assert value == pytest.approx(history.history["delta"][0], rel=1e-4)
+    assert len(tuner.trainable_variables) == len(student.trainable_variables)
