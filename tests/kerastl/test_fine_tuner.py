@@ -168,7 +168,10 @@ def test_evaluate_is_the_plain_model(make_network, images, labels):
     loss, _ = tuner.evaluate(images, labels, verbose=0)
     predictions = student.predict(images, verbose=0)
     assert loss == pytest.approx(_crossentropy(predictions, labels), rel=1e-4)
-    np.testing.assert_array_equal(tuner.predict(images, verbose=0), predictions)
+    # Two compiled programs of the same network: not bit for bit on JAX.
+    np.testing.assert_allclose(
+        tuner.predict(images, verbose=0), predictions, atol=1e-6
+    )
     assert tuner.student is student
 
 
