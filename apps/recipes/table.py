@@ -3,11 +3,13 @@
 from kerastl.apps.recipes import baseline_rows
 from kerastl.apps.recipes import feature_rows
 from kerastl.apps.recipes import output_rows
+from kerastl.apps.recipes import schedule_rows
 
 _GROUPS = [
     baseline_rows,
     feature_rows,
     output_rows,
+    schedule_rows,
 ]
 
 RECIPES = {recipe.name: recipe for group in _GROUPS for recipe in group.ROWS}

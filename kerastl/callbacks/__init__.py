@@ -1,9 +1,11 @@
 """What acts between batches or epochs."""
 
 from kerastl.callbacks.curriculum_smoothing import CurriculumSmoothing
+from kerastl.callbacks.rifle import RIFLE
 from kerastl.callbacks.stop_on_nan import StopOnNaN
 
 __all__ = [
     "CurriculumSmoothing",
+    "RIFLE",
     "StopOnNaN",
 ]

@@ -1,0 +1,49 @@
+"""Recipes that change over time: restarts and re-initialization."""
+
+from kerastl.apps.recipes.recipe import Recipe
+
+# The factories import what they make, so that the table is there at once.
+
+# A run that is shorter has a period an epoch.
+_PERIODS = 4
+
+
+def _periods(setting):
+    return min(_PERIODS, setting.epochs)
+
+
+def _rifle(setting):
+    from kerastl.callbacks import RIFLE
+
+    return [RIFLE(_periods(setting), seed=setting.seed)]
+
+
+def _cyclic_cosine(rate, setting):
+    from kerastl.schedules import CyclicCosine
+
+    periods = _periods(setting)
+    return CyclicCosine(
+        rate,
+        setting.steps,
+        periods,
+        # The same epochs as RIFLE's, with which it is compared.
+        period=setting.epochs // periods * setting.steps_per_epoch,
+    )
+
+
+ROWS = [
+    Recipe(
+        name="rifle",
+        title="RIFLE",
+        paper="Li et al., ICML 2020",
+        summary="draws the classifier anew three times on the way",
+        callbacks=_rifle,
+    ),
+    Recipe(
+        name="cyclic",
+        title="Cyclic learning rate",
+        paper="Loshchilov and Hutter, ICLR 2017",
+        summary="restarts the learning rate three times, the weights go on",
+        schedule=_cyclic_cosine,
+    ),
+]

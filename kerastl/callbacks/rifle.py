@@ -1,0 +1,185 @@
+import keras
+from keras import ops
+
+from kerastl.arguments import nearest_hint
+from kerastl.callbacks.optimizer_parts import optimizer_parts
+from kerastl.callbacks.reset_slots import reset_slots
+from kerastl.schedules import CyclicCosine
+from kerastl.surgery.find_head import find_head
+from kerastl.surgery.fresh_weights import fresh_weights
+from kerastl.surgery.graph import hidden_layers
+
+
+class RIFLE(keras.callbacks.Callback):
+    """Re-initializes the classifier several times during fine-tuning.
+
+    A new classifier converges soon, and then little error reaches the deep
+    layers. Fresh weights at the end of every period send large errors back
+    again; the last period is left to converge. The rest of the network, its
+    optimizer state and the learning rate go on as if nothing had happened.
+
+    With `E` epochs a period has `E // periods` of them; the last one takes
+    the remainder, and nothing is re-initialized after it. The weights come
+    from the layer's own initializers, at the start of the period: what is
+    saved or evaluated at the end of an epoch is always a trained classifier.
+    They depend on the epoch and the seed only, so that a killed training
+    that is resumed with the same seed draws the same.
+
+    Works in `FineTuner`, on the student's head, and in plain `fit`.
+
+    Args:
+        periods: number of periods, at least 1. The classifier is drawn anew
+            `periods - 1` times.
+        layers: names of the layers to re-initialize, at any depth. `None`
+            takes the head, see `kerastl.surgery.find_head`.
+        restart_learning_rate: whether the learning rate of these layers
+            starts again in every period and falls along a cosine. They need
+            an optimizer of their own for that, in a
+            `keras.optimizers.MultiOptimizer`. It is off in the published
+            runs.
+        reset_optimizer: whether the optimizer forgets the momentum of these
+            layers. It is off in the published code: the old direction stays.
+        seed: seed of the new weights. `None` takes one from Keras's global
+            generator.
+
+    Raises:
+        ValueError: if `periods` is less than 1, and at the start of `fit` if
+            there are fewer epochs than periods, a layer is not found, or
+            the layers have no optimizer of their own where they need one.
+
+    Example:
+
+    ```python
+    rifle = kerastl.callbacks.RIFLE(periods=4, seed=0)
+    tuner.fit(train, epochs=40, callbacks=[rifle])
+    rifle.epochs  # [10, 20, 30]
+    ```
+
+    Reference:
+        Li et al., "RIFLE: Backpropagation in Depth for Deep Transfer Learning
+        through Re-Initializing the Fully-connected LayEr", ICML 2020,
+        section 3.
+    """
+
+    def __init__(
+        self,
+        periods=4,
+        layers=None,
+        restart_learning_rate=False,
+        reset_optimizer=False,
+        seed=None,
+    ):
+        super().__init__()
+        if not isinstance(periods, int) or periods < 1:
+            raise ValueError(
+                "`periods` must be a whole number of at least 1. "
+                f"Received: periods={periods!r}"
+            )
+        self.periods = periods
+        self.layers = [layers] if isinstance(layers, str) else layers
+        self.restart_learning_rate = restart_learning_rate
+        self.reset_optimizer = reset_optimizer
+        if seed is None:
+            generator = keras.random.SeedGenerator()
+            seed = int(ops.convert_to_numpy(generator.state)[0])
+        self.seed = seed
+        self.epochs = []
+        self._found = []
+        self._restarted = None
+
+    def on_train_begin(self, logs=None):
+        epochs = self.params["epochs"]
+        if epochs < self.periods:
+            raise ValueError(
+                "Every period has at least one epoch. Train longer, or take "
+                "fewer periods. Received: "
+                f"periods={self.periods}, epochs={epochs}"
+            )
+        length = epochs // self.periods
+        #: Epochs, counted from 0, that start with fresh weights.
+        self.epochs = [length * number for number in range(1, self.periods)]
+        self._found = self._find(getattr(self.model, "student", self.model))
+        self._restarted = None
+        if self.restart_learning_rate:
+            if not self.params.get("steps"):
+                raise ValueError(
+                    "To restart the learning rate RIFLE must know how long an "
+                    "epoch is. Pass `steps_per_epoch` to `fit`. "
+                    f"Received: steps={self.params.get('steps')}"
+                )
+            self._restarted = self._own_optimizer(
+                [
+                    variable
+                    for layer in self._found
+                    for variable in layer.trainable_variables
+                ]
+            )
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._restarted is not None:
+            self._restart(epoch)
+            self._restarted = None
+        if epoch not in self.epochs:
+            return
+        for index, layer in enumerate(self._found):
+            layer.set_weights(fresh_weights(layer, [self.seed, epoch, index]))
+            if self.reset_optimizer:
+                reset_slots(self.model.optimizer, layer.trainable_variables)
+
+    def _find(self, model):
+        if self.layers is None:
+            head = find_head(model).layer
+            if head is None:
+                raise ValueError(
+                    "The model has no classifier to re-initialize. Name the "
+                    "layers: `RIFLE(layers=[...])`. "
+                    f"Received: model {model.name!r}"
+                )
+            return [head]
+        by_name = {layer.name: layer for layer in hidden_layers(model)}
+        for name in self.layers:
+            if name not in by_name or not by_name[name].weights:
+                known = [n for n, each in by_name.items() if each.weights]
+                raise ValueError(
+                    "The model has no layer of that name with weights."
+                    f"{nearest_hint(name, known)} "
+                    f"Received: layers={self.layers}"
+                )
+        return [by_name[name] for name in self.layers]
+
+    def _restart(self, epoch):
+        steps = self.params["steps"]
+        optimizer = self._restarted
+        rate = optimizer._learning_rate
+        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+            rate = rate(0)
+        optimizer.learning_rate = CyclicCosine(
+            float(rate),
+            steps * self.params["epochs"],
+            self.periods,
+            period=steps * (self.params["epochs"] // self.periods),
+            # The optimizer may have taken steps in an earlier training.
+            first_step=int(optimizer.iterations) - steps * epoch,
+        )
+        # A step that is traced already would go on with the old rate.
+        self.model.make_train_function(force=True)
+
+    def _own_optimizer(self, variables):
+        """The optimizer that trains these weights and no others."""
+        wanted = set(map(id, variables))
+        parts = optimizer_parts(
+            self.model.optimizer, self.model.trainable_variables
+        )
+        for part, held in parts:
+            if wanted == set(map(id, held)) and len(parts) > 1:
+                return part
+        paths = {variable.path.rpartition("/")[0] for variable in variables}
+        pattern = f"({'|'.join(sorted(paths))})/.*"
+        raise ValueError(
+            "To restart the learning rate of the re-initialized layers alone, "
+            "they need an optimizer of their own. Compile with "
+            "`keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap("
+            f"keras.optimizers.SGD(...), {{{pattern!r}: "
+            "keras.optimizers.SGD(...)}))`. "
+            f"Received: optimizer={self.model.optimizer.name!r}"
+        )

@@ -1,0 +1,9 @@
+"""Learning-rate schedules."""
+
+from kerastl.schedules.cyclic_cosine import CyclicCosine
+from kerastl.schedules.slow_start_fast_decay import SlowStartFastDecay
+
+__all__ = [
+    "CyclicCosine",
+    "SlowStartFastDecay",
+]
