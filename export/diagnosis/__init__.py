@@ -1,0 +1,1 @@
+"""Where an exported file loses precision, told by Keras layer name."""

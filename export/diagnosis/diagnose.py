@@ -1,0 +1,122 @@
+"""Measures what each layer of a model loses in a file."""
+
+import pathlib
+
+import numpy as np
+
+from kerastl.export.check_finite import check_finite
+from kerastl.export.diagnosis.diagnosis import Diagnosis
+from kerastl.export.diagnosis.keras_calls import keras_calls
+from kerastl.export.diagnosis.layer_statistics import LayerStatistics
+from kerastl.export.diagnosis.match_layers import match_layers
+from kerastl.export.diagnosis.read_onnx import read_onnx
+from kerastl.export.diagnosis.read_tflite import read_tflite
+from kerastl.export.image_batches import ImageBatches
+from kerastl.export.image_range import range_problem
+from kerastl.export.lower import lower
+from kerastl.export.runner import load
+
+_READERS = {".tflite": read_tflite, ".onnx": read_onnx}
+_NUM_MATCHING = 2
+# Values that are held at once, of both graphs together.
+_MOST_VALUES = 50_000_000
+
+
+def diagnose(model, path, data, num_images=32):
+    """Measures the quantization error of every layer in a written file.
+
+    The file is run with all its inner tensors kept, and each of them is
+    compared with the Keras layer that it is the output of: once with the
+    layer given the very inputs that the file had (the error that the layer
+    adds), and once with the Keras model's own run (the error that has
+    accumulated). What the layer adds is then put into an otherwise exact
+    Keras model, to see what it does to the output: a coarse layer that nobody
+    listens to is harmless. Layers that the converter merged, such as a
+    convolution, its BatchNormalization and its ReLU, are one row, named after
+    the last.
+
+    Args:
+        model: The Keras model that the file was written from.
+        path: The .tflite or .onnx file.
+        data: Images as the model takes them, with or without labels.
+        num_images: How many of them to run at most.
+
+    Returns:
+        A `Diagnosis`: `str()` is a table, and it has `to_csv`, `to_dict` and
+        `layers`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is of another model or kind, the images do not
+            fit, or weights or activations are NaN.
+
+    Example:
+
+    ```python
+    print(kerastl.export.diagnose(model, "model.tflite", validation))
+    ```
+
+    Reference: SQNR as in AIMET's and the AI Edge Quantizer's reports; the own
+    error is what TFLite's QuantizationDebugger measures for each operator.
+    """
+    path = pathlib.Path(path)
+    if path.suffix not in _READERS:
+        raise ValueError(
+            f"Expected a file that ends in one of {tuple(_READERS)}. "
+            f"Received: path={str(path)!r}"
+        )
+    if num_images < 1:
+        raise ValueError(
+            f"`num_images` must be at least 1. Received: {num_images=}"
+        )
+    lowered = lower(model)
+    runner = load(path)  # refuses what is no image classifier
+    expected = lowered.input_shape, lowered.num_classes
+    received = tuple(runner.input_shape), runner.num_classes
+    if received != expected:
+        raise ValueError(
+            "The file was written from another model: expected images of "
+            f"shape {expected[0]} and {expected[1]} outputs. Received: "
+            f"path={str(path)!r} with images of shape {received[0]} and "
+            f"{received[1]} outputs"
+        )
+    images = _first_images(data, lowered, num_images)
+    problem = range_problem(images, lowered.model)
+    if problem:
+        raise ValueError(f"The images in `data` {problem}")
+    check_finite(lowered.model, images)
+    calls, output = keras_calls(lowered.model)
+    file = _READERS[path.suffix](path)
+    matches = match_layers(calls, output, file, images[:_NUM_MATCHING])
+    statistics = LayerStatistics(calls, output, matches)
+    size = _batch_size(file, images)
+    for start in range(0, len(images), size):
+        batch = images[start : start + size]
+        statistics.update(batch, file.run(batch))
+    return Diagnosis(
+        path=str(path),
+        model=lowered.source.name,
+        num_images=len(images),
+        layers=tuple(
+            sorted(
+                statistics.result(), key=lambda row: (row.output_sqnr, row.sqnr)
+            )
+        ),
+    )
+
+
+def _first_images(data, lowered, count):
+    found = []
+    for images, _ in ImageBatches(
+        data, lowered.input_shape, lowered.num_classes, "data"
+    ):
+        found.append(images)
+        if sum(map(len, found)) >= count:
+            break
+    return np.concatenate(found)[:count]
+
+
+def _batch_size(file, images):
+    one = sum(value.size for value in file.run(images[:1]).values())
+    # The file's, Keras's own, and Keras's from the file's.
+    return int(np.clip(_MOST_VALUES // (3 * one), 1, len(images)))
