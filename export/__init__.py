@@ -1,6 +1,9 @@
 """From a trained Keras model to a verified artifact."""
 
 from kerastl.export.accuracy_drop_error import AccuracyDropError
+from kerastl.export.diagnosis.diagnose import diagnose
+from kerastl.export.diagnosis.diagnosis import Diagnosis
+from kerastl.export.diagnosis.diagnosis import LayerError
 from kerastl.export.evaluate import evaluate
 from kerastl.export.quantization_aware import quantization_aware
 from kerastl.export.report import ExportReport
@@ -13,8 +16,11 @@ from kerastl.export.to_tflite import to_tflite
 __all__ = [
     "SCHEMES",
     "AccuracyDropError",
+    "Diagnosis",
     "ExportReport",
+    "LayerError",
     "Runner",
+    "diagnose",
     "evaluate",
     "load",
     "quantization_aware",
