@@ -7,6 +7,7 @@ pull in the exporters and the command line.
 """
 
 from kerastl import callbacks
+from kerastl import data
 from kerastl import layers
 from kerastl import losses
 from kerastl import metrics
@@ -15,6 +16,7 @@ from kerastl import schedules
 from kerastl import surgery
 from kerastl.fine_tuner import FineTuner
 from kerastl.metrics.compute_channel_attention import compute_channel_attention
+from kerastl.regularizers.estimate_fisher import estimate_fisher
 from kerastl.surgery import antialias
 from kerastl.surgery import count_multiply_adds
 from kerastl.surgery import inspect_antialias
@@ -30,6 +32,8 @@ __all__ = [
     "callbacks",
     "compute_channel_attention",
     "count_multiply_adds",
+    "data",
+    "estimate_fisher",
     "inspect_antialias",
     "layers",
     "losses",

@@ -5,6 +5,7 @@ import warnings
 import keras
 from keras import ops
 
+from kerastl.fine_tuner_checks import check_batch
 from kerastl.fine_tuner_checks import check_inputs
 from kerastl.fine_tuner_checks import check_losses
 from kerastl.fine_tuner_checks import check_taps
@@ -239,6 +240,7 @@ class FineTuner(keras.Model):
         outputs = read_outputs(y_pred)
         batch = read_batch(x)
         terms = self._state.losses if training else []
+        check_batch(terms, batch)
         if self._state.one_hot:
             y = one_hot(y, outputs.predictions)
         step = None

@@ -110,6 +110,22 @@ def check_losses(losses, tuner):
         )
 
 
+def check_batch(losses, batch):
+    """A batch that has what every transfer loss reads."""
+    for term in losses:
+        for needed, field, function in (
+            (term.needs_unlabelled, "unlabelled", "with_unlabelled"),
+            (term.needs_index, "index", "with_index"),
+        ):
+            if needed and getattr(batch, field) is None:
+                raise ValueError(
+                    f"The transfer loss {term.name!r} reads {field!r} of a "
+                    "batch, which is not there. Train on the dataset that "
+                    f"`kerastl.data.{function}` makes. "
+                    f"Received: {field}=None"
+                )
+
+
 def weight_decay_conflict(optimizer, student):
     """What is wrong with the optimizer's weight decay, or `None`."""
     if not getattr(optimizer, "weight_decay", None):

@@ -1,5 +1,7 @@
 """Terms that compare student and source features."""
 
+from kerastl.losses.akc import AKC
+from kerastl.losses.arc import ARC
 from kerastl.losses.bss import BSS
 from kerastl.losses.class_relation import class_relation
 from kerastl.losses.co_tuning import CoTuning
@@ -12,6 +14,8 @@ from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.losses.transfer_loss import TransferStep
 
 __all__ = [
+    "ARC",
+    "AKC",
     "BSS",
     "CoTuning",
     "DELTA",

@@ -1,8 +1,8 @@
 import keras
 
+from kerastl.losses.embedding_units import embedding_units
 from kerastl.losses.head_weights import head_weights
 from kerastl.losses.transfer_loss import TransferLoss
-from kerastl.surgery.feature_extractor import feature_extractor
 
 
 class SourceHeadLoss(TransferLoss):
@@ -64,7 +64,7 @@ class SourceHeadLoss(TransferLoss):
         return [self.head]
 
     def build(self, tuner):
-        units = _embedding_units(tuner)
+        units = embedding_units(tuner)
         if units != self.head_shape[0]:
             raise ValueError(
                 f"The transfer loss {self.name!r} reads the student's features "
@@ -82,11 +82,3 @@ class SourceHeadLoss(TransferLoss):
             "head_shape": self.head_shape,
             "train_head": self.train_head,
         }
-
-
-def _embedding_units(tuner):
-    tap = tuner.embedding[0]
-    shape = feature_extractor(tuner.student, [tap]).output[tap].shape
-    if len(shape) == 4 and keras.config.image_data_format() == "channels_first":
-        return shape[1]
-    return shape[-1]

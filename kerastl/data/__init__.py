@@ -1,0 +1,11 @@
+"""What methods need of the data beside images and labels."""
+
+from kerastl.data.array_batches import ArrayBatches
+from kerastl.data.with_index import with_index
+from kerastl.data.with_unlabelled import with_unlabelled
+
+__all__ = [
+    "ArrayBatches",
+    "with_index",
+    "with_unlabelled",
+]

@@ -1,0 +1,80 @@
+import math
+
+import keras
+import numpy as np
+
+
+class ArrayBatches(keras.utils.PyDataset):
+    """Batches of arrays, in an order that is new in every epoch.
+
+    What an epoch draws depends on the seed and on its number only.
+
+    Args:
+        arrays: A structure of arrays of the same length: images, a tuple
+            `(images, labels)`, or what `kerastl.data.with_index` makes.
+        batch_size: Examples in a batch; the last batch may be smaller.
+        shuffle: Whether the order is drawn. Otherwise it is that of the
+            arrays.
+        seed: Seed of the order.
+        sample_filter: A `kerastl.data.SampleFilter` that says which examples
+            take part, or `None`.
+
+    Attributes:
+        epoch: Number of the epoch that is drawn next.
+
+    Raises:
+        ValueError: If the arrays differ in length or have none.
+
+    Example:
+
+    ```python
+    train = kerastl.data.ArrayBatches((images, labels), batch_size=8)
+    tuner.fit(train, epochs=10)
+    ```
+    """
+
+    def __init__(
+        self,
+        arrays,
+        batch_size=32,
+        shuffle=True,
+        seed=0,
+        sample_filter=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        lengths = {len(array) for array in keras.tree.flatten(arrays)}
+        if len(lengths) != 1 or 0 in lengths:
+            raise ValueError(
+                "The arrays must have the same length, of at least 1. "
+                f"Received: lengths={sorted(lengths)}"
+            )
+        self.arrays = arrays
+        self.length = lengths.pop()
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.sample_filter = sample_filter
+        self.epoch = 0
+
+    def __len__(self):
+        return math.ceil(len(self._order()) / self.batch_size)
+
+    def __getitem__(self, index):
+        start = index * self.batch_size
+        places = self._order()[start : start + self.batch_size]
+        return keras.tree.map_structure(
+            lambda array: array[places], self.arrays
+        )
+
+    def on_epoch_end(self):
+        self.epoch += 1
+
+    def _order(self):
+        order = np.arange(self.length)
+        if self.shuffle:
+            generator = np.random.default_rng((self.seed, self.epoch))
+            order = generator.permutation(self.length)
+        if self.sample_filter is not None:
+            order = order[self.sample_filter.kept[order]]
+        return order

@@ -1,0 +1,130 @@
+import keras
+import numpy as np
+
+from kerastl.data.array_batches import ArrayBatches
+from kerastl.data.batch_inputs import images_of
+from kerastl.data.batch_inputs import joined
+
+
+def with_unlabelled(train, unlabelled, batch_size=32, seed=0):
+    """Puts unlabelled images beside the labelled ones of every batch.
+
+    An epoch is one pass over the labelled images; the unlabelled ones go on
+    from the start when they run out. The batches are
+    `({"images": ..., "unlabelled": ...}, labels)`, which `FineTuner` sends
+    through the student in one pass.
+
+    Args:
+        train: Labelled images: a `tf.data.Dataset` or `PyDataset` of batches,
+            or a tuple `(images, labels)` of arrays.
+        unlabelled: Images: an array, or where `train` is a dataset, a dataset
+            of batches of its kind. Labels in it are left out.
+        batch_size: Batch size for arrays.
+        seed: Seed of the order of arrays.
+
+    Returns:
+        A `tf.data.Dataset` where `train` is one, else a `PyDataset`.
+
+    Raises:
+        ValueError: If labelled and unlabelled images differ in rank, such as
+            when one dataset is not batched, or the two do not go together.
+
+    Example:
+
+    ```python
+    data = kerastl.data.with_unlabelled((images, labels), more_images)
+    tuner.fit(data, epochs=10)
+    ```
+    """
+    if hasattr(train, "element_spec"):
+        return _zipped(train, unlabelled, batch_size, seed)
+    if not isinstance(train, keras.utils.PyDataset):
+        train = ArrayBatches(tuple(train), batch_size, seed=seed)
+    if hasattr(unlabelled, "shape"):
+        _check_rank(images_of(train[0]), unlabelled)
+    elif not isinstance(unlabelled, keras.utils.PyDataset):
+        raise ValueError(
+            "The unlabelled images must be an array, or a dataset of the same "
+            "kind as the labelled ones. Received: "
+            f"train={type(train).__name__}, "
+            f"unlabelled={type(unlabelled).__name__}"
+        )
+    return _Together(train, unlabelled, seed)
+
+
+class _Together(keras.utils.PyDataset):
+    def __init__(self, train, unlabelled, seed):
+        super().__init__()
+        self.train = train
+        self.unlabelled = unlabelled
+        self.batch_size = len(images_of(train[0]))
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self):
+        return self.train.num_batches
+
+    def __getitem__(self, index):
+        x, *rest = self.train[index]
+        count = len(images_of((x,)))
+        return joined(x, "unlabelled", self._more(index, count)), *rest
+
+    def _more(self, index, count):
+        if not hasattr(self.unlabelled, "shape"):
+            batches = self.unlabelled.num_batches
+            return images_of(self.unlabelled[index % batches])
+        length = len(self.unlabelled)
+        first = self.epoch * self.train.num_batches + index
+        first *= self.batch_size
+        passes, places = np.divmod(first + np.arange(count), length)
+        orders = {
+            number: np.random.default_rng((self.seed, number)).permutation(
+                length
+            )
+            for number in np.unique(passes)
+        }
+        return self.unlabelled[
+            [
+                orders[number][place]
+                for number, place in zip(passes, places, strict=True)
+            ]
+        ]
+
+    def on_epoch_end(self):
+        self.epoch += 1
+        self.train.on_epoch_end()
+        if not hasattr(self.unlabelled, "shape"):
+            self.unlabelled.on_epoch_end()
+
+
+def _zipped(train, unlabelled, batch_size, seed):
+    if hasattr(unlabelled, "shape"):
+        images = train.from_tensor_slices(unlabelled)
+        images = images.shuffle(len(unlabelled), seed=seed)
+        # Batched last, so that no batch is smaller than the others.
+        images = images.repeat().batch(batch_size)
+    elif hasattr(unlabelled, "element_spec"):
+        images = unlabelled.map(lambda *batch: images_of(batch)).repeat()
+    else:
+        raise ValueError(
+            "The unlabelled images must be an array or a `tf.data.Dataset`, "
+            "as the labelled ones are. "
+            f"Received: unlabelled={type(unlabelled).__name__}"
+        )
+    _check_rank(images_of(train.element_spec), images.element_spec)
+
+    def join(batch, more):
+        return joined(batch[0], "unlabelled", more), *batch[1:]
+
+    return train.zip(train, images).map(join)
+
+
+def _check_rank(images, unlabelled):
+    ranks = len(images.shape), len(unlabelled.shape)
+    if ranks[0] != ranks[1]:
+        raise ValueError(
+            "Labelled and unlabelled images differ in rank. Datasets come in "
+            "batches, `dataset.batch(...)`. Received: images of shape "
+            f"{tuple(images.shape)}, unlabelled of shape "
+            f"{tuple(unlabelled.shape)}"
+        )

@@ -1,0 +1,39 @@
+import keras
+import numpy as np
+from keras import ops
+
+from kerastl.losses.feature_queue import FeatureQueue
+
+
+def rows(*values):
+    return np.array(values, "float32")[:, None] * np.ones(2, "float32")
+
+
+def kept(result):
+    found, mask = (ops.convert_to_numpy(part) for part in result)
+    return found[mask > 0, 0].tolist()
+
+
+def test_first_in_first_out():
+    queue = FeatureQueue(4, 2, "queue")
+    mask = np.array([1, 0, 1], "float32")
+    assert kept(queue.push(rows(1, 2, 3), mask)) == [1, 3]
+    assert kept(queue.push(rows(4, 5, 6), mask * 0)) == [1, 3]
+    assert kept(queue.push(rows(7, 8, 9), 1 - mask)) == [8, 1, 3]
+    assert kept(queue.push(rows(10, 11, 12), mask)) == [10, 12, 8, 1]
+    assert kept(
+        queue.push(rows(13, 14, 15, 16, 17), np.ones(5, "float32"))
+    ) == [
+        13,
+        14,
+        15,
+        16,
+    ]
+    stored = ops.convert_to_numpy(queue.rows)[:, 0].tolist()
+    assert stored == [13, 14, 15, 16]
+
+
+def test_it_has_no_trainable_weights():
+    queue = FeatureQueue(4, 2, "queue")
+    assert isinstance(queue, keras.layers.Layer)
+    assert len(queue.non_trainable_variables) == 2 == len(queue.variables)
