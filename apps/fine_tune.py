@@ -24,6 +24,7 @@ from kerastl.apps.runs.save_history import save_history
 from kerastl.apps.runs.train_network import train_network
 from kerastl.apps.runs.versions import versions
 from kerastl.export import load
+from kerastl.surgery import find_head
 
 # Enough for a standard error of about one point.
 _SHIFT_IMAGES = 500
@@ -41,6 +42,7 @@ def fine_tune(
     keep_head=None,
     image_size=None,
     shots=None,
+    unlabelled=None,
     epochs=20,
     batch_size=32,
     learning_rate=None,
@@ -76,6 +78,8 @@ def fine_tune(
             the weights names the same classes.
         image_size: Height and width. Defaults to the preset's.
         shots: Training images a class; `None` uses all.
+        unlabelled: Folder of images without labels, for the methods that
+            train on them. Defaults to the images that `shots` leaves over.
         epochs: Number of epochs.
         batch_size: Images in a batch.
         learning_rate: Defaults to the recipe's, and then to the preset's.
@@ -131,14 +135,19 @@ def fine_tune(
             shots=shots,
             seed=seed,
             augment=augment,
+            unlabelled=recipe.needs_unlabelled and (unlabelled or True),
         )
+    _check_unlabelled(unlabelled, recipe, data)
     part = _evaluation_part(data)
+    source_classes = _class_names(weights)
     if keep_head is None:
-        keep_head = _knows(weights, data.class_names)
+        keep_head = source_classes == data.class_names
     source = row.build(
         weights,
         input_shape=(data.image_size, data.image_size, 3),
-        include_top=keep_head or recipe.needs_source_head,
+        # Weights without a head get an error that names the method.
+        include_top=keep_head
+        or ("auto" if recipe.needs_source_head else False),
         **(preset_arguments or {}),
     )
     _check_head(source, keep_head, recipe, data)
@@ -158,6 +167,7 @@ def fine_tune(
     _say(console, _opening(folder, data))
     if not folder.trained:
         rate = learning_rate or recipe.learning_rate or row.learning_rate
+        findings = {}
         student, history = train_network(
             student,
             source,
@@ -169,6 +179,8 @@ def fine_tune(
             checkpoint=folder.file("checkpoint.npz"),
             seed=seed,
             console=console,
+            source_classes=source_classes,
+            findings=findings,
         )
         folder.save_model(student)
         save_history(folder, history)
@@ -196,6 +208,7 @@ def fine_tune(
                 "rows": rows,
             },
             "antialias": blurs and blurs.to_dict(),
+            **findings,
             "data": describe_data(data),
             "settings": {
                 **arguments,
@@ -229,6 +242,23 @@ def _check_numbers(epochs, learning_rate):
             )
 
 
+def _check_unlabelled(unlabelled, recipe, data):
+    if recipe.needs_unlabelled and data.unlabelled is None:
+        raise ValueError(
+            f"The method '{recipe.name}' trains on unlabelled images too, and "
+            "there are none. Pass a folder of them, `unlabelled` "
+            "(--unlabelled), or fewer `shots` (--shots) than there are images, "
+            "which leaves some over. Received: unlabelled=None"
+        )
+    if unlabelled is not None and not recipe.needs_unlabelled:
+        raise ValueError(
+            f"The method '{recipe.name}' does not train on unlabelled images. "
+            "Leave `unlabelled` (--unlabelled) out, or choose a method that "
+            "does, such as akc_arc. "
+            f"Received: unlabelled={str(unlabelled)!r}"
+        )
+
+
 def _evaluation_part(data):
     for part in ("test", "validation"):
         if part in data.parts:
@@ -240,14 +270,14 @@ def _evaluation_part(data):
     )
 
 
-def _knows(weights, class_names):
-    """Whether the weights' own head is for the same classes."""
+def _class_names(weights):
+    """The classes of the weights' own head, `None` if nothing says them."""
     if not isinstance(weights, str | pathlib.Path):
-        return False
+        return None
     labels = pathlib.Path(weights).with_name("labels.txt")
-    return labels.is_file() and (
-        labels.read_text(encoding="utf-8").splitlines() == class_names
-    )
+    if not labels.is_file():
+        return None
+    return labels.read_text(encoding="utf-8").splitlines()
 
 
 def _check_head(source, keep_head, recipe, data):
@@ -256,6 +286,13 @@ def _check_head(source, keep_head, recipe, data):
             "The weights' head cannot be kept: it has "
             f"{source.output_shape[-1]} classes, the data {data.num_classes}. "
             "Pass keep_head=False (--new-head) to put a new one on."
+        )
+    if recipe.needs_source_head and find_head(source).layer is None:
+        raise ValueError(
+            f"The method '{recipe.name}' reads the classifier that the weights "
+            "came with, and these have none. Pass weights with their "
+            "classifier (a file with 'notop' in its name has none), or choose "
+            f"another method. Received: method={recipe.name!r}"
         )
     if not keep_head and not recipe.trains:
         raise ValueError(

@@ -78,6 +78,14 @@ def finetune(
             metavar="N", min=1, help="Training images a class. Default: all."
         ),
     ] = None,
+    unlabelled: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Images without labels, for the methods that train on them. "
+            "Default: what --shots leaves over.",
+        ),
+    ] = None,
     epochs: Annotated[
         int, typer.Option(metavar="N", min=1, help="Passes over the images.")
     ] = 20,
@@ -156,6 +164,7 @@ def finetune(
             keep_head=keep_head.choice,
             image_size=image_size,
             shots=shots,
+            unlabelled=unlabelled,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,

@@ -6,6 +6,7 @@ import numpy as np
 
 from kerastl.apps.data.image_pipeline import evaluation_batches
 from kerastl.apps.data.image_pipeline import training_batches
+from kerastl.data import SampleFilter
 
 
 class ImageData:
@@ -19,6 +20,8 @@ class ImageData:
         batch_size: Images in a batch.
         augmentation: `Augmentation` of the training images, or `None`.
         seed: Seed of order and augmentation.
+        unlabelled: An `ImagePart` of images without labels (those it has do
+            not count), or `None`.
 
     Attributes:
         train: `tf.data.Dataset` of shuffled, augmented batches
@@ -29,6 +32,7 @@ class ImageData:
             turn.
         validation: Centre crops of the validation images, or `None`.
         test: Centre crops of the test images, or `None`.
+        sample_filter: `kerastl.data.SampleFilter` of the training images.
         counts: Dict from part to a dict from class name to number of images.
     """
 
@@ -40,6 +44,7 @@ class ImageData:
         batch_size=32,
         augmentation=None,
         seed=0,
+        unlabelled=None,
     ):
         self.parts = parts
         self.class_names = list(class_names)
@@ -47,6 +52,7 @@ class ImageData:
         self.batch_size = batch_size
         self.augmentation = augmentation
         self.seed = seed
+        self.unlabelled = unlabelled
         self.next_epoch = 0
 
     @property
@@ -70,6 +76,36 @@ class ImageData:
 
     @cached_property
     def train(self):
+        return self.training()
+
+    @cached_property
+    def sample_filter(self):
+        return SampleFilter(len(self.parts["train"]))
+
+    def training(self, with_index=False, with_unlabelled=False, filtered=False):
+        """Returns training batches with what a method needs beside images.
+
+        Args:
+            with_index: Whether the batches tell each image's place in the
+                training part.
+            with_unlabelled: Whether every batch has as many unlabelled
+                images beside its own.
+            filtered: Whether `sample_filter` is asked which images take part.
+
+        Returns:
+            A `tf.data.Dataset` as `train` is, with a dict for the images
+            where there is more than them.
+
+        Raises:
+            ValueError: If there are no unlabelled images.
+        """
+        if with_unlabelled and self.unlabelled is None:
+            raise ValueError(
+                "The method needs unlabelled images, and the data has none. "
+                "Give a folder of them, `unlabelled=...` (--unlabelled), or "
+                "`shots` (--shots) fewer than there are, which leaves images "
+                "over. Received: unlabelled=None"
+            )
         return training_batches(
             self.parts["train"],
             self.image_size,
@@ -77,6 +113,9 @@ class ImageData:
             self.augmentation,
             self.seed,
             self._epochs(),
+            with_index=with_index,
+            unlabelled=self.unlabelled if with_unlabelled else None,
+            sample_filter=self.sample_filter if filtered else None,
         )
 
     @cached_property

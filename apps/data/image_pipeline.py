@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerastl.data.batch_inputs import joined
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -24,7 +26,15 @@ class Augmentation:
 
 
 def training_batches(
-    part, image_size, batch_size, augmentation, seed, epochs=None
+    part,
+    image_size,
+    batch_size,
+    augmentation,
+    seed,
+    epochs=None,
+    with_index=False,
+    unlabelled=None,
+    sample_filter=None,
 ):
     """Makes shuffled, augmented batches; every epoch has its own order.
 
@@ -39,9 +49,16 @@ def training_batches(
         seed: Seed of order and augmentation.
         epochs: Iterator of epoch numbers. Every pass over the dataset takes
             the next one. Defaults to 0, 1, 2...
+        with_index: Whether the batches tell each image's place in `part`.
+        unlabelled: An `ImagePart` of which every batch gets `batch_size`
+            images beside its own; its labels do not count.
+        sample_filter: A `kerastl.data.SampleFilter` that is asked at the
+            start of every pass which images take part, or `None`.
 
     Returns:
-        A `tf.data.Dataset` of `(float32 images 0..255, int32 labels)`.
+        A `tf.data.Dataset` of `(float32 images 0..255, int32 labels)`; with
+        an index or unlabelled images, the images are a dict of `"images"` and
+        `"index"` or `"unlabelled"`.
     """
     import tensorflow as tf
 
@@ -49,34 +66,57 @@ def training_batches(
     steps = math.ceil(len(part) / batch_size)
 
     def draw(_):
-        generator = np.random.default_rng((seed, next(epochs)))
+        epoch = next(epochs)
+        generator = np.random.default_rng((seed, epoch))
         order = generator.permutation(len(part))
         seeds = generator.integers(2**31, size=(steps, 2))
-        return order.astype("int64"), seeds.astype("int64")
+        if sample_filter is not None:
+            order = order[sample_filter.kept[order]]
+            seeds = seeds[: math.ceil(len(order) / batch_size)]
+        more = np.zeros((len(seeds), 0))
+        if unlabelled is not None:
+            more = _draw_evenly(
+                generator, len(unlabelled), (len(seeds), batch_size)
+            )
+        return tuple(value.astype("int64") for value in (order, seeds, more))
 
     def draw_epoch(start):
-        order, seeds = tf.numpy_function(draw, [start], (tf.int64, tf.int64))
-        order = tf.ensure_shape(order, [len(part)])
-        seeds = tf.ensure_shape(seeds, [steps, 2])
+        order, seeds, more = tf.numpy_function(draw, [start], [tf.int64] * 3)
+        order = tf.ensure_shape(order, [None])
+        seeds = tf.ensure_shape(seeds, [None, 2])
+        more = tf.ensure_shape(more, [None, None])
         slices = tf.data.Dataset.from_tensor_slices
         return tf.data.Dataset.zip(
-            (slices(order).batch(batch_size), slices(seeds))
+            (slices(order).batch(batch_size), slices(seeds), slices(more))
         )
 
     # Drawn inside the dataset, so anew at the start of every pass.
     batches = tf.data.Dataset.range(1).flat_map(draw_epoch)
-    batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
+    if sample_filter is None:
+        batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
     read = _reader(part)
-    crop = _centre_crop(image_size)
+    read_more = unlabelled and _reader(unlabelled)
+    cut = _cutter(image_size, augmentation)
 
-    def make(indices, batch_seed):
+    def make(indices, batch_seed, more):
         images, labels = read(indices)
-        if augmentation is None:
-            return crop(images, labels)
-        images = _random_crops(images, batch_seed, image_size, augmentation)
-        return images, labels
+        inputs = cut(images, batch_seed)
+        if unlabelled is not None:
+            beside = cut(read_more(more)[0], batch_seed + 1)
+            inputs = joined(inputs, "unlabelled", beside)
+        if with_index:
+            inputs = joined(inputs, "index", tf.cast(indices, tf.int32))
+        return inputs, labels
 
     return batches.map(make, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def _draw_evenly(generator, count, shape):
+    """Draws indices below `count`, all before any comes again."""
+    size = math.prod(shape)
+    passes = math.ceil(size / count)
+    drawn = [generator.permutation(count) for _ in range(passes)]
+    return np.concatenate(drawn)[:size].reshape(shape)
 
 
 def evaluation_batches(part, image_size, batch_size, order=None):
@@ -107,6 +147,18 @@ def _reader(part):
         return images, tf.gather(labels, indices)
 
     return read
+
+
+def _cutter(size, augmentation):
+    """The function that cuts images of `size` out, from a seed."""
+    crop = _centre_crop(size)
+
+    def cut(images, seed):
+        if augmentation is None:
+            return crop(images, None)[0]
+        return _random_crops(images, seed, size, augmentation)
+
+    return cut
 
 
 def _centre_crop(size):

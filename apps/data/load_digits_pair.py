@@ -29,7 +29,12 @@ class DigitsPair:
 
 
 def load_digits_pair(
-    seed=0, shots=25, image_size=32, batch_size=32, validation_shots=20
+    seed=0,
+    shots=25,
+    image_size=32,
+    batch_size=32,
+    validation_shots=20,
+    unlabelled_shots=0,
 ):
     """Loads the digits bundled with scikit-learn as two tasks.
 
@@ -46,6 +51,7 @@ def load_digits_pair(
         image_size: Height and width of the images that the network takes.
         batch_size: Images in a batch.
         validation_shots: Validation images of each target digit.
+        unlabelled_shots: Images of each target digit to use without labels.
 
     Returns:
         A `DigitsPair`.
@@ -81,11 +87,18 @@ def load_digits_pair(
         digits[is_target] - _FIRST_TARGET,
         shots,
         validation_shots,
+        unlabelled_shots,
         seed,
     )
+    unlabelled = target.pop("unlabelled", None)
     return DigitsPair(
         ImageData(source, [str(d) for d in range(5)], **options),
-        ImageData(target, [str(d) for d in range(5, 10)], **options),
+        ImageData(
+            target,
+            [str(d) for d in range(5, 10)],
+            unlabelled=unlabelled,
+            **options,
+        ),
     )
 
 
@@ -127,20 +140,34 @@ def _source_parts(images, labels, seed):
     }
 
 
-def _target_parts(images, labels, shots, validation_shots, seed):
+def _target_parts(
+    images, labels, shots, validation_shots, unlabelled_shots, seed
+):
     most = int(np.bincount(labels).min()) - 1
-    wanted = shots + validation_shots
-    if shots < 1 or validation_shots < 0 or wanted > most:
+    wanted = shots + validation_shots + unlabelled_shots
+    if (
+        shots < 1
+        or min(validation_shots, unlabelled_shots) < 0
+        or (wanted > most)
+    ):
         raise ValueError(
-            f"There are {most + 1} images of the rarest digit; shots and "
-            "validation shots together must leave one for the test. Received: "
-            f"shots={shots}, validation_shots={validation_shots}"
+            f"There are {most + 1} images of the rarest digit; shots, "
+            "validation shots and unlabelled shots together must leave one "
+            f"for the test. Received: shots={shots}, "
+            f"validation_shots={validation_shots}, "
+            f"unlabelled_shots={unlabelled_shots}"
         )
-    train = choose_shots(labels, shots, seed)
-    seen = choose_shots(labels, wanted, seed)
-    parts = {"train": train}
-    if validation_shots:
-        parts["validation"] = np.setdiff1d(seen, train)
+    parts, seen, count = {}, np.array([], int), 0
+    for name, more in {
+        "train": shots,
+        "validation": validation_shots,
+        "unlabelled": unlabelled_shots,
+    }.items():
+        count += more
+        chosen = choose_shots(labels, count, seed)
+        if more:
+            parts[name] = np.setdiff1d(chosen, seen)
+        seen = chosen
     parts["test"] = np.setdiff1d(np.arange(len(labels)), seen)
     return {
         name: _part(images, labels, indices) for name, indices in parts.items()

@@ -7,18 +7,16 @@ import numpy as np
 from kerastl.apps.data.decode_image import UnreadableImageError
 from kerastl.apps.data.decode_image import check_image
 from kerastl.apps.data.decode_image import decode_image
+from kerastl.apps.data.default_margin import default_margin
 from kerastl.apps.data.image_folder import ImageFolder
 from kerastl.apps.data.image_part import ImagePart
 from kerastl.apps.data.image_part import map_in_threads
 from kerastl.apps.data.image_pipeline import Augmentation
 from kerastl.apps.data.list_image_folder import PART_NAMES
 from kerastl.apps.data.list_image_folder import list_image_folder
+from kerastl.apps.data.list_images import list_images
 from kerastl.apps.data.stratified import choose_shots
 from kerastl.apps.data.stratified import split_by_class
-
-# Pixels stored around an image, as a share of its size: room for crops.
-_MARGIN = 0.15
-_MIN_MARGIN = 8
 
 
 def load_image_folder(
@@ -34,6 +32,7 @@ def load_image_folder(
     margin=None,
     strict=False,
     memory_limit=1 << 30,
+    unlabelled=False,
 ):
     """Loads a folder of class folders.
 
@@ -64,6 +63,9 @@ def load_image_folder(
             they are left out and listed in `skipped`.
         memory_limit: Bytes of images to keep in memory. Beyond it files are
             decoded again in every epoch.
+        unlabelled: Images without labels to train on beside: a folder of
+            images, class folders or not; or `True` for the training images
+            that `shots` leaves over.
 
     Returns:
         An `ImageFolder`.
@@ -87,7 +89,7 @@ def load_image_folder(
         image_size, batch_size, shots, validation_split, test_split
     )
     if margin is None:
-        margin = max(_MIN_MARGIN, round(_MARGIN * image_size))
+        margin = default_margin(image_size)
     size = image_size + margin
     listing = list_image_folder(path)
     _check_shots(shots, [label for _, label in listing.parts["train"]], listing)
@@ -106,15 +108,29 @@ def load_image_folder(
         )
     _check_every_class_readable(parts["train"], listing, skipped)
     notes = _split(parts, validation_split, test_split, seed)
+    left = None
     if shots is not None:
         train = parts["train"]
         _check_shots(shots, train.labels, listing)
-        parts["train"] = _take(train, choose_shots(train.labels, shots, seed))
+        chosen = choose_shots(train.labels, shots, seed)
+        parts["train"] = _take(train, chosen)
+        left = np.setdiff1d(np.arange(len(train)), chosen)
         notes.append(f"{shots} training images a class, seed {seed}.")
     if not in_memory and _fits(
         sum(map(len, parts.values())), size, memory_limit
     ):
         parts = {name: _in_memory(part) for name, part in parts.items()}
+    more = None
+    if unlabelled is True and left is not None and len(left):
+        more = _take(train, left)
+        notes.append(
+            f"The {len(left)} training images that are left over train "
+            "without their labels."
+        )
+    elif unlabelled and unlabelled is not True:
+        more, failed = _read_unlabelled(unlabelled, size, memory_limit)
+        skipped += failed
+        notes.append(f"{len(more)} unlabelled images.")
     return ImageFolder(
         path=Path(path),
         skipped=skipped,
@@ -130,7 +146,20 @@ def load_image_folder(
         batch_size=batch_size,
         augmentation=Augmentation(flip=flip) if augment else None,
         seed=seed,
+        unlabelled=more,
     )
+
+
+def _read_unlabelled(path, size, memory_limit):
+    files = [(file, 0) for file in list_images(path)]
+    part, failed = _read(files, size, _fits(len(files), size, memory_limit))
+    if not len(part):
+        raise ValueError(
+            "None of the unlabelled images can be read, the first is "
+            f"{failed[0][0]}: {failed[0][1]}. "
+            f"Received: unlabelled={str(path)!r}"
+        )
+    return part, [(str(file), why) for file, why in failed]
 
 
 def _fits(count, size, memory_limit):

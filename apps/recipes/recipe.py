@@ -47,6 +47,9 @@ class Recipe:
         needs_source_head: Whether the method reads the source's classifier.
         needs_index: Whether the training data gives every image's place in
             the training set.
+        needs_unlabelled: Whether every batch has unlabelled images beside.
+        hides_samples: Whether the method leaves images out of an epoch, by
+            the data's `sample_filter`.
         surgery: Function that returns the student to train, rewritten.
         finish: Function that returns the network to ship, what the surgery
             put in folded away; the setting's student is the trained one.
@@ -90,6 +93,8 @@ class Recipe:
     uses_source: bool = False
     needs_source_head: bool = False
     needs_index: bool = False
+    needs_unlabelled: bool = False
+    hides_samples: bool = False
     surgery: Callable = same_student
     finish: Callable = same_student
     dataset: Callable = same_dataset

@@ -1,13 +1,17 @@
 """The table of recipes."""
 
 from kerastl.apps.recipes import baseline_rows
+from kerastl.apps.recipes import consistency_rows
 from kerastl.apps.recipes import feature_rows
+from kerastl.apps.recipes import head_rows
 from kerastl.apps.recipes import output_rows
 from kerastl.apps.recipes import schedule_rows
 
 _GROUPS = [
     baseline_rows,
+    consistency_rows,
     feature_rows,
+    head_rows,
     output_rows,
     schedule_rows,
 ]

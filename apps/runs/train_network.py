@@ -10,6 +10,7 @@ from kerastl.apps.runs.epoch_checkpoint import EpochCheckpoint
 from kerastl.apps.runs.fit_progress import FitProgress
 from kerastl.apps.runs.make_tuner import below_head
 from kerastl.apps.runs.make_tuner import make_tuner
+from kerastl.data import FilteredBatches
 
 
 def train_network(
@@ -25,6 +26,8 @@ def train_network(
     console=None,
     label=None,
     seed=0,
+    source_classes=None,
+    findings=None,
 ):
     """Trains a student.
 
@@ -47,6 +50,10 @@ def train_network(
         label: Text of one progress bar for the whole training. `None` shows
             a line an epoch.
         seed: Seed of what the method draws.
+        source_classes: Names of the source's classes, for the methods that
+            compare them with the data's.
+        findings: Dict that the method may write to what it found out about
+            the data, for the report.
 
     Returns:
         The trained network, and the history: a dict of column to one value an
@@ -66,6 +73,8 @@ def train_network(
         math.ceil(len(data.parts["train"]) / data.batch_size),
         learning_rate,
         seed,
+        source_classes,
+        {} if findings is None else findings,
     )
     tuner = make_tuner(recipe, setting, jit_compile)
     keeper = EpochCheckpoint(checkpoint)
@@ -85,7 +94,7 @@ def train_network(
         callbacks.append(FitProgress(console, label))
     try:
         tuner.fit(
-            recipe.dataset(setting, data.train),
+            _training_data(recipe, setting),
             validation_data=data.validation if validate else None,
             epochs=epochs,
             initial_epoch=done,
@@ -106,3 +115,16 @@ def train_network(
         for layer in below_head(setting.student):
             layer.trainable = True
     return recipe.finish(setting), keeper.history
+
+
+def _training_data(recipe, setting):
+    data = setting.data
+    batches = data.training(
+        with_index=recipe.needs_index,
+        with_unlabelled=recipe.needs_unlabelled,
+        filtered=recipe.hides_samples,
+    )
+    batches = recipe.dataset(setting, batches)
+    if recipe.hides_samples:
+        batches = FilteredBatches(batches, data.sample_filter, data.batch_size)
+    return batches

@@ -1,3 +1,5 @@
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ from kerastl.apps.data.image_part import ImagePart
 from kerastl.apps.data.image_pipeline import Augmentation
 from kerastl.apps.data.image_pipeline import evaluation_batches
 from kerastl.apps.data.image_pipeline import training_batches
+from kerastl.data import SampleFilter
 
 
 def ramp_part(count=12, size=20):
@@ -98,3 +101,70 @@ def test_the_classes_come_in_turn():
     labels = np.array([2, 0, 0, 0, 1, 1], "int32")
     order = ImagePart(labels, 1).stratified_order()
     assert labels[order].tolist() == [0, 1, 2, 0, 1, 0]
+
+
+def numbered(dataset):
+    """Index, label and the number in the pixels of every image."""
+    found = []
+    for x, labels in dataset:
+        pixels = np.asarray(x["images"])[:, 0, 0, 0] - 8
+        found += zip(
+            np.asarray(x["index"]).tolist(),
+            np.asarray(labels).tolist(),
+            pixels.astype(int).tolist(),
+            strict=True,
+        )
+    return found
+
+
+def test_the_index_is_the_place_in_the_part():
+    part = ramp_part()
+    part.labels[:] = part.labels[::-1].copy()
+    plain = training_batches(part, 16, 5, None, 3)
+    data = training_batches(part, 16, 5, None, 3, with_index=True)
+    found = numbered(data)
+    assert sorted(found) == [(i, 11 - i, i) for i in range(12)]
+    # The order is that of batches without an index.
+    assert [label for _, label, _ in found] == collect(plain)[1].tolist()
+    assert data.cardinality() == 3
+
+
+@pytest.mark.parametrize("augmentation", [None, Augmentation(flip=False)])
+def test_unlabelled_images_come_evenly_and_again(augmentation):
+    def passes(first):
+        data = training_batches(
+            ramp_part(12),
+            16,
+            5,
+            augmentation,
+            3,
+            itertools.count(first),
+            unlabelled=ramp_part(4, size=20),
+        )
+        found = []
+        for x, labels in data:
+            assert x["images"].shape[0] == len(labels)
+            assert x["unlabelled"].shape == (5, 16, 16, 3)
+            found.append(x["unlabelled"].numpy())
+        return np.concatenate(found)
+
+    np.testing.assert_array_equal(passes(2), passes(2))
+    assert not np.array_equal(passes(2), passes(1))
+    if augmentation is None:
+        numbers = passes(0)[:, 0, 0, 0].astype(int) - 8
+        counts = np.bincount(numbers, minlength=4)
+        assert counts.sum() == 15 and counts.max() - counts.min() <= 1
+
+
+def test_a_filter_is_asked_in_every_pass():
+    chosen = SampleFilter(12)
+    data = training_batches(
+        ramp_part(), 16, 5, None, 3, with_index=True, sample_filter=chosen
+    )
+    whole = numbered(data)
+    assert len(whole) == 12
+    chosen.hide([0, 3, 4])
+    kept = numbered(data)
+    assert sorted(i for i, _, _ in kept) == [1, 2, 5, 6, 7, 8, 9, 10, 11]
+    chosen.hide([])
+    assert len(numbered(data)) == 12

@@ -1,0 +1,44 @@
+import keras
+import numpy as np
+import pytest
+
+from kerastl.apps.data.load_digits_pair import load_digits_pair
+from kerastl.apps.presets.get_preset import get_preset
+from kerastl.apps.recipes.get_recipe import get_recipe
+from kerastl.apps.runs.prepare_student import prepare_student
+from kerastl.apps.runs.train_network import train_network
+
+pytestmark = pytest.mark.tensorflow_only
+
+
+@pytest.mark.parametrize("name", ["akc+arc", "akc_arc"])
+def test_unlabelled_images_train_along(name):
+    keras.utils.set_random_seed(0)
+    data = load_digits_pair(
+        shots=5,
+        image_size=24,
+        batch_size=8,
+        validation_shots=2,
+        unlabelled_shots=20,
+    ).target
+    assert len(data.unlabelled) == 100
+    source = get_preset("resnet8").build(input_shape=(24, 24, 3), classes=7)
+    student, _ = prepare_student(source, data.num_classes, seed=0)
+    recipe = get_recipe(name)
+    assert recipe.needs_unlabelled and recipe.needs_source_head
+    _, history = train_network(
+        student, source, recipe, data, epochs=2, learning_rate=0.01
+    )
+    assert {"akc", "arc"} < set(history)
+    # A head of random features may be sure of nothing; the terms are there.
+    assert np.isfinite(history["akc"]).all()
+    assert np.isfinite(history["arc"]).all()
+
+
+def test_without_unlabelled_images():
+    data = load_digits_pair(shots=5, image_size=24, validation_shots=2).target
+    student = get_preset("resnet8").build(input_shape=(24, 24, 3), classes=5)
+    with pytest.raises(ValueError, match="--unlabelled"):
+        train_network(
+            student, None, get_recipe("arc"), data, 1, learning_rate=0.01
+        )
