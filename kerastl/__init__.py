@@ -20,8 +20,11 @@ from kerastl.regularizers.estimate_fisher import estimate_fisher
 from kerastl.surgery import antialias
 from kerastl.surgery import count_multiply_adds
 from kerastl.surgery import inspect_antialias
+from kerastl.surgery.imprint_head import imprint_head
+from kerastl.surgery.initialize_head import initialize_head
 from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
 from kerastl.surgery.replace_head import replace_head
+from kerastl.surgery.similarity_matrix import similarity_matrix
 from kerastl.surgery.train_head import train_head
 from kerastl.version import __version__
 
@@ -34,6 +37,8 @@ __all__ = [
     "count_multiply_adds",
     "data",
     "estimate_fisher",
+    "imprint_head",
+    "initialize_head",
     "inspect_antialias",
     "layers",
     "losses",
@@ -42,6 +47,7 @@ __all__ = [
     "regularizers",
     "replace_head",
     "schedules",
+    "similarity_matrix",
     "surgery",
     "train_head",
 ]

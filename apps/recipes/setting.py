@@ -1,6 +1,7 @@
 """What the functions of a recipe may look at."""
 
 from dataclasses import dataclass
+from dataclasses import field
 from typing import Any
 
 import keras
@@ -18,6 +19,9 @@ class Setting:
         steps_per_epoch: Training steps in an epoch.
         learning_rate: Learning rate at the start. `None` takes the recipe's.
         seed: Seed of what the method draws.
+        source_classes: Names of the source's classes; `None` where they are
+            not known.
+        findings: What the method found out about the data, for the report.
     """
 
     student: keras.Model
@@ -27,6 +31,8 @@ class Setting:
     steps_per_epoch: int
     learning_rate: float | None = None
     seed: int = 0
+    source_classes: list | None = None
+    findings: dict = field(default_factory=dict)
 
     @property
     def steps(self):

@@ -134,6 +134,43 @@ def plot_confusion(matrix, class_names):
 
 
 @_in_style
+def plot_similarity(matrix, target_classes, source_classes):
+    """Draws the similarity of target and source classes as a heat map.
+
+    Args:
+        matrix: Nested list of similarities, `matrix[target][source]`.
+        target_classes: One name a row.
+        source_classes: One name a column.
+
+    Returns:
+        SVG as a string.
+    """
+    import numpy as np
+
+    values = np.asarray(matrix)
+    rows, columns = values.shape
+    # A row shows which source classes are nearest, whatever its level.
+    low = values.min(axis=1, keepdims=True)
+    spread = np.maximum(values.max(axis=1, keepdims=True) - low, 1e-12)
+    figure, axes = _panel(
+        min(2.4 + 0.24 * columns, 10.5), min(1.6 + 0.26 * rows, 8)
+    )
+    axes.imshow((values - low) / spread, cmap=_blues(), vmin=0, vmax=1)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.tick_params(length=0)
+    axes.set_xlabel("source class")
+    axes.set_ylabel("target class")
+    axes.set_xticks(
+        range(columns),
+        [_shorten(name) for name in source_classes],
+        rotation=90 if columns > 5 else 0,
+    )
+    axes.set_yticks(range(rows), [_shorten(name) for name in target_classes])
+    return _svg(figure, "Similarity of the classes")
+
+
+@_in_style
 def plot_before_after(rows, title):
     """Draws one dumbbell a row: where a figure was, and where it is now.
 

@@ -84,6 +84,7 @@ _EMPTY = dict.fromkeys(
         "confusion",
         "examples",
         "antialias",
+        "similarity",
         "data",
     )
 )
@@ -98,6 +99,13 @@ def _draw(report):
     if report.get("confusion"):
         drawn["confusion"] = plots.plot_confusion(
             report["confusion"]["matrix"], report["confusion"]["class_names"]
+        )
+    similarity = report.get("similarity")
+    if similarity:
+        drawn["similarity"] = plots.plot_similarity(
+            similarity["matrix"],
+            similarity["target_classes"],
+            similarity["source_classes"],
         )
     measures = report.get("measures")
     if measures:

@@ -1,0 +1,117 @@
+"""Recipes that start from a classifier that is not random."""
+
+from kerastl.apps.recipes.recipe import Recipe
+
+# The functions import what they need, so that the table is there at once.
+
+
+def _similarity(setting):
+    import kerastl
+
+    made = kerastl.initialize_head(
+        setting.student, setting.source, data=setting.data.calibration
+    )
+    _keep(setting, made, "mean probability that the source gives its photos")
+    return setting.student
+
+
+def _semantic_similarity(setting):
+    import warnings
+
+    import numpy as np
+
+    import kerastl
+    from kerastl.surgery.wordnet import WordNet
+
+    wordnet, names = WordNet(), setting.data.class_names
+    known = [name for name in names if wordnet.knows(name)]
+    unknown = [name for name in names if name not in known]
+    matrix = np.zeros((len(names), setting.source.output_shape[-1]))
+    if unknown:
+        warnings.warn(
+            f"WordNet does not know the classes {', '.join(unknown)}: their "
+            "photos are compared instead. A folder may have a noun or a "
+            "WordNet id, such as n03595614, for its name.",
+            stacklevel=2,
+        )
+        matrix[:] = kerastl.similarity_matrix(
+            "posterior", setting.source, setting.data.calibration
+        )
+    if known:
+        matrix[[names.index(name) for name in known]] = (
+            kerastl.similarity_matrix(
+                "wu_palmer",
+                target_classes=known,
+                source_classes=_source_classes(setting),
+            )
+        )
+    made = kerastl.initialize_head(setting.student, setting.source, matrix)
+    _keep(setting, made, "Wu-Palmer similarity of their names in WordNet")
+    return setting.student
+
+
+def _imprinting(setting):
+    import kerastl
+
+    kerastl.imprint_head(setting.student, setting.data.calibration)
+    return setting.student
+
+
+def _source_classes(setting):
+    """The names of the source's classes."""
+    from kerastl.apps.presets.imagenet_synsets import imagenet_synsets
+
+    count = setting.source.output_shape[-1]
+    classes = setting.source_classes
+    if classes is None and count == 1000:
+        return imagenet_synsets()
+    if classes is None or len(classes) != count:
+        raise ValueError(
+            "To compare the names of the classes, those of the source must be "
+            "known. Put a labels.txt with one name a line beside its weights. "
+            f"Received: {count} source classes, "
+            f"{'no' if classes is None else len(classes)} names"
+        )
+    return classes
+
+
+def _keep(setting, made, kind):
+    """Keeps the similarity for the report."""
+    from kerastl.apps.report.describe_similarity import describe_similarity
+
+    count = setting.source.output_shape[-1]
+    classes = setting.source_classes
+    if classes is None or len(classes) != count:
+        classes = [str(index) for index in range(count)]
+    setting.findings["similarity"] = describe_similarity(
+        made, setting.data.class_names, classes, kind
+    )
+
+
+ROWS = [
+    Recipe(
+        name="similarity",
+        title="Similarity transfer",
+        paper="Pascal, Bost and Huet, CBMI 2019",
+        summary="starts each class from the source classes it looks like",
+        needs_source_head=True,
+        surgery=_similarity,
+        exact="assumed",
+    ),
+    Recipe(
+        name="semantic_similarity",
+        title="Semantic similarity transfer",
+        paper="Pascal, Bost and Huet, CBMI 2019",
+        summary="starts each class from the source classes near in WordNet",
+        needs_source_head=True,
+        surgery=_semantic_similarity,
+        exact="assumed",
+    ),
+    Recipe(
+        name="imprinting",
+        title="Weight imprinting",
+        paper="Qi, Brown and Lowe, CVPR 2018",
+        summary="starts each class from the mean features of its photos",
+        surgery=_imprinting,
+    ),
+]

@@ -1,0 +1,55 @@
+"""The mean output of a network for each class."""
+
+import keras
+import numpy as np
+
+from kerastl.labelled_batches import labelled_batches
+
+
+def class_means(model, data, num_classes=None, unit=False, batch_size=32):
+    """Averages what `model` says of the images of each class.
+
+    Args:
+        model: a `keras.Model` whose output is `(batch, values)`.
+        data: labelled images: a tuple `(images, labels)` of arrays, or an
+            iterable of such batches. Labels are integers or one-hot.
+        num_classes: number of classes. `None` takes those that occur.
+        unit: whether the outputs are scaled to unit length first.
+        batch_size: batch size for arrays.
+
+    Returns:
+        Float64 means `(classes, values)` and the number of images of each
+        class.
+
+    Raises:
+        ValueError: if a class has no image, or a label is out of range.
+    """
+    sums, counts = {}, {}
+    for images, labels in labelled_batches(data, batch_size):
+        labels = keras.ops.convert_to_numpy(labels)
+        if labels.ndim == 2 and labels.shape[1] > 1:
+            labels = labels.argmax(axis=-1)
+        outputs = np.asarray(model.predict_on_batch(images), "float64")
+        if unit:
+            outputs = unit_rows(outputs)
+        labels = labels.reshape(-1).astype(int)
+        for label in np.unique(labels).tolist():
+            rows = outputs[labels == label]
+            sums[label] = sums.get(label, 0.0) + rows.sum(axis=0)
+            counts[label] = counts.get(label, 0) + len(rows)
+    found = sorted(counts)
+    if num_classes is None:
+        num_classes = found[-1] + 1 if found else 0
+    if found != list(range(num_classes)) or not found:
+        raise ValueError(
+            "Every class needs at least one image, and labels count from 0. "
+            f"Received: num_classes={num_classes}, images by label {counts}"
+        )
+    sizes = np.array([counts[label] for label in found])
+    return np.stack([sums[label] for label in found]) / sizes[:, None], sizes
+
+
+def unit_rows(rows):
+    """Scales every row to unit length; a row of zeros stays."""
+    length = np.linalg.norm(rows, axis=-1, keepdims=True)
+    return rows / np.maximum(length, np.finfo("float64").tiny)
