@@ -1,5 +1,7 @@
 """Presets, recipes, data folders and the command line."""
 
+from kerastl.apps.benchmark import BenchmarkResult
+from kerastl.apps.benchmark import benchmark
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.image_folder import ImageFolder
 from kerastl.apps.data.image_pipeline import Augmentation
@@ -8,6 +10,8 @@ from kerastl.apps.data.load_image_folder import load_image_folder
 from kerastl.apps.evaluate_model import evaluate_model
 from kerastl.apps.export_model import export_model
 from kerastl.apps.fine_tune import fine_tune
+from kerastl.apps.predict import PredictResult
+from kerastl.apps.predict import predict
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.presets.load_legacy_h5 import load_legacy_h5
 from kerastl.apps.presets.load_weights_into import load_weights_into
@@ -17,6 +21,7 @@ from kerastl.apps.quickstart import quickstart
 from kerastl.apps.recipes.get_recipe import get_recipe
 from kerastl.apps.recipes.recipe import Recipe
 from kerastl.apps.recipes.table import RECIPES
+from kerastl.apps.report.write_model_card import write_model_card
 from kerastl.apps.report.write_report import write_report
 from kerastl.apps.runs.run_result import RunResult
 
@@ -45,6 +50,7 @@ __all__ = [
     "PRESETS",
     "RECIPES",
     "Augmentation",
+    "BenchmarkResult",
     "ConvNeXtTiny",
     "DenseNet121",
     "EfficientNetB0",
@@ -58,6 +64,7 @@ __all__ = [
     "MobileNetV3Large",
     "MobileNetV3Small",
     "NASNetMobile",
+    "PredictResult",
     "Preset",
     "Recipe",
     "ResNet101",
@@ -70,6 +77,7 @@ __all__ = [
     "VGG16",
     "VGG19",
     "Xception",
+    "benchmark",
     "evaluate_model",
     "export_model",
     "fine_tune",
@@ -79,6 +87,8 @@ __all__ = [
     "load_image_folder",
     "load_legacy_h5",
     "load_weights_into",
+    "predict",
     "quickstart",
+    "write_model_card",
     "write_report",
 ]

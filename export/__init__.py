@@ -5,25 +5,41 @@ from kerastl.export.diagnosis.diagnose import diagnose
 from kerastl.export.diagnosis.diagnosis import Diagnosis
 from kerastl.export.diagnosis.diagnosis import LayerError
 from kerastl.export.evaluate import evaluate
+from kerastl.export.package.metadata import Metadata
+from kerastl.export.package.read_metadata import read_metadata
+from kerastl.export.package.write_c_array import write_c_array
+from kerastl.export.package.write_metadata import write_metadata
 from kerastl.export.quantization_aware import quantization_aware
 from kerastl.export.report import ExportReport
 from kerastl.export.runner import Runner
 from kerastl.export.runner import load
 from kerastl.export.schemes import SCHEMES
+from kerastl.export.targets.check import check
+from kerastl.export.targets.check_report import CheckReport
+from kerastl.export.targets.op_table import TARGETS
+from kerastl.export.targets.target_error import TargetError
 from kerastl.export.to_onnx import to_onnx
 from kerastl.export.to_tflite import to_tflite
 
 __all__ = [
     "SCHEMES",
+    "TARGETS",
     "AccuracyDropError",
+    "CheckReport",
     "Diagnosis",
     "ExportReport",
     "LayerError",
+    "Metadata",
     "Runner",
+    "TargetError",
+    "check",
     "diagnose",
     "evaluate",
     "load",
     "quantization_aware",
+    "read_metadata",
     "to_onnx",
     "to_tflite",
+    "write_c_array",
+    "write_metadata",
 ]

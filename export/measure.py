@@ -6,6 +6,7 @@ import time
 import numpy as np
 
 _WARM_UP = 5
+_BLOCK = 5
 _FEWEST_RUNS = 20
 _MOST_RUNS = 200
 _SECONDS = 1.0
@@ -21,22 +22,48 @@ def measure_latency(runner, image):
     Returns:
         Dictionary of `latency_ms` (median), `latency_p90_ms` and `runs`.
     """
-    run = runner.prepare(image)
-    for _ in range(_WARM_UP):
-        run()
-    times = []
-    end = time.perf_counter() + _SECONDS
-    while len(times) < _FEWEST_RUNS or (
-        len(times) < _MOST_RUNS and time.perf_counter() < end
+    [measured] = measure_interleaved([runner.prepare(image)])
+    return measured
+
+
+def measure_interleaved(runs, seconds=_SECONDS):
+    """Times several things side by side, in turn and in short blocks.
+
+    What slows the machine for a while, such as heat or another process,
+    meets all of them alike. The first run of a block is not counted where
+    there are several: the others have had the caches meanwhile.
+
+    Args:
+        runs: Functions without arguments.
+        seconds: About how long to time each.
+
+    Returns:
+        List of dictionaries of `latency_ms` (median), `latency_p90_ms` and
+        `runs`, one a function.
+    """
+    for run in runs:
+        for _ in range(_WARM_UP):
+            run()
+    times = [[] for _ in runs]
+    end = time.perf_counter() + seconds * len(runs)
+    while len(times[0]) < _FEWEST_RUNS or (
+        len(times[0]) < _MOST_RUNS and time.perf_counter() < end
     ):
-        start = time.perf_counter()
-        run()
-        times.append(1000 * (time.perf_counter() - start))
-    return {
-        "latency_ms": float(np.median(times)),
-        "latency_p90_ms": float(np.percentile(times, 90)),
-        "runs": len(times),
-    }
+        for run, taken in zip(runs, times, strict=True):
+            if len(runs) > 1:
+                run()
+            for _ in range(_BLOCK):
+                start = time.perf_counter()
+                run()
+                taken.append(1000 * (time.perf_counter() - start))
+    return [
+        {
+            "latency_ms": float(np.median(taken)),
+            "latency_p90_ms": float(np.percentile(taken, 90)),
+            "runs": len(taken),
+        }
+        for taken in times
+    ]
 
 
 def count_operations(runner, path):

@@ -8,10 +8,14 @@ from typing import Annotated
 
 import typer
 
+from kerastl_command_line.benchmark import benchmark
+from kerastl_command_line.carray import carray
+from kerastl_command_line.check import check
 from kerastl_command_line.evaluate import evaluate
 from kerastl_command_line.export import export
 from kerastl_command_line.finetune import finetune
 from kerastl_command_line.methods import methods
+from kerastl_command_line.predict import predict
 from kerastl_command_line.presets import presets
 from kerastl_command_line.quickstart import quickstart
 from kerastl_command_line.schemes import schemes
@@ -19,7 +23,19 @@ from kerastl_command_line.schemes import schemes
 # Nothing here may import a backend: `kerastl --help` answers at once.
 
 # In the order that the help shows them.
-_VERBS = (quickstart, finetune, export, evaluate, presets, methods, schemes)
+_VERBS = (
+    quickstart,
+    finetune,
+    export,
+    evaluate,
+    predict,
+    check,
+    benchmark,
+    carray,
+    presets,
+    methods,
+    schemes,
+)
 
 app = typer.Typer(
     name="kerastl",

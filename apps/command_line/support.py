@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-_EXIT_CHECK_FAILED = 1
+EXIT_CHECK_FAILED = 1
 _EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130
 
@@ -78,7 +78,7 @@ def report_errors(debug):
             error, ValueError | TypeError | LookupError | OSError | ImportError
         )
         if isinstance(error, AccuracyDropError) or not bad_input:
-            code = _EXIT_CHECK_FAILED
+            code = EXIT_CHECK_FAILED
         else:
             code = _EXIT_BAD_INPUT
         _complain(str(error) or type(error).__name__)

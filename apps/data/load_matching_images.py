@@ -1,22 +1,23 @@
 """Photos whose labels mean what a model's outputs mean."""
 
 import dataclasses
-import pathlib
 
 import numpy as np
 
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.load_image_folder import load_image_folder
+from kerastl.apps.data.read_class_names import read_class_names
+from kerastl.apps.data.square_side import square_side
 from kerastl.arguments import unknown_name_error
 
 
 def load_matching_images(model_path, photos, runner, validation_split=0.2):
     """Loads a folder of photos for a model that has been trained already.
 
-    Where a `labels.txt` lies beside the model, class folders are matched
-    with its names, and the folder may have fewer classes than the model.
-    Otherwise the folders count in alphabetical order, and there must be as
-    many as the model has outputs.
+    Where the model's file names its classes, or a `labels.txt` beside it
+    does, class folders are matched with these names, and the folder may have
+    fewer classes than the model. Otherwise the folders count in alphabetical
+    order, and there must be as many as the model has outputs.
 
     Args:
         model_path: File of the model.
@@ -33,11 +34,11 @@ def load_matching_images(model_path, photos, runner, validation_split=0.2):
     """
     data = load_image_folder(
         photos,
-        image_size=_side(runner, model_path),
+        image_size=square_side(runner, model_path),
         validation_split=validation_split,
         augment=False,
     )
-    names = _labels(model_path)
+    names = read_class_names(model_path, runner.num_classes)
     if names is None:
         if data.num_classes != runner.num_classes:
             raise ValueError(
@@ -48,12 +49,6 @@ def load_matching_images(model_path, photos, runner, validation_split=0.2):
                 f"{runner.num_classes} outputs of {str(model_path)!r}"
             )
         return data
-    if len(names) != runner.num_classes:
-        raise ValueError(
-            "The labels.txt beside the model is not its own: it has "
-            f"{len(names)} names, the model {runner.num_classes} outputs. "
-            f"Received: model={str(model_path)!r}"
-        )
     for name in data.class_names:
         if name not in names:
             raise unknown_name_error("class in labels.txt", name, names)
@@ -67,21 +62,3 @@ def load_matching_images(model_path, photos, runner, validation_split=0.2):
         data.image_size,
         data.batch_size,
     )
-
-
-def _side(runner, model_path):
-    height, width, channels = runner.input_shape
-    if height != width or channels != 3 or not isinstance(height, int):
-        raise ValueError(
-            "Photos can be given to models that take square RGB images of a "
-            f"fixed size only. Received: model={str(model_path)!r} with input "
-            f"shape {runner.input_shape}"
-        )
-    return height
-
-
-def _labels(model_path):
-    path = pathlib.Path(model_path).with_name("labels.txt")
-    if not path.is_file():
-        return None
-    return path.read_text(encoding="utf-8").splitlines()

@@ -1,5 +1,7 @@
 """Tables for the console, at most 80 columns wide."""
 
+import pathlib
+
 
 def make_table(columns, rows):
     """Makes a rich table in the one style of the command line.
@@ -88,5 +90,74 @@ def measures_table(rows):
                 figures.percent(row["consistency"]),
             )
             for row in rows
+        ],
+    )
+
+
+def benchmark_tables(rows):
+    """Makes the tables of a benchmark: what files are, and what they take."""
+    from kerastl.apps.report import figures
+
+    names = _short_names([row["file"] for row in rows])
+    yield make_table(
+        ["file", "numbers", ">size", ">mult-adds", ">load", ">memory"],
+        [
+            (
+                names[row["file"]],
+                row["precision"],
+                figures.size(row["size_bytes"]),
+                figures.NOTHING
+                if row["multiply_adds"] is None
+                else f"{row['multiply_adds'] / 1e6:.1f} M",
+                figures.milliseconds(row["load_ms"]),
+                figures.size(row["memory_bytes"]),
+            )
+            for row in rows
+        ],
+    )
+    yield make_table(
+        ["file", ">threads", ">median", ">p90", ">mult-adds/s"],
+        [
+            (
+                names[row["file"]],
+                timing["threads"] or "Keras",
+                figures.milliseconds(timing["latency_ms"]),
+                figures.milliseconds(timing["latency_p90_ms"]),
+                figures.NOTHING
+                if timing["giga_multiply_adds_per_second"] is None
+                else f"{timing['giga_multiply_adds_per_second']:.1f} G",
+            )
+            for row in rows
+            for timing in row["timings"]
+        ],
+    )
+
+
+def _short_names(files):
+    """Leaves out the folders where the names alone tell files apart."""
+    names = {file: pathlib.PurePath(file).name for file in files}
+    if len(set(names.values())) < len(names):
+        return dict(zip(files, files, strict=True))
+    return names
+
+
+def predictions_table(predictions):
+    """Makes the table of what is on which image."""
+    from kerastl.apps.report import figures
+
+    def said(each):
+        return f"{each['class']} {figures.percent(each['score'])}"
+
+    names = _short_names([row["image"] for row in predictions])
+    return make_table(
+        ["class", ">score", "or else", "image"],
+        [
+            (
+                row["classes"][0]["class"],
+                figures.percent(row["classes"][0]["score"]),
+                ", ".join(map(said, row["classes"][1:])) or figures.NOTHING,
+                names[row["image"]],
+            )
+            for row in predictions
         ],
     )

@@ -1,13 +1,24 @@
 """Writes all the files that a run was asked for."""
 
+import dataclasses
+
 from kerastl.arguments import unknown_name_error
 from kerastl.export import SCHEMES
 from kerastl.export import AccuracyDropError
 from kerastl.export import to_onnx
 from kerastl.export import to_tflite
+from kerastl.export import write_metadata
 from kerastl.export.schemes import get_scheme
 
 WRITERS = {"tflite": to_tflite, "onnx": to_onnx}
+# Of an `ExportReport`, what goes into the file.
+_METRICS = (
+    "scheme",
+    "accuracy",
+    "keras_accuracy",
+    "top1_agreement",
+    "num_images",
+)
 
 
 def check_exports(exports):
@@ -40,6 +51,7 @@ def export_files(
     max_accuracy_drop=None,
     threads=1,
     console=None,
+    metadata=None,
 ):
     """Exports a model in every wanted way, skipping what is there.
 
@@ -55,6 +67,8 @@ def export_files(
         max_accuracy_drop: Largest allowed loss of accuracy, as a fraction.
         threads: CPU threads to measure with.
         console: `rich.console.Console` to say what is being written.
+        metadata: `kerastl.export.Metadata` that goes into every file, with
+            what was measured on it.
 
     Returns:
         The rows of all files (`ExportReport.to_dict()` with `file`, its name
@@ -82,5 +96,15 @@ def export_files(
         except AccuracyDropError as error:
             refused.append(error)
             continue
-        rows[name] = {**report.to_dict(), "path": name, "file": name}
+        if metadata is not None:
+            metrics = {key: getattr(report, key) for key in _METRICS}
+            write_metadata(
+                folder / name, dataclasses.replace(metadata, metrics=metrics)
+            )
+        rows[name] = {
+            **report.to_dict(),
+            "path": name,
+            "file": name,
+            "size_bytes": (folder / name).stat().st_size,
+        }
     return list(rows.values()), refused

@@ -5,9 +5,11 @@ import statistics
 import keras
 
 from kerastl.apps.report.save_examples import save_examples
+from kerastl.apps.report.write_model_card import write_model_card
 from kerastl.apps.report.write_report import write_report
 from kerastl.apps.runs.export_files import export_files
 from kerastl.apps.runs.run_result import RunResult
+from kerastl.export import Metadata
 from kerastl.export import evaluate
 from kerastl.export import load
 
@@ -76,6 +78,7 @@ def finish_run(
         max_accuracy_drop=max_accuracy_drop,
         threads=threads,
         console=console,
+        metadata=_metadata(report, data),
     )
     if console is not None and folder.resumed and report["exports"] == before:
         console.print("no file was missing", highlight=False)
@@ -83,10 +86,24 @@ def finish_run(
     report["summary"]["headline"] = _headline(report)
     folder.write_json("report.json", report)
     write_report(report, folder.file("report.html"))
+    write_model_card(report, folder.file("MODEL_CARD.md"))
     if refused:
         raise refused[0]
     folder.advance("finished")
     return RunResult(folder.path, report)
+
+
+def _metadata(report, data):
+    return Metadata(
+        data.class_names,
+        training={
+            "title": report["title"],
+            "summary": report["summary"]["text"],
+            "created": report["created"],
+            "evaluated_on": report["evaluated_on"],
+            "versions": report["versions"],
+        },
+    )
 
 
 def _headline(report):

@@ -1,5 +1,6 @@
 import pytest
 
+from kerastl.export.measure import measure_interleaved
 from kerastl.export.measure import measure_latency
 
 
@@ -31,3 +32,31 @@ def test_a_slow_model_is_timed_often_enough(monkeypatch):
     measured = measure_latency(Counter(), None)
     assert measured["runs"] == 20
     assert measured["latency_ms"] == pytest.approx(5000)
+
+
+def test_several_are_timed_in_turn():
+    order = []
+    runs = [lambda name=name: order.append(name) for name in "ab"]
+    measured = measure_interleaved(runs)
+    assert [each["runs"] for each in measured] == [200, 200]
+    assert order.count("a") == order.count("b")
+    # After the warm-up no more than a block of one comes at a time.
+    longest = max(map(len, "".join(order[10:]).replace("ab", "a b").split()))
+    assert longest <= 12
+    assert all(0 < each["latency_ms"] for each in measured)
+
+
+def test_the_slower_of_two_is_told(monkeypatch):
+    """On a clock that only the functions move, by 1 and by 3 ms."""
+    now = [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+
+    def take(seconds):
+        now[0] += seconds
+
+    quick, slow = measure_interleaved(
+        [lambda: take(0.001), lambda: take(0.003)]
+    )
+    assert quick["latency_ms"] == pytest.approx(1)
+    assert slow["latency_ms"] == pytest.approx(3)
+    assert quick["runs"] == slow["runs"]

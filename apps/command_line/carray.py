@@ -1,0 +1,51 @@
+"""The verb `kerastl carray`."""
+
+import json
+import pathlib
+from typing import Annotated
+
+import typer
+
+from kerastl_command_line.support import Debug
+from kerastl_command_line.support import Json
+from kerastl_command_line.support import open_console
+from kerastl_command_line.support import report_errors
+
+
+def carray(
+    file: Annotated[pathlib.Path, typer.Argument(help="A .tflite file.")],
+    output: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Where to write. Default: beside the file."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Of the files and in them. Default: FILE's."
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+):
+    """Write a file as C++ source for TensorFlow Lite Micro.
+
+    NAME.cc holds the network as an aligned array, NAME.h its size, the arena
+    that it needs, the operators to register, quantization and class names.
+    Exit code 1: TensorFlow Lite Micro has no kernel for an operator.
+
+        kerastl carray model_int8.tflite --output firmware/src
+    """
+    with report_errors(debug), open_console(as_json) as console:
+        from kerastl import export
+
+        written = export.write_c_array(
+            file, output, name=name, overwrite=overwrite
+        )
+        paths = [str(path) for path in written]
+        if as_json:
+            typer.echo(json.dumps(paths))
+        else:
+            console.print("\n".join(paths), highlight=False, soft_wrap=True)
