@@ -4,6 +4,7 @@ from kerastl.apps.recipes import baseline_rows
 from kerastl.apps.recipes import consistency_rows
 from kerastl.apps.recipes import feature_rows
 from kerastl.apps.recipes import head_rows
+from kerastl.apps.recipes import layer_rows
 from kerastl.apps.recipes import output_rows
 from kerastl.apps.recipes import schedule_rows
 
@@ -12,6 +13,7 @@ _GROUPS = [
     consistency_rows,
     feature_rows,
     head_rows,
+    layer_rows,
     output_rows,
     schedule_rows,
 ]

@@ -103,6 +103,7 @@ class GaussianSmoothing2D(keras.layers.Layer):
             use_bias=False,
             data_format=self.data_format,
             dtype=self.dtype_policy,
+            trainable=False,
             name=self.name,
         )
         layer.build_from_config(self.get_build_config())

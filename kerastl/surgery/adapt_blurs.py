@@ -43,6 +43,8 @@ def adapt_blurs(model, groups=8, softmax="group", name=None) -> keras.Model:
     - Zou et al., "Delving Deeper into Anti-aliasing in ConvNets", BMVC 2020,
       section 3.2 (arXiv 2008.09604).
     """
+    # Refuses what is out of range.
+    AdaptiveBlurPooling2D(groups=groups, softmax=softmax)
     channels = {}
     for _, node in walk(model):
         blur = node.operation

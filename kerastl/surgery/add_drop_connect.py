@@ -41,6 +41,7 @@ def add_drop_connect(
     - Wan et al., "Regularization of Neural Networks using DropConnect",
       ICML 2013, section 3.
     """
+    DropConnectDense(1, rate=rate)  # refuses what is out of range
     head = find_head(model).layer
     if type(head) is not keras.layers.Dense:
         raise ValueError(

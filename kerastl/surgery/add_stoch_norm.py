@@ -37,6 +37,7 @@ def add_stoch_norm(model, p=0.5, seed=None, name=None) -> keras.Model:
 
     - Kou et al., "Stochastic Normalization", NeurIPS 2020, section 3.
     """
+    StochNorm(p)  # refuses what is out of range
     if not batch_normalizations(model):
         raise ValueError(
             "StochNorm takes the place of BatchNormalization, and the model "

@@ -1,0 +1,38 @@
+import keras
+import numpy as np
+import pytest
+
+import kerastl
+from kerastl.layers import AdaptiveBlurPooling2D
+from kerastl.layers import BlurPooling2D
+from kerastl.surgery import adapt_blurs
+from kerastl.surgery import count_multiply_adds
+
+
+def test_every_blur_is_exchanged(small_cnn, make_images, predict, randomise):
+    blurred = kerastl.antialias(randomise(small_cnn()))
+    model = adapt_blurs(blurred, groups=6)
+    backbone = model.get_layer("backbone")
+    blurs = [x for x in backbone.layers if isinstance(x, BlurPooling2D)]
+    assert len(blurs) == 4
+    # The maps have 8 channels, of which 2 is the most that 6 groups share.
+    assert all(type(x) is AdaptiveBlurPooling2D for x in blurs)
+    assert {x.groups for x in blurs} == {2}
+    x = make_images()
+    np.testing.assert_allclose(
+        predict(model, x), predict(blurred, x), atol=1e-5
+    )
+
+
+def test_the_cost_of_the_filters_is_counted():
+    inputs = keras.Input((8, 8, 4))
+    model = keras.Model(inputs, AdaptiveBlurPooling2D(3, groups=2)(inputs))
+    filters, blur = 16 * 9 * 4 * 18, 16 * 9 * 4
+    assert count_multiply_adds(model) == filters + blur
+
+
+def test_errors(small_cnn):
+    with pytest.raises(ValueError, match="kerastl.antialias"):
+        adapt_blurs(small_cnn())
+    with pytest.raises(ValueError, match="softmax='x'"):
+        adapt_blurs(kerastl.antialias(small_cnn()), softmax="x")

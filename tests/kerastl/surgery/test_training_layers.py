@@ -1,0 +1,192 @@
+"""What all rewritings for training have in common."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import kerastl
+from kerastl import surgery
+from kerastl.surgery.graph import hidden_layers
+
+REWRITINGS = {
+    "stoch_norm": lambda model: surgery.add_stoch_norm(model, seed=1),
+    "smoothing": lambda model: surgery.add_curriculum_smoothing(model),
+    "adaptive": lambda model: surgery.adapt_blurs(
+        kerastl.antialias(model), groups=2
+    ),
+    "drop_connect": lambda model: surgery.add_drop_connect(model, seed=1),
+    "depth": lambda model: surgery.add_stochastic_depth(model, seed=1),
+}
+
+
+def _all(model):
+    for rewrite in REWRITINGS.values():
+        model = rewrite(model)
+    return model
+
+
+@pytest.fixture(params=REWRITINGS)
+def rewriting(request):
+    return request.param
+
+
+@pytest.fixture
+def make_student(make_network, randomise):
+    def make(rewriting):
+        keras.utils.set_random_seed(4)
+        rewrite = _all if rewriting == "all" else REWRITINGS[rewriting]
+        return rewrite(randomise(make_network()))
+
+    return make
+
+
+@pytest.fixture
+def make_tuner(make_student):
+    def make(rewriting, jit_compile=False):
+        tuner = kerastl.FineTuner(make_student(rewriting))
+        tuner.compile(
+            keras.optimizers.SGD(0.01, 0.9),
+            "sparse_categorical_crossentropy",
+            jit_compile=jit_compile,
+        )
+        return tuner
+
+    return make
+
+
+def _fit(tuner, images, labels, epochs=2):
+    return tuner.fit(
+        images, labels, batch_size=8, epochs=epochs, shuffle=False, verbose=0
+    ).history["loss"]
+
+
+def test_inference_stays_what_it_was(
+    rewriting, make_student, make_network, randomise, images, predict
+):
+    keras.utils.set_random_seed(4)
+    model = randomise(make_network())
+    if rewriting == "adaptive":
+        model = kerastl.antialias(model)
+    expected = predict(model, images)
+    student = make_student(rewriting)
+    for layer in student.layers:
+        if isinstance(layer, kerastl.layers.GaussianSmoothing2D):
+            layer.sigma.assign(0.1)
+    np.testing.assert_allclose(predict(student, images), expected, atol=1e-5)
+    folded = surgery.fold_training_layers(student)
+    np.testing.assert_allclose(predict(folded, images), expected, atol=1e-5)
+    if rewriting != "adaptive":
+        assert [type(layer) for layer in folded.layers] == [
+            type(layer) for layer in model.layers
+        ]
+        assert [layer.name for layer in folded.layers] == [
+            layer.name for layer in model.layers
+        ]
+
+
+def test_the_fold_of_a_trained_network_computes_the_same(
+    rewriting, make_tuner, images, labels, predict
+):
+    tuner = make_tuner(rewriting)
+    _fit(tuner, images, labels)
+    folded = surgery.fold_training_layers(tuner.student)
+    assert len(folded.trainable_variables) == len(
+        tuner.student.trainable_variables
+    )
+    np.testing.assert_allclose(
+        predict(folded, images), predict(tuner.student, images), atol=1e-5
+    )
+
+
+@pytest.mark.tensorflow_only
+def test_xla_trains_all_together(make_tuner, images, labels):
+    tuner = make_tuner("all", jit_compile=True)
+    before = [w.numpy() for w in tuner.trainable_variables]
+    (loss,) = _fit(tuner, images, labels, 1)
+    # Other draws than without XLA, so not the same numbers.
+    (plain,) = _fit(make_tuner("all"), images, labels, 1)
+    assert loss == pytest.approx(plain, rel=0.3)
+    for old, new in zip(before, tuner.trainable_variables, strict=True):
+        assert np.abs(new.numpy() - old).max() > 0, new.path
+
+
+def test_mixed_precision_trains_all_together(make_tuner, images, labels):
+    exact = _fit(make_tuner("all"), images, labels, 1)
+    keras.config.set_dtype_policy("mixed_float16")
+    half = _fit(make_tuner("all"), images, labels, 1)
+    np.testing.assert_allclose(half, exact, rtol=0.05)
+
+
+def test_same_seed_same_result(make_tuner, images, labels):
+    first, second = make_tuner("all"), make_tuner("all")
+    assert _fit(first, images, labels) == _fit(second, images, labels)
+    assert len(set(_fit(first, images, labels, 3))) == 3
+
+
+_GO_ON = """
+    import json, sys
+    import keras, numpy as np
+    {before}
+    import kerastl
+    folder = sys.argv[1]
+    data = np.load(folder + "/data.npz")
+    {scope}
+        tuner = keras.models.load_model(folder + "/tuner.keras")
+    print(json.dumps(tuner.fit(
+        data["images"], data["labels"], batch_size=8, verbose=0, epochs=2,
+        shuffle=False,
+    ).history["loss"]))
+"""
+_TWO_REPLICAS = """
+    import tensorflow as tf
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+""".strip()
+
+
+def _trained_and_saved(make_tuner, images, labels, folder):
+    np.savez(folder / "data.npz", images=images, labels=labels)
+    tuner = make_tuner("all")
+    _fit(tuner, images, labels)
+    tuner.save(folder / "tuner.keras")
+    # Keras does not save the state of generators: a loaded model draws from
+    # its seeds on.
+    for layer in hidden_layers(tuner):
+        if hasattr(layer, "seed_generator"):
+            fresh = keras.random.SeedGenerator(layer.seed)
+            layer.seed_generator.state.assign(fresh.state)
+    return tuner
+
+
+def test_training_goes_on_in_another_process(
+    make_tuner, images, labels, tmp_path, run_in_fresh_process
+):
+    tuner = _trained_and_saved(make_tuner, images, labels, tmp_path)
+    printed = run_in_fresh_process(
+        _GO_ON.format(before="", scope="if True:"), tmp_path
+    )
+    np.testing.assert_allclose(
+        json.loads(printed.splitlines()[-1]),
+        _fit(tuner, images, labels),
+        rtol=1e-4,
+    )
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.slow
+def test_two_replicas_train(
+    make_tuner, images, labels, tmp_path, run_in_fresh_process
+):
+    _trained_and_saved(make_tuner, images, labels, tmp_path)
+    printed = run_in_fresh_process(
+        _GO_ON.format(before=_TWO_REPLICAS, scope="with strategy.scope():"),
+        tmp_path,
+    )
+    first, second = json.loads(printed.splitlines()[-1])
+    # Draws and batch statistics are each replica's own.
+    assert np.isfinite([first, second]).all() and first != second
