@@ -6,20 +6,12 @@ import numpy as np
 
 from kerastl.export.check_finite import check_finite
 from kerastl.export.diagnosis.diagnosis import Diagnosis
-from kerastl.export.diagnosis.keras_calls import keras_calls
-from kerastl.export.diagnosis.layer_statistics import LayerStatistics
-from kerastl.export.diagnosis.match_layers import match_layers
-from kerastl.export.diagnosis.read_onnx import read_onnx
-from kerastl.export.diagnosis.read_tflite import read_tflite
+from kerastl.export.diagnosis.examine import READERS
+from kerastl.export.diagnosis.examine import examine
 from kerastl.export.image_batches import ImageBatches
 from kerastl.export.image_range import range_problem
 from kerastl.export.lower import lower
 from kerastl.export.runner import load
-
-_READERS = {".tflite": read_tflite, ".onnx": read_onnx}
-_NUM_MATCHING = 2
-# Values that are held at once, of both graphs together.
-_MOST_VALUES = 50_000_000
 
 
 def diagnose(model, path, data, num_images=32):
@@ -60,9 +52,9 @@ def diagnose(model, path, data, num_images=32):
     error is what TFLite's QuantizationDebugger measures for each operator.
     """
     path = pathlib.Path(path)
-    if path.suffix not in _READERS:
+    if path.suffix not in READERS:
         raise ValueError(
-            f"Expected a file that ends in one of {tuple(_READERS)}. "
+            f"Expected a file that ends in one of {tuple(READERS)}. "
             f"Received: path={str(path)!r}"
         )
     if num_images < 1:
@@ -85,23 +77,12 @@ def diagnose(model, path, data, num_images=32):
     if problem:
         raise ValueError(f"The images in `data` {problem}")
     check_finite(lowered.model, images)
-    calls, output = keras_calls(lowered.model)
-    file = _READERS[path.suffix](path)
-    matches = match_layers(calls, output, file, images[:_NUM_MATCHING])
-    statistics = LayerStatistics(calls, output, matches)
-    size = _batch_size(file, images)
-    for start in range(0, len(images), size):
-        batch = images[start : start + size]
-        statistics.update(batch, file.run(batch))
+    examination = examine(lowered.model, path, images)
     return Diagnosis(
         path=str(path),
         model=lowered.source.name,
         num_images=len(images),
-        layers=tuple(
-            sorted(
-                statistics.result(), key=lambda row: (row.output_sqnr, row.sqnr)
-            )
-        ),
+        layers=tuple(examination.rows.values()),
     )
 
 
@@ -114,9 +95,3 @@ def _first_images(data, lowered, count):
         if sum(map(len, found)) >= count:
             break
     return np.concatenate(found)[:count]
-
-
-def _batch_size(file, images):
-    one = sum(value.size for value in file.run(images[:1]).values())
-    # The file's, Keras's own, and Keras's from the file's.
-    return int(np.clip(_MOST_VALUES // (3 * one), 1, len(images)))

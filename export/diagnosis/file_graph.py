@@ -69,6 +69,7 @@ class FileTensor:
         parents: Keys of the tensors that the operator reads, those moved or
             rounded in between taken as one.
         quantization: `Quantization`, or `None` for float.
+        is_float: Whether the operator computes in float.
     """
 
     key: object
@@ -77,6 +78,7 @@ class FileTensor:
     kind: str
     parents: tuple
     quantization: Quantization | None
+    is_float: bool
 
 
 class FileGraph:
@@ -91,7 +93,9 @@ class FileGraph:
             `None`.
         values: `values(images, tensors)` runs the file and returns a dict of
             arrays, dequantized.
-        channels_first: Whether feature maps may lie channels first.
+        qdq: Whether the file is of the QDQ form: float operators, of which a
+            runtime computes those in integers that stand between roundings.
+            Feature maps may lie channels first in it.
 
     Attributes:
         tensors: `FileTensor`s in execution order.
@@ -107,15 +111,17 @@ class FileGraph:
         name,
         quantization,
         values,
-        channels_first=False,
+        qdq=False,
     ):
-        self.channels_first = channels_first
+        self.channels_first = qdq
         self.source = source
         self._values = values
-        readers = {}
+        readers, rounded = {}, set()
         for operation in operations:
             for tensor in operation.inputs:
                 readers.setdefault(tensor, []).append(operation)
+            if operation.kind in _ROUNDINGS:
+                rounded.update(operation.outputs)
         stands_for = {source: source}
         self.tensors = []
         for operation in operations:
@@ -132,6 +138,10 @@ class FileGraph:
                     continue
                 stands_for[output] = output
                 value, rounding = _as_read(output, readers, quantization)
+                is_float = quantization(output) is None
+                if qdq:
+                    given = stands_for.keys() & set(operation.inputs)
+                    is_float = value == output or not given <= rounded
                 self.tensors.append(
                     FileTensor(
                         key=output,
@@ -140,6 +150,7 @@ class FileGraph:
                         kind=operation.kind,
                         parents=tuple(dict.fromkeys(parents)),
                         quantization=rounding,
+                        is_float=is_float,
                     )
                 )
         self.result = stands_for[result]

@@ -64,20 +64,18 @@ class LayerStatistics:
             )
 
     def result(self):
-        """Returns a `LayerError` for each match, in the order they run."""
+        """Returns a dict of place to `LayerError`, in the order they run."""
         merged = self._merged()
-        rows = []
+        rows = {}
         for call in self._calls:
             for place in call.outputs:
                 if place in self._matches:
-                    rows.append(
-                        self._sums[place].row(
-                            call,
-                            self._matches[place].tensor,
-                            len(rows),
-                            merged.get(place, ()),
-                            self._output_errors[place],
-                        )
+                    rows[place] = self._sums[place].row(
+                        call,
+                        self._matches[place].tensor,
+                        len(rows),
+                        merged.get(place, ()),
+                        self._output_errors[place],
                     )
         return rows
 

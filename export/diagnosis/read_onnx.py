@@ -59,7 +59,7 @@ def read_onnx(path):
         name=str,
         quantization=roundings.get,
         values=values,
-        channels_first=True,
+        qdq=True,
     )
 
 

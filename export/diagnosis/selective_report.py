@@ -1,0 +1,101 @@
+"""What it costs to keep some layers of an int8 file in float."""
+
+import dataclasses
+import textwrap
+
+from kerastl.export.report import ExportReport
+
+
+@dataclasses.dataclass(frozen=True)
+class FrontierPoint:
+    """A file that was tried.
+
+    Attributes:
+        num_layers: How many layers were kept in float by choice.
+        accuracy: Accuracy of the file.
+        accuracy_drop: What it lost against Keras, as a fraction.
+        size_bytes: Its size.
+        latency_ms: Median time for one image.
+        float_operators: How many operators compute in float in it.
+    """
+
+    num_layers: int
+    accuracy: float
+    accuracy_drop: float
+    size_bytes: int
+    latency_ms: float
+    float_operators: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SelectiveReport:
+    """The file that was written, and what each choice would have cost.
+
+    `str()` fits 80 columns.
+
+    Attributes:
+        export: `ExportReport` of the file.
+        max_accuracy_drop: The allowed loss, as a fraction.
+        layers: Names of the layers kept in float, the worst first.
+        num_operators: How many operators the file computes with.
+        frontier: A `FrontierPoint` for each file that was tried, by the
+            number of layers in float.
+    """
+
+    export: ExportReport
+    max_accuracy_drop: float
+    layers: tuple
+    num_operators: int
+    frontier: tuple
+
+    @property
+    def chosen(self):
+        """The `FrontierPoint` of the file."""
+        return next(
+            each
+            for each in self.frontier
+            if each.num_layers == len(self.layers)
+        )
+
+    def to_dict(self):
+        """Returns plain values, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    def __str__(self):
+        kept = "No layer had to be kept in float."
+        if self.layers:
+            kept = (
+                f"In float: {', '.join(self.layers)} "
+                f"({self.chosen.float_operators} of {self.num_operators} "
+                "operators)."
+            )
+        return "\n".join(
+            [
+                str(self.export),
+                "",
+                *textwrap.wrap(kept, 80, break_on_hyphens=False),
+                "",
+                frontier_table(self.frontier, self.chosen),
+            ]
+        )
+
+
+def frontier_table(frontier, chosen=None):
+    """Returns the points as lines of text, one marked.
+
+    Args:
+        frontier: `FrontierPoint`s.
+        chosen: The one to mark, or `None`.
+    """
+    lines = [
+        "layers in float   operators   accuracy   points lost      size   "
+        "latency"
+    ]
+    for point in frontier:
+        lines.append(
+            f"{point.num_layers:>15} {point.float_operators:>11} "
+            f"{100 * point.accuracy:>9.2f}% {100 * point.accuracy_drop:>13.2f} "
+            f"{point.size_bytes / 1024:>6.0f} KiB {point.latency_ms:>6.2f} ms"
+            f"{' *' if point is chosen else ''}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,66 @@
+"""Writes int8 .tflite files of one model with some operators in float."""
+
+import pathlib
+import tempfile
+
+from kerastl.export.calibration import stretch_to_pixel_range
+from kerastl.export.quantization.exact_tflite_blurs import exact_tflite_blurs
+from kerastl.export.quiet import quiet_console
+
+
+class TFLiteVariants:
+    """Calibrates once; every variant is then quantized from that.
+
+    Args:
+        lowered: `Lowered` model.
+        output_name: Name of the output.
+        images: Calibration images.
+    """
+
+    def __init__(self, lowered, output_name, images):
+        import tensorflow as tf
+
+        def representative_dataset():
+            for image in stretch_to_pixel_range(images):
+                yield [image[None]]
+
+        model, signature = lowered.to_write(output_name, batch_size=1)
+        with tempfile.TemporaryDirectory() as folder, quiet_console():
+            path = pathlib.Path(folder) / "calibrated.tflite"
+            model.export(
+                path,
+                format="litert",
+                verbose=False,
+                input_signature=signature,
+                target_spec={
+                    "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+                },
+                optimizations=[tf.lite.Optimize.DEFAULT],
+                representative_dataset=representative_dataset,
+                _experimental_calibrate_only=True,
+            )
+            self._calibrated = path.read_bytes()
+
+    def write(self, path, in_float=()):
+        """Writes a file.
+
+        Args:
+            path: Destination.
+            in_float: Names of the tensors whose operators stay float.
+        """
+        import tensorflow as tf
+
+        # What `tf.lite.experimental.QuantizationDebugger` calls; that itself
+        # cannot give a file integer inputs and outputs.
+        from tensorflow.lite.python.convert import mlir_quantize
+
+        with quiet_console():
+            content = mlir_quantize(
+                self._calibrated,
+                fully_quantize=True,
+                input_data_type=tf.int8,
+                output_data_type=tf.int8,
+                denylisted_nodes=sorted(in_float) or None,
+            )
+        path.write_bytes(content)
+        exact_tflite_blurs(path)
