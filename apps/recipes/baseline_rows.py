@@ -17,6 +17,22 @@ def _l2_sp(setting):
     return L2SP(strength=0.1, head_strength=0.01)
 
 
+def _l2_sp_fisher(setting):
+    import kerastl
+
+    # The source's own head, so that the labels are of the source task.
+    fisher = kerastl.estimate_fisher(
+        setting.source,
+        setting.data.calibration,
+        limit=_FISHER_IMAGES,
+        normalize=True,
+        seed=setting.seed,
+    )
+    return kerastl.regularizers.L2SP(0.1, 0.01, fisher=fisher)
+
+
+_FISHER_IMAGES = 256
+
 ROWS = [
     Recipe(
         name="fine_tune",
@@ -46,6 +62,15 @@ ROWS = [
         paper="Li, Grandvalet and Davoine, ICML 2018",
         summary="pulls the weights back to the source weights",
         regularizer=_l2_sp,
+    ),
+    Recipe(
+        name="l2_sp_fisher",
+        title="L2-SP-Fisher",
+        paper="Li, Grandvalet and Davoine, ICML 2018",
+        summary="pulls back the weights that the source task depends on",
+        needs_source_head=True,
+        regularizer=_l2_sp_fisher,
+        exact="assumed",
     ),
     Recipe(
         name="reestimate",

@@ -18,6 +18,30 @@ from kerastl.surgery.split_at import split_at
 from kerastl.targets import one_hot
 
 _PLACES = ("convolution", "batch_norm")
+# Layers that compute a channel from the same channel of what they read.
+_CHANNELWISE = (
+    layers.AveragePooling2D,
+    layers.Dropout,
+    layers.GlobalAveragePooling2D,
+    layers.GlobalMaxPooling2D,
+    layers.LeakyReLU,
+    layers.MaxPooling2D,
+    layers.ReLU,
+    layers.ZeroPadding2D,
+)
+_POINTWISE_FUNCTIONS = (
+    "elu",
+    "gelu",
+    "hard_sigmoid",
+    "hard_silu",
+    "leaky_relu",
+    "linear",
+    "relu",
+    "relu6",
+    "sigmoid",
+    "silu",
+    "tanh",
+)
 # Numbers in the largest feature map of one pass: 64 MB of float32.
 _LARGEST_PASS = 2**24
 
@@ -106,7 +130,7 @@ def compute_channel_attention(
     for step, (images, labels) in enumerate(labelled_batches(data, batch_size)):
         if batches is not None and step >= batches:
             break
-        predictions = network.predict_on_batch(images)
+        (predictions,) = _run(network, images)
         labels = ops.convert_to_numpy(
             one_hot(ops.convert_to_tensor(labels), predictions)
         )
@@ -126,39 +150,42 @@ def compute_channel_attention(
 
 
 class _Measure:
-    """The rises of the loss for the channels of one tap, summed."""
+    """The rises of the loss for the channels of one tap, summed.
+
+    What follows the tap channel by channel (normalization, activation,
+    pooling) is computed twice, with all channels and with none; a channel is
+    taken away by exchanging it at the end of that.
+    """
 
     def __init__(self, network, tensor):
-        self._front, self._behind = split_at(network, tensor)
-        self._axis = 1
-        if keras.config.image_data_format() == "channels_last":
-            self._axis = len(tensor.shape) - 1
-        self.rises = np.zeros(tensor.shape[self._axis])
-        self._largest = _largest_map(self._behind)
+        end = _end_of_channelwise(read_graph(network), tensor)
+        front, self._behind = split_at(network, end)
+        self._front, self._between = split_at(front, tensor)
+        self._axis = _channel_axis(end)
+        self.rises = np.zeros(end.shape[self._axis])
+        self._largest = _largest_map(self._behind, end)
 
     def add(self, images, labels, before, from_logits):
-        features, *around = keras.tree.flatten(
-            self._front.predict_on_batch(images)
-        )
+        bare, *around = _run(self._front, images)
+        features, *around_end = _run(self._between, [bare, *around])
+        without = _run(self._between, [np.zeros_like(bare), *around])[0]
         channels, size = len(self.rises), len(features)
         passes = math.ceil(channels * size * self._largest / _LARGEST_PASS)
-        # Passes of one size, so that the network is traced once.
         at_once = math.ceil(channels / min(passes, channels))
-        around = [_repeated(each, at_once) for each in around]
+        around_end = [_repeated(each, at_once) for each in around_end]
         labels = _repeated(labels, at_once)
+        without = np.moveaxis(without, self._axis, 0)
         for start in range(0, channels, at_once):
             chosen = range(start, min(start + at_once, channels))
             masked = _repeated(features, at_once)
+            by_channel = np.moveaxis(masked, self._axis, 0)
             for place, channel in enumerate(chosen):
-                self._channel(masked, place, size, channel)[...] = 0
-            predictions = self._behind.predict_on_batch([masked, *around])
+                rows = slice(place * size, (place + 1) * size)
+                by_channel[channel, rows] = without[channel]
+            (predictions,) = _run(self._behind, [masked, *around_end])
             after = _losses(predictions, labels, from_logits)
             after = after.reshape(at_once, size).sum(1)
             self.rises[chosen] += (after - before)[: len(chosen)]
-
-    def _channel(self, masked, place, size, channel):
-        rows = masked[place * size : (place + 1) * size]
-        return np.moveaxis(rows, self._axis, 0)[channel]
 
 
 def _network(source, head, taps):
@@ -193,14 +220,49 @@ def _masked_tensor(network, tap, tensor, place):
     )
 
 
-def _largest_map(model):
-    """Numbers that the largest tensor of one image has."""
-    shapes = [
+def _end_of_channelwise(graph, tensor):
+    """The last tensor each of whose channels comes from one of `tensor`."""
+    while not graph.is_output(tensor):
+        readers = graph.readers(tensor)
+        if len(readers) != 1 or not _is_channelwise(readers[0]):
+            break
+        tensor = readers[0].outputs[0]
+    return tensor
+
+
+def _is_channelwise(node):
+    operation = node.operation
+    if isinstance(operation, layers.BatchNormalization):
+        rank = len(node.inputs[0].shape)
+        return operation.axis % rank == _channel_axis(node.inputs[0])
+    if isinstance(operation, layers.Activation):
+        return operation.activation.__name__ in _POINTWISE_FUNCTIONS
+    if isinstance(operation, layers.Add):
+        return len({tuple(each.shape) for each in node.inputs}) == 1
+    return isinstance(operation, _CHANNELWISE)
+
+
+def _channel_axis(tensor):
+    if keras.config.image_data_format() == "channels_first":
+        return 1
+    return len(tensor.shape) - 1
+
+
+def _largest_map(model, first):
+    """Numbers that the largest tensor of one image has, `first` included."""
+    shapes = [first.shape[1:]] + [
         tensor.shape[1:]
         for node in read_graph(model).nodes
         for tensor in (*node.inputs, *node.outputs)
     ]
     return max(math.prod(size or 1 for size in shape) for shape in shapes)
+
+
+def _run(model, inputs):
+    """The outputs of `model` in inference mode, as a list of arrays."""
+    # Not `predict_on_batch`: tracing takes longer than these few calls.
+    outputs = keras.tree.flatten(model(inputs, training=False))
+    return [ops.convert_to_numpy(each) for each in outputs]
 
 
 def _repeated(array, times):

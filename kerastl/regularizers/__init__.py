@@ -1,6 +1,7 @@
 """Penalties on weights."""
 
 from kerastl.regularizers.anchored_l2 import AnchoredL2
+from kerastl.regularizers.estimate_fisher import estimate_fisher
 from kerastl.regularizers.l2 import L2
 from kerastl.regularizers.l2_sp import L2SP
 from kerastl.regularizers.penalty import detach
@@ -10,4 +11,5 @@ __all__ = [
     "L2",
     "L2SP",
     "detach",
+    "estimate_fisher",
 ]

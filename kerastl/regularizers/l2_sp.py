@@ -1,6 +1,9 @@
+import re
+
 import numpy as np
 
 from kerastl.arguments import checked_weight
+from kerastl.arguments import nearest_hint
 from kerastl.regularizers import penalty
 from kerastl.regularizers.anchored_l2 import AnchoredL2
 
@@ -24,14 +27,18 @@ class L2SP:
     the same time: set it to 0, or exclude these weights.
 
     Args:
-        strength: factor for the pre-trained weights.
+        strength: factor for the pre-trained weights: a number, or a dict
+            from layer name, or regular expression for whole names, to the
+            number for its weights. The first that fits counts; layers that
+            none fits are not penalised.
         head_strength: factor for the head.
         head: name, or list of names, of the layers that make the head.
             Defaults to the last layer with a kernel.
         batch_norm: whether BatchNormalization scales and offsets count too.
         fisher: dict from variable path to an array of the variable's shape,
-            the diagonal of the Fisher information; for every penalised weight
-            outside the head.
+            the diagonal of the Fisher information, for every penalised weight
+            outside the head: see `kerastl.estimate_fisher`. Weights of
+            another model are found by layer and variable name.
 
     Example:
 
@@ -55,7 +62,13 @@ class L2SP:
         batch_norm=False,
         fisher=None,
     ):
-        self.strength = checked_weight("strength", strength)
+        if isinstance(strength, dict):
+            self.strength = {
+                layer: checked_weight(f"strength[{layer!r}]", value)
+                for layer, value in strength.items()
+            }
+        else:
+            self.strength = checked_weight("strength", strength)
         self.head_strength = checked_weight("head_strength", head_strength)
         self.head = head
         self.batch_norm = batch_norm
@@ -78,7 +91,8 @@ class L2SP:
         Raises:
             ValueError: if the model is not built, has no kernels or no layer
                 named as the head, shares no weight with the source, has
-                another regularizer on one, or `fisher` does not fit.
+                another regularizer on one, or `fisher` or a name in
+                `strength` does not fit.
         """
         weights = penalty.penalised_weights(model, self.batch_norm)
         head = set()
@@ -91,13 +105,18 @@ class L2SP:
                 "shape in common. Received: "
                 f"model={model.name!r}, source={source.name!r}"
             )
+        strengths = self._strengths({entry.layer.name for entry in weights})
         penalties = []
         for entry, value in zip(weights, start, strict=True):
             if value is None or id(entry.layer) in head:
                 penalties.append(AnchoredL2(self.head_strength))
                 continue
+            strength = strengths[entry.layer.name]
+            if strength is None:
+                penalties.append(None)
+                continue
             anchored = AnchoredL2(
-                self.strength, value.shape, self.fisher is not None
+                strength, value.shape, self.fisher is not None
             )
             anchored.assign([value, *self._importance(entry.variable)])
             penalties.append(anchored)
@@ -108,11 +127,34 @@ class L2SP:
         """Takes the penalty off again, see `kerastl.regularizers.detach`."""
         return penalty.detach(model)
 
+    def _strengths(self, names):
+        """The factor by layer name; `None` where there is no penalty."""
+        if not isinstance(self.strength, dict):
+            return dict.fromkeys(names, self.strength)
+        found = dict.fromkeys(names)
+        for pattern, value in reversed(self.strength.items()):
+            fitting = [name for name in names if re.fullmatch(pattern, name)]
+            if not fitting:
+                raise ValueError(
+                    "A name in `strength` fits no layer with a penalised "
+                    f"weight.{nearest_hint(pattern, names)} "
+                    f"Received: strength={self.strength}, of which {pattern!r}"
+                )
+            found.update(dict.fromkeys(fitting, value))
+        return found
+
     def _importance(self, variable):
         if self.fisher is None:
             return []
         shape = tuple(variable.shape)
         value = self.fisher.get(variable.path)
+        if value is None:
+            same_names = [
+                array
+                for path, array in self.fisher.items()
+                if path.split("/")[-2:] == variable.path.split("/")[-2:]
+            ]
+            value = same_names[0] if len(same_names) == 1 else None
         if value is None or np.shape(value) != shape:
             found = "nothing" if value is None else f"shape {np.shape(value)}"
             raise ValueError(

@@ -66,7 +66,8 @@ def train_head(
     network = embed(source)
     features, targets = [], []
     for images, labels in labelled_batches(data, batch_size):
-        features.append(network.predict_on_batch(images))
+        embedded = network(images, training=False)
+        features.append(keras.ops.convert_to_numpy(embedded))
         targets.append(_integers(labels))
     features = np.concatenate(features).astype("float32")
     targets = np.concatenate(targets)

@@ -55,7 +55,7 @@ def _naive(network, tap, images, labels, channels=None):
 
 
 def _with_head(source, head, tap="pool"):
-    return keras.Model(source.inputs, head(source.get_layer(tap).output))
+    return keras.Model(source.input, head(source.get_layer(tap).output))
 
 
 @pytest.mark.parametrize("nested", [False, True])
@@ -68,7 +68,7 @@ def test_equals_zeroing_one_filter_after_the_other(
         for tap in TAPS
     }
     if nested:
-        backbone = keras.Model(source.inputs, source.get_layer("pool").output)
+        backbone = keras.Model(source.input, source.get_layer("pool").output)
         source = keras.Sequential([keras.Input((16, 16, 3)), backbone])
     attention = kerastl.compute_channel_attention(
         source, head, (images, labels), TAPS, batch_size=8

@@ -147,6 +147,29 @@ def test_fisher_weighs_every_element(make_network):
     assert _penalty(copy) == pytest.approx(expected, rel=1e-5)
 
 
+def test_a_strength_for_each_layer(make_network):
+    model = make_network()
+    start = _kernels(model)
+    strength = {"down_conv": 0.3, r"(block|down).*": 0.8}
+    L2SP(strength, 0.0).attach(model)
+    _shake(model)
+    now = _kernels(model)
+    factors = {"down_conv": 0.3, "block1_conv": 0.8, "block2_conv": 0.8}
+    expected = sum(
+        factor / 2 * np.sum((now[name] - start[name]) ** 2)
+        for name, factor in factors.items()
+    )
+    assert _penalty(model) == pytest.approx(expected, rel=1e-5)
+    assert model.get_layer("stem_conv").kernel.regularizer is None
+
+
+def test_a_strength_for_no_layer(make_network):
+    with pytest.raises(ValueError, match="mean 'down_conv'.*'down_con'"):
+        L2SP({"down_con": 0.1}).attach(make_network())
+    with pytest.raises(ValueError, match=r"strength\['stem_conv'\]=-1"):
+        L2SP({"stem_conv": -1})
+
+
 def test_anchors_travel_through_surgery(make_network):
     model = make_network()
     start = _kernels(model)

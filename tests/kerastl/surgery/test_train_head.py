@@ -14,7 +14,7 @@ def test_learns_on_frozen_features(make_network, images, labels):
     )
     for old, new in zip(before, source.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
-    network = keras.Model(source.inputs, head(source.get_layer("pool").output))
+    network = keras.Model(source.input, head(source.get_layer("pool").output))
     predictions = keras.ops.convert_to_numpy(network(images))
     assert (predictions.argmax(-1) == labels).mean() > 0.6
     assert network.losses == []
@@ -53,7 +53,7 @@ def test_equals_gradient_descent_by_hand(make_network, images, labels):
 
 def test_a_feature_map_is_averaged(make_network, images, labels):
     source = make_network()
-    backbone = keras.Model(source.inputs, source.get_layer("out_relu").output)
+    backbone = keras.Model(source.input, source.get_layer("out_relu").output)
     first, second = (
         kerastl.train_head(each, (images, labels), epochs=2)
         for each in (source, backbone)

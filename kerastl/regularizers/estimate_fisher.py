@@ -1,0 +1,173 @@
+"""How much the predictions of a network depend on each weight."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerastl.labelled_batches import labelled_batches
+from kerastl.surgery.copy_model import copy_model
+from kerastl.surgery.find_head import find_head
+
+_LABELS = ("sampled", "expected", "data")
+
+
+def estimate_fisher(
+    model,
+    data,
+    labels="sampled",
+    limit=None,
+    from_logits=False,
+    normalize=False,
+    seed=0,
+) -> dict:
+    """Estimates the diagonal of the Fisher information of every weight.
+
+        F_j = mean_x E_y[(d log p(y | x) / d w_j)^2]
+
+    with one backward pass an example, in inference mode. Regularizers of the
+    model do not count. The model is copied and not changed.
+
+    Args:
+        model: a functional or built sequential `keras.Model` with one output
+            of class probabilities or logits.
+        data: images as an array, `(images, labels)` arrays, or an iterable of
+            such batches, without augmentation.
+        labels: where `y` comes from. `"sampled"`: one draw an example from
+            the model's own predictions. `"expected"`: all classes, at their
+            predicted probabilities; a backward pass for each. `"data"`: the
+            labels of the data (the empirical Fisher information), integers
+            or one-hot.
+        limit: number of examples to use. `None` uses all.
+        from_logits: whether the model returns logits.
+        normalize: whether to divide by the mean over all weights but the
+            head's, so that a strength means the same as without Fisher
+            information.
+        seed: seed of the draws.
+
+    Returns:
+        Dict from variable path to an array of the variable's shape, for every
+        weight. Pass it to `kerastl.regularizers.L2SP(fisher=...)`.
+
+    Raises:
+        ValueError: if there is no image, or are no labels where they are
+            needed.
+
+    Example:
+
+    ```python
+    fisher = kerastl.estimate_fisher(source, images, normalize=True)
+    kerastl.regularizers.L2SP(0.1, fisher=fisher).attach(student)
+    ```
+
+    Reference:
+        Li, Grandvalet, Davoine, "Explicit Inductive Bias for Transfer
+        Learning with Convolutional Networks", ICML 2018 (L2-SP-Fisher).
+        Assumed: where the labels come from, and the normalization.
+    """
+    if labels not in _LABELS:
+        raise ValueError(
+            f"`labels` must be one of {_LABELS}. Received: labels={labels!r}"
+        )
+    copy = copy_model(model)
+    paths = {
+        id(mine): theirs.path
+        for theirs, mine in zip(model.variables, copy.variables, strict=True)
+    }
+    probe = _Probe(copy, from_logits)
+    squares = _SquaredGradients()
+    probe.compile(squares)
+    generator = np.random.default_rng(seed)
+    count = 0
+    for image, label in _examples(data, labels == "data", limit):
+        for target, share in _targets(probe, image, label, labels, generator):
+            probe.train_on_batch(image, target, np.sqrt([share]))
+        count += 1
+    if count == 0:
+        raise ValueError(
+            "The Fisher information cannot be estimated because the data has "
+            f"no image. Received: data={type(data).__name__}, limit={limit}"
+        )
+    fisher = {
+        paths[id(variable)]: ops.convert_to_numpy(total) / count
+        for variable, total in zip(
+            probe.trainable_variables, squares.sums, strict=True
+        )
+    }
+    return _normalized(fisher, model) if normalize else fisher
+
+
+class _SquaredGradients(keras.optimizers.Optimizer):
+    """Adds up the squares of the gradients, and updates nothing.
+
+    The way to a gradient that is the same on every backend.
+    """
+
+    def __init__(self):
+        super().__init__(learning_rate=0.0, name="squared_gradients")
+
+    def build(self, variables):
+        super().build(variables)
+        self.sums = self.add_optimizer_variables(variables, "squares")
+
+    def update_step(self, gradient, variable, learning_rate):
+        total = self.sums[self._get_variable_index(variable)]
+        self.assign_add(total, ops.square(ops.cast(gradient, total.dtype)))
+
+
+class _Probe(keras.Model):
+    """A network in inference mode whose loss is `-sqrt(share) log p(y)`."""
+
+    def __init__(self, network, from_logits):
+        super().__init__(name="probe")
+        self.network = network
+        self.from_logits = from_logits
+
+    def call(self, images):
+        return self.network(images, training=False)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        # The network's regularizers are left out. The square of the root is
+        # the share of the class in the expectation.
+        losses = keras.losses.sparse_categorical_crossentropy(
+            y, ops.cast(y_pred, "float32"), from_logits=self.from_logits
+        )
+        return ops.sum(losses * ops.cast(sample_weight, losses.dtype))
+
+
+def _examples(data, needs_labels, limit):
+    count = 0
+    for images, labels in labelled_batches(data, 1, needs_labels):
+        for index in range(len(images)):
+            if count == limit:
+                return
+            count += 1
+            label = None if labels is None else labels[index : index + 1]
+            yield images[index : index + 1], label
+
+
+def _targets(probe, image, label, labels, generator):
+    """The labels to take gradients for, each with its share."""
+    if labels == "data":
+        label = ops.convert_to_numpy(label)
+        if label.ndim == 2 and label.shape[1] > 1:
+            label = label.argmax(-1)
+        return [(label.reshape(1), 1.0)]
+    outputs = ops.cast(probe(image), "float32")
+    if probe.from_logits:
+        outputs = ops.softmax(outputs)
+    shares = ops.convert_to_numpy(outputs)[0].astype("float64")
+    shares = shares / shares.sum()
+    classes = np.arange(len(shares))
+    if labels == "sampled":
+        return [(generator.choice(classes, 1, p=shares), 1.0)]
+    return [(classes[i : i + 1], shares[i]) for i in classes]
+
+
+def _normalized(fisher, model):
+    head = find_head(model).layer
+    spared = [] if head is None else [v.path for v in head.variables]
+    counted = [value for path, value in fisher.items() if path not in spared]
+    mean = sum(v.sum() for v in counted) / sum(v.size for v in counted)
+    return {path: value / mean for path, value in fisher.items()}
