@@ -16,6 +16,24 @@ def export_onnx(lowered, output_name, opset, path):
         input_signature=signature,
         opset_version=opset,
     )
+    _drop_unread_inputs(path)
+
+
+def _drop_unread_inputs(path):
+    """Removes inputs that the exporter declares and no node reads.
+
+    Constants that a layer holds outside its variables, as `Normalization`
+    does, are declared as inputs even where they were folded away.
+    """
+    import onnx
+
+    model = onnx.load(path)
+    graph = model.graph
+    read = {name for node in graph.node for name in node.input}
+    for tensor in [*graph.input]:
+        if tensor.name not in read:
+            graph.input.remove(tensor)
+    onnx.save(model, path)
 
 
 def fold_onnx(source, path):
