@@ -11,6 +11,7 @@ import numpy as np
 from kerastl.export.accuracy_drop_error import AccuracyDropError
 from kerastl.export.calibration import choose_calibration
 from kerastl.export.calibration import warn_of_range
+from kerastl.export.check_finite import check_finite
 from kerastl.export.image_batches import ImageBatches
 from kerastl.export.lower import lower
 from kerastl.export.measure import count_operations
@@ -72,6 +73,7 @@ def export_model(
         images = None
         if calibration is not None:
             images = choose_calibration(calibration, lowered, num_calibration)
+        check_finite(lowered.model, images)
         reference, batches = _reference(batches, images, lowered)
         keras_runner = load(lowered.source)
         writable = with_fixed_kernels(lowered) if aware else lowered
