@@ -42,3 +42,17 @@ def test_the_first_layer_with_such_outputs_is_named():
     check_finite(model)  # the weights alone are sound
     with pytest.raises(ValueError, match="outputs of the layer 'log'"):
         check_finite(model, IMAGES)
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize("format", ["tflite", "onnx"])
+def test_no_file_is_written_from_such_a_model(format, tmp_path):
+    from kerastl import export
+
+    model, backbone = build()
+    kernel = backbone.get_layer("conv").kernel
+    kernel.assign(np.full(kernel.shape, np.nan))
+    write = {"tflite": export.to_tflite, "onnx": export.to_onnx}[format]
+    with pytest.raises(ValueError, match="'backbone/conv'"):
+        write(model, tmp_path / f"model.{format}", "float32")
+    assert not any(tmp_path.iterdir())
