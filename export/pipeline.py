@@ -1,8 +1,6 @@
 """The line both exporters share, from a model to a proved file."""
 
 import importlib.metadata
-import pathlib
-import platform
 import time
 
 import keras
@@ -16,6 +14,7 @@ from kerastl.export.image_batches import ImageBatches
 from kerastl.export.lower import lower
 from kerastl.export.measure import count_operations
 from kerastl.export.measure import measure_latency
+from kerastl.export.processor import processor_name
 from kerastl.export.quantization.find_quantizers import is_quantization_aware
 from kerastl.export.quantization.freeze import with_fixed_kernels
 from kerastl.export.report import ExportReport
@@ -23,6 +22,8 @@ from kerastl.export.runner import check_threads
 from kerastl.export.runner import load
 from kerastl.export.schemes import get_scheme
 from kerastl.export.stage import staged_file
+from kerastl.export.targets.op_table import load_op_table
+from kerastl.export.targets.require_target import require_target
 from kerastl.export.verify import verify
 
 _SUFFIXES = {"tflite": ".tflite", "onnx": ".onnx"}
@@ -47,6 +48,7 @@ def export_model(
     num_calibration,
     threads,
     opset=None,
+    target=None,
 ):
     """Lowers, writes, verifies, measures, and puts the file into place.
 
@@ -57,12 +59,15 @@ def export_model(
         path: Destination.
         format: "tflite" or "onnx".
         opset: ONNX opset, for the report.
+        target: Device that the file is checked for.
 
     The other arguments are those of `to_tflite` and `to_onnx`.
     """
     start = time.perf_counter()
     scheme = get_scheme(scheme, format)
     check_threads(threads)
+    if target is not None:
+        load_op_table(target)  # refuses an unknown one before the work
     _check_backend()
     lowered = lower(model)
     aware = is_quantization_aware(lowered.model)
@@ -84,6 +89,8 @@ def export_model(
             images if calibrates else None,
             temporary,
         )
+        if target is not None:
+            require_target(temporary, target)
         runner = load(temporary, threads)
         comparison = verify(keras_runner, runner, batches)
         ops, partitions = count_operations(runner, temporary)
@@ -96,7 +103,7 @@ def export_model(
             **vars(comparison),
             **measure_latency(runner, _random_images(lowered, 1)),
             threads=threads,
-            processor=_processor(),
+            processor=processor_name(),
             ops=ops,
             partitions=partitions,
             input=runner.input,
@@ -203,12 +210,3 @@ def _check_drop(report, max_accuracy_drop):
         and report.accuracy_drop > max_accuracy_drop + 1e-9
     ):
         raise AccuracyDropError(report, max_accuracy_drop)
-
-
-def _processor():
-    information = pathlib.Path("/proc/cpuinfo")
-    if information.is_file():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()

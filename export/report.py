@@ -1,9 +1,8 @@
 """The proof that goes with a written file."""
 
 import dataclasses
-import textwrap
 
-_LABEL_WIDTH = 13
+from kerastl.export.format_rows import format_rows
 
 
 @dataclasses.dataclass
@@ -109,13 +108,7 @@ class ExportReport:
         if self.partitions is not None:
             rows.append(("delegate", f"{self.partitions} partition(s)"))
         rows += [("note", note) for note in self.notes]
-        indent = " " * _LABEL_WIDTH
-        return "\n".join(
-            textwrap.fill(
-                f"{label:<{_LABEL_WIDTH}}{text}", 80, subsequent_indent=indent
-            )
-            for label, text in rows
-        )
+        return format_rows(rows)
 
 
 def _tensor(tensor):

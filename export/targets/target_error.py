@@ -11,7 +11,7 @@ class TargetError(RuntimeError):
     def __init__(self, report):
         super().__init__(
             f"The file fails the check for {report.target}: "
-            f"{' '.join(report.problems)} "
-            f"Received: path={report.path!r}, target={report.target!r}"
+            f"{' '.join(report.problems)} No file is written that the "
+            f"target cannot run. Received: target={report.target!r}"
         )
         self.report = report
