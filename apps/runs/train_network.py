@@ -94,7 +94,7 @@ def train_network(
         callbacks.append(FitProgress(console, label))
     try:
         tuner.fit(
-            _training_data(recipe, setting),
+            training_data(recipe, setting),
             validation_data=data.validation if validate else None,
             epochs=epochs,
             initial_epoch=done,
@@ -117,7 +117,8 @@ def train_network(
     return recipe.finish(setting), keeper.history
 
 
-def _training_data(recipe, setting):
+def training_data(recipe, setting):
+    """The batches that a recipe trains on, with what it needs in them."""
     data = setting.data
     batches = data.training(
         with_index=recipe.needs_index,
