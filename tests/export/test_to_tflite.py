@@ -348,7 +348,7 @@ def test_the_console_stays_quiet(run_in_fresh_process, tmp_path):
     inputs = keras.Input((8, 8, 3))
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(inputs))
     model = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
-    images = np.random.uniform(0, 255, (8, 8, 8, 3))
+    images = np.random.uniform(0, 255, (50, 8, 8, 3))
     folder = sys.argv[1]
     log = open(folder + "/log", "wb")
     os.dup2(log.fileno(), 2)
