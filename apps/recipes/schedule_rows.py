@@ -18,6 +18,14 @@ def _rifle(setting):
     return [RIFLE(_periods(setting), seed=setting.seed)]
 
 
+def _lure(setting):
+    from kerastl.callbacks import LURE
+
+    return [
+        LURE(setting.data.calibration, _periods(setting), seed=setting.seed)
+    ]
+
+
 def _cyclic_cosine(rate, setting):
     from kerastl.schedules import CyclicCosine
 
@@ -45,5 +53,14 @@ ROWS = [
         paper="Loshchilov and Hutter, ICLR 2017",
         summary="restarts the learning rate three times, the weights go on",
         schedule=_cyclic_cosine,
+    ),
+    Recipe(
+        name="lure",
+        title="LURE",
+        paper="Ramkumar, Arani and Zonooz, TMLR 2023",
+        summary="draws the fifth of the weights anew that matters least",
+        callbacks=_lure,
+        schedule=_cyclic_cosine,
+        exact="assumed",
     ),
 ]

@@ -1,8 +1,8 @@
 import keras
-from keras import ops
 
 from kerastl.arguments import nearest_hint
 from kerastl.callbacks.optimizer_parts import optimizer_parts
+from kerastl.callbacks.period_callback import PeriodCallback
 from kerastl.callbacks.reset_slots import reset_slots
 from kerastl.schedules import CyclicCosine
 from kerastl.surgery.find_head import find_head
@@ -10,7 +10,7 @@ from kerastl.surgery.fresh_weights import fresh_weights
 from kerastl.surgery.graph import hidden_layers
 
 
-class RIFLE(keras.callbacks.Callback):
+class RIFLE(PeriodCallback):
     """Re-initializes the classifier several times during fine-tuning.
 
     A new classifier converges soon, and then little error reaches the deep
@@ -69,36 +69,16 @@ class RIFLE(keras.callbacks.Callback):
         reset_optimizer=False,
         seed=None,
     ):
-        super().__init__()
-        if not isinstance(periods, int) or periods < 1:
-            raise ValueError(
-                "`periods` must be a whole number of at least 1. "
-                f"Received: periods={periods!r}"
-            )
-        self.periods = periods
+        super().__init__(periods, seed)
         self.layers = [layers] if isinstance(layers, str) else layers
         self.restart_learning_rate = restart_learning_rate
         self.reset_optimizer = reset_optimizer
-        if seed is None:
-            generator = keras.random.SeedGenerator()
-            seed = int(ops.convert_to_numpy(generator.state)[0])
-        self.seed = seed
-        self.epochs = []
         self._found = []
         self._restarted = None
 
     def on_train_begin(self, logs=None):
-        epochs = self.params["epochs"]
-        if epochs < self.periods:
-            raise ValueError(
-                "Every period has at least one epoch. Train longer, or take "
-                "fewer periods. Received: "
-                f"periods={self.periods}, epochs={epochs}"
-            )
-        length = epochs // self.periods
-        #: Epochs, counted from 0, that start with fresh weights.
-        self.epochs = [length * number for number in range(1, self.periods)]
-        self._found = self._find(getattr(self.model, "student", self.model))
+        super().on_train_begin(logs)
+        self._found = self._find(self.network)
         self._restarted = None
         if self.restart_learning_rate:
             if not self.params.get("steps"):
@@ -119,8 +99,9 @@ class RIFLE(keras.callbacks.Callback):
         if self._restarted is not None:
             self._restart(epoch)
             self._restarted = None
-        if epoch not in self.epochs:
-            return
+        super().on_epoch_begin(epoch, logs)
+
+    def begin_period(self, epoch):
         for index, layer in enumerate(self._found):
             layer.set_weights(fresh_weights(layer, [self.seed, epoch, index]))
             if self.reset_optimizer:
@@ -157,7 +138,7 @@ class RIFLE(keras.callbacks.Callback):
             float(rate),
             steps * self.params["epochs"],
             self.periods,
-            period=steps * (self.params["epochs"] // self.periods),
+            period=steps * self.period,
             # The optimizer may have taken steps in an earlier training.
             first_step=int(optimizer.iterations) - steps * epoch,
         )

@@ -1,0 +1,182 @@
+import keras
+import numpy as np
+import pytest
+
+import kerastl
+from kerastl.callbacks import LURE
+
+
+def to_numpy(value):
+    return keras.ops.convert_to_numpy(value).copy()
+
+
+@pytest.fixture
+def make_tuner(make_network):
+    def make(**kwargs):
+        keras.utils.set_random_seed(3)
+        tuner = kerastl.FineTuner(make_network())
+        kwargs.setdefault("optimizer", keras.optimizers.SGD(0.02, 0.9))
+        tuner.compile(loss="sparse_categorical_crossentropy", **kwargs)
+        return tuner
+
+    return make
+
+
+def _fit(model, images, labels, epochs, callbacks, **kwargs):
+    return model.fit(
+        images,
+        labels,
+        batch_size=8,
+        shuffle=False,
+        verbose=0,
+        epochs=epochs,
+        callbacks=callbacks,
+        **kwargs,
+    ).history["loss"]
+
+
+def test_saliency_of_a_linear_classifier(images, labels):
+    """Where the gradient has a closed form."""
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.GlobalAveragePooling2D()(inputs)
+    x = keras.layers.Rescaling(1 / 255)(x)
+    outputs = keras.layers.Dense(3, "softmax", name="head")(x)
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    lure = LURE((images, labels), batch_size=8)
+    lure.set_model(model)
+    ((variable, found),) = lure.saliency()
+    kernel = to_numpy(variable)
+    features = images.mean(axis=(1, 2)) / 255
+    total = 0
+    for start in range(0, 24, 8):
+        part = slice(start, start + 8)
+        logits = features[part] @ kernel
+        raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+        error = raised / raised.sum(axis=1, keepdims=True)
+        error -= np.eye(3)[labels[part]]
+        total = total + np.abs(features[part].T @ error / 8)
+    np.testing.assert_allclose(found, total * np.abs(kernel), rtol=1e-3)
+
+
+@pytest.mark.parametrize("fraction", [0.2, 0.5])
+def test_the_least_salient_are_drawn_anew(make_tuner, images, labels, fraction):
+    tuner = make_tuner()
+    _fit(tuner, images, labels, 1, [])
+    lure = LURE((images, labels), 2, fraction, seed=4)
+    lure.set_model(tuner)
+    student = tuner.student
+    statistics = [to_numpy(v) for v in student.non_trainable_variables]
+    saliency = lure.saliency()
+    assert {v.name for v, _ in saliency} == {"kernel", "gamma"}
+    before = [to_numpy(variable) for variable, _ in saliency]
+    lure.begin_period(1)
+    changed = [
+        to_numpy(variable) != old
+        for (variable, _), old in zip(saliency, before, strict=True)
+    ]
+    flat = np.concatenate([values.ravel() for _, values in saliency])
+    lowest = flat <= np.sort(flat)[int(fraction * flat.size) - 1]
+    mask = np.concatenate([each.ravel() for each in changed])
+    assert lowest.mean() == pytest.approx(fraction, abs=0.01)
+    np.testing.assert_array_equal(mask, lowest)
+    for old, new in zip(
+        statistics, student.non_trainable_variables, strict=True
+    ):
+        np.testing.assert_array_equal(old, to_numpy(new))
+    # What is drawn comes from each layer's own initializer.
+    for (variable, _), new in zip(saliency, changed, strict=True):
+        drawn = to_numpy(variable)[new]
+        if variable.name == "gamma":
+            np.testing.assert_array_equal(drawn, 1)
+        else:
+            fan_in = np.prod(variable.shape[:-1])
+            fan_out = np.prod(variable.shape) / variable.shape[-2]
+            assert (np.abs(drawn) <= np.sqrt(6 / (fan_in + fan_out))).all()
+
+
+def test_frozen_layers_stay(make_tuner, images, labels):
+    tuner = make_tuner()
+    frozen = tuner.student.get_layer("stem_conv")
+    frozen.trainable = False
+    before = to_numpy(frozen.kernel)
+    lure = LURE((images, labels), 2, 0.9, seed=4)
+    _fit(tuner, images, labels, 2, [lure])
+    np.testing.assert_array_equal(before, to_numpy(frozen.kernel))
+
+
+def test_it_works_on_periods(make_tuner, images, labels):
+    seen = []
+    lure = LURE((images, labels), 3, seed=4)
+    begin = lure.begin_period
+    lure.begin_period = lambda epoch: (seen.append(epoch), begin(epoch))
+    loss = _fit(make_tuner(), images, labels, 7, [lure])
+    assert seen == lure.epochs == [2, 4]
+    assert np.isfinite(loss).all()
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_the_momentum(make_tuner, images, labels, reset):
+    tuner = make_tuner()
+    lure = LURE((images, labels), 2, reset_optimizer=reset, seed=4)
+    _fit(tuner, images, labels, 2, [lure])
+    lure.begin_period(1)
+    momenta = [
+        np.abs(to_numpy(v)).max()
+        for v in tuner.optimizer.variables
+        if v.name.endswith("_momentum")
+    ]
+    assert len(momenta) == len(tuner.trainable_variables)
+    assert (max(momenta) == 0) == reset
+
+
+def test_a_resumed_training_draws_the_same(
+    make_tuner, images, labels, tmp_path
+):
+    def run(tuner, **kwargs):
+        _fit(
+            tuner,
+            images,
+            labels,
+            3,
+            [LURE((images, labels), 3, seed=5), *kwargs.pop("more", [])],
+            **kwargs,
+        )
+        return [to_numpy(v) for v in tuner.student.variables]
+
+    whole = run(make_tuner())
+    first = make_tuner()
+    stop = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: setattr(
+            first, "stop_training", epoch == 1
+        )
+    )
+    run(first, more=[stop])
+    first.save(tmp_path / "tuner.keras")
+    resumed = run(
+        keras.saving.load_model(tmp_path / "tuner.keras"), initial_epoch=2
+    )
+    for one, other in zip(whole, resumed, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "kwargs, policy",
+    [({}, "mixed_float16"), ({"jit_compile": True}, "float32")],
+)
+def test_modes(make_tuner, images, labels, kwargs, policy):
+    keras.config.set_dtype_policy(policy)
+    lure = LURE((images, np.eye(3)[labels]), 2, seed=4)
+    loss = _fit(make_tuner(**kwargs), images, labels, 3, [lure])
+    assert np.isfinite(loss).all()
+
+
+def test_errors(make_tuner, images, labels):
+    with pytest.raises(ValueError, match="fraction=1"):
+        LURE((images, labels), fraction=1)
+    with pytest.raises(ValueError, match="periods=4, epochs=2"):
+        _fit(make_tuner(), images, labels, 2, [LURE((images, labels))])
+    with pytest.raises(ValueError, match="without labels"):
+        _fit(make_tuner(), images, labels, 2, [LURE(images, 2)])
+    with pytest.raises(ValueError, match="no batch"):
+        _fit(make_tuner(), images, labels, 2, [LURE(iter([]), 2)])
