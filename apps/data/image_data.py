@@ -133,19 +133,20 @@ class ImageData:
     def test(self):
         return self._evaluation("test")
 
-    def images(self, part="train", limit=None):
+    def images(self, part="train", limit=None, places=None):
         """Returns centre crops as arrays, in memory.
 
         Args:
             part: `"train"`, `"validation"` or `"test"`.
             limit: At most so many images, the classes in turn. `None` gives
                 all, in stored order.
+            places: Places of the images in the part, instead of a limit.
 
         Returns:
             `uint8` images `(n, image_size, image_size, 3)` and `int32`
             labels `(n,)`.
         """
-        return self._crops(part, self.image_size, limit)
+        return self._crops(part, self.image_size, limit, places)
 
     def larger_images(self, part="test", margin=None, limit=None):
         """Returns images with room for shifts, as arrays.
@@ -181,9 +182,11 @@ class ImageData:
             self.next_epoch += 1
             yield self.next_epoch - 1
 
-    def _crops(self, part, size, limit):
+    def _crops(self, part, size, limit, places=None):
         part = self._part(part)
-        if limit is None:
+        if places is not None:
+            order = np.asarray(places)
+        elif limit is None:
             order = np.arange(len(part))
         else:
             order = part.stratified_order(limit)

@@ -4,6 +4,7 @@ from kerastl.apps.recipes import baseline_rows
 from kerastl.apps.recipes import consistency_rows
 from kerastl.apps.recipes import feature_rows
 from kerastl.apps.recipes import head_rows
+from kerastl.apps.recipes import label_rows
 from kerastl.apps.recipes import layer_rows
 from kerastl.apps.recipes import output_rows
 from kerastl.apps.recipes import schedule_rows
@@ -14,6 +15,7 @@ _GROUPS = [
     feature_rows,
     head_rows,
     layer_rows,
+    label_rows,
     output_rows,
     schedule_rows,
 ]

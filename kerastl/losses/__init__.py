@@ -6,23 +6,29 @@ from kerastl.losses.bss import BSS
 from kerastl.losses.class_relation import class_relation
 from kerastl.losses.co_tuning import CoTuning
 from kerastl.losses.delta import DELTA
+from kerastl.losses.disturb_label import DisturbLabel
 from kerastl.losses.global_level import GlobalLevel
 from kerastl.losses.logits_distillation import LogitsDistillation
 from kerastl.losses.lwf import LwF
 from kerastl.losses.pixel_level import PixelLevel
+from kerastl.losses.sample_statistics import SampleStatistics
+from kerastl.losses.tcr import TCR
 from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.losses.transfer_loss import TransferStep
 
 __all__ = [
-    "ARC",
     "AKC",
+    "ARC",
     "BSS",
     "CoTuning",
     "DELTA",
+    "DisturbLabel",
     "GlobalLevel",
     "LogitsDistillation",
     "LwF",
     "PixelLevel",
+    "SampleStatistics",
+    "TCR",
     "TransferLoss",
     "TransferStep",
     "class_relation",

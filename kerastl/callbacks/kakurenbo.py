@@ -1,0 +1,142 @@
+import numpy as np
+
+from kerastl.callbacks.sample_hiding import SampleHiding
+
+_CORRECTIONS = ("fraction", "hidden")
+
+
+class KAKURENBO(SampleHiding):
+    """KAKURENBO: hides the examples that are learned, epoch by epoch.
+
+    Of N examples the `F * N` with the lowest loss are candidates; those that
+    are predicted wrongly or with a confidence below `confidence` move back
+    into training. The rest trains, with a learning rate raised by
+    `1 / (1 - F)`. After the epoch one forward pass over the hidden examples
+    brings their loss up to date. The first epoch hides nothing.
+
+    The confidence is the largest probability over the classes; the published
+    code takes it over the batch.
+
+    Args:
+        sample_filter: The `kerastl.data.SampleFilter` that the training data
+            asks.
+        images: Training images, an array or a function of an array of places
+            that returns them. They are predicted as they are.
+        labels: Their integer labels.
+        fraction: The largest `F`.
+        decay: Pairs of a share of the training and the factor of `fraction`
+            from then on.
+        confidence: Examples below this move back.
+        correction: What raises the learning rate: `"fraction"`, `F`, as in
+            the paper, or `"hidden"`, the share that is really hidden.
+        learning_rate: The rate without correction, a number or a function of
+            the epoch. `None` takes the optimizer's at the start of `fit`;
+            pass it where a training is resumed.
+        batch_size: Examples in a training batch; whole batches are hidden.
+
+    Raises:
+        ValueError: If an argument is out of range; at the start of `fit`, if
+            the model has no `SampleStatistics`, or its learning rate is a
+            schedule of steps.
+
+    Example:
+
+    ```python
+    chosen = kerastl.data.SampleFilter(len(images))
+    tuner.compile(
+        optimizer=keras.optimizers.SGD(0.01),
+        loss="sparse_categorical_crossentropy",
+        transfer_losses=[kerastl.losses.SampleStatistics(len(images))],
+    )
+    numbered = kerastl.data.with_index((images, labels))
+    tuner.fit(
+        kerastl.data.ArrayBatches(numbered, sample_filter=chosen),
+        epochs=20,
+        callbacks=[kerastl.callbacks.KAKURENBO(chosen, images, labels)],
+    )
+    ```
+
+    Reference:
+        Nguyen et al., "KAKURENBO: Adaptively Hiding Samples in Deep Neural
+        Network Training", NeurIPS 2023, section 3.
+    """
+
+    def __init__(
+        self,
+        sample_filter,
+        images,
+        labels,
+        fraction=0.3,
+        decay=((0.3, 0.8), (0.6, 0.6), (0.8, 0.4)),
+        confidence=0.7,
+        correction="fraction",
+        learning_rate=None,
+        batch_size=32,
+    ):
+        super().__init__(sample_filter, batch_size)
+        if not 0 <= fraction < 1 or correction not in _CORRECTIONS:
+            raise ValueError(
+                "`fraction` must be at least 0 and below 1, and `correction` "
+                f"one of {_CORRECTIONS}. Received: fraction={fraction!r}, "
+                f"correction={correction!r}"
+            )
+        self.images = images
+        self.labels = np.asarray(labels)
+        self.fraction = float(fraction)
+        self.decay = tuple(decay)
+        self.confidence = float(confidence)
+        self.correction = correction
+        self.learning_rate = learning_rate
+        self._hidden = np.array([], int)
+
+    def fraction_at(self, epoch):
+        """`F` of an epoch, counted from 0."""
+        done = epoch / self.params["epochs"]
+        factor = 1.0
+        for start, value in self.decay:
+            if done >= start:
+                factor = value
+        return factor * self.fraction
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self.statistics()
+        if self.learning_rate is None:
+            self.learning_rate = _rate_of(self.model.optimizer)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        known = self.statistics().result()
+        fraction = self.fraction_at(epoch) if known.seen.all() else 0.0
+        candidates = np.argsort(known.loss, kind="stable")
+        candidates = candidates[: int(fraction * len(candidates))]
+        learned = known.correct & (known.confidence >= self.confidence)
+        self._hidden = self.hide(candidates[learned[candidates]])
+        if self.correction == "hidden":
+            fraction = len(self._hidden) / len(known.loss)
+        rate = self.learning_rate
+        rate = rate(epoch) if callable(rate) else rate
+        self.model.optimizer.learning_rate = rate / (1 - fraction)
+
+    def on_epoch_end(self, epoch, logs=None):
+        for start in range(0, len(self._hidden), self.batch_size):
+            places = self._hidden[start : start + self.batch_size]
+            images = self.images
+            images = images(places) if callable(images) else images[places]
+            self.statistics().record(
+                places,
+                self.model.predict_on_batch(images),
+                self.labels[places],
+            )
+
+
+def _rate_of(optimizer):
+    try:
+        optimizer.learning_rate = rate = float(optimizer.learning_rate)
+    except TypeError as error:
+        raise ValueError(
+            "The learning rate is corrected in every epoch, so it cannot be a "
+            "schedule of steps. Compile with a number, and pass the schedule "
+            "as a function of the epoch: `KAKURENBO(learning_rate=...)`. "
+            f"Received: {type(optimizer).__name__} with a schedule"
+        ) from error
+    return rate

@@ -1,0 +1,68 @@
+import warnings
+
+import keras
+import numpy as np
+
+from kerastl.losses.sample_statistics import SampleStatistics
+
+
+class SampleHiding(keras.callbacks.Callback):
+    """Base of the callbacks that leave examples out of an epoch.
+
+    Args:
+        sample_filter: The `kerastl.data.SampleFilter` of the training data.
+        batch_size: Examples in a training batch. So many are hidden that
+            whole batches fall away: the last batch keeps its size, and XLA
+            compiles nothing anew.
+    """
+
+    def __init__(self, sample_filter, batch_size):
+        super().__init__()
+        self.sample_filter = sample_filter
+        self.batch_size = int(batch_size)
+        self._warnings = None
+
+    def statistics(self):
+        """The `SampleStatistics` among the model's transfer losses.
+
+        Raises:
+            ValueError: If there is none, or it is of another number.
+        """
+        terms = [
+            term
+            for term in getattr(self.model, "transfer_losses", [])
+            if isinstance(term, SampleStatistics)
+        ]
+        count = len(self.sample_filter.kept)
+        if not terms or terms[0].num_samples != count:
+            raise ValueError(
+                f"{type(self).__name__} chooses by how the examples did. "
+                "Compile a FineTuner with `transfer_losses=[kerastl.losses."
+                f"SampleStatistics({count})]`. Received: "
+                f"{[term.num_samples for term in terms]} as `num_samples` of "
+                "such terms"
+            )
+        return terms[0]
+
+    def hide(self, samples):
+        """Leaves examples out, the first ones first, in whole batches.
+
+        Returns:
+            The places of those that are hidden.
+        """
+        most = min(len(samples), len(self.sample_filter.kept) - 1)
+        hidden = np.asarray(samples)[
+            : most // self.batch_size * self.batch_size
+        ]
+        self.sample_filter.hide(hidden)
+        return hidden
+
+    def on_train_begin(self, logs=None):
+        # Keras takes an epoch with fewer batches for an accident.
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        warnings.filterwarnings("ignore", message="Your input ran out of data")
+
+    def on_train_end(self, logs=None):
+        self.sample_filter.hide([])
+        self._warnings.__exit__(None, None, None)

@@ -1,0 +1,67 @@
+import keras
+from keras import ops
+
+from kerastl.losses.label_change import LabelChange
+
+
+@keras.saving.register_keras_serializable(package="kerastl")
+class DisturbLabel(LabelChange):
+    """DisturbLabel: some labels are wrong on purpose, others in every step.
+
+    With probability `rate` an example gets a label drawn evenly from all K
+    classes, its own included: it keeps its label with probability
+    `1 - rate * (K - 1) / K`, and gets each other one with `rate / K`.
+    `History` shows 0: the term adds nothing to the loss.
+
+    Args:
+        rate: Share of the labels that are drawn anew.
+        seed: Seed of the draws, an integer or `None`.
+        name: Name in the progress bar and in `History`.
+
+    Raises:
+        ValueError: If `rate` is not between 0 and 1.
+
+    Example:
+
+    ```python
+    tuner = kerastl.FineTuner(student)
+    tuner.compile(
+        optimizer="sgd",
+        loss="sparse_categorical_crossentropy",
+        transfer_losses=[kerastl.losses.DisturbLabel(0.1, seed=0)],
+    )
+    ```
+
+    Reference:
+        Xie et al., "DisturbLabel: Regularizing CNN on the Loss Layer", CVPR
+        2016, section 3.
+    """
+
+    def __init__(self, rate=0.1, seed=None, name=None):
+        super().__init__(name)
+        if not 0 <= rate <= 1:
+            raise ValueError(
+                f"`rate` must be between 0 and 1. Received: rate={rate!r}"
+            )
+        self.rate = float(rate)
+        self.seed = seed
+        self._random = keras.layers.Layer(name="random_labels")
+        self._random.generator = keras.random.SeedGenerator(seed)
+        self._random.built = True
+
+    @property
+    def layers(self):
+        return [self._random]
+
+    def change_target(self, y, step):
+        size, classes = ops.shape(y)[0], y.shape[-1]
+        generator = self._random.generator
+        chosen = keras.random.uniform((size, 1), seed=generator) < self.rate
+        drawn = keras.random.randint((size,), 0, classes, seed=generator)
+        return ops.where(chosen, ops.one_hot(drawn, classes, dtype=y.dtype), y)
+
+    def compute(self, step):
+        return ops.zeros(())
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}

@@ -1,0 +1,139 @@
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerastl.losses.probabilities import output_probabilities
+from kerastl.losses.probabilities import reads_logits
+from kerastl.losses.sample_store import SampleStore
+from kerastl.losses.sample_store import replicas_of
+from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.targets import one_hot
+
+
+class Statistics(NamedTuple):
+    """What is known of every training example, arrays `(num_samples,)`.
+
+    Args:
+        loss: Cross-entropy of its label when it was last seen.
+        confidence: Largest probability over the classes.
+        correct: bool, whether that was the label's.
+        seen: bool, whether it has been seen at all.
+        dropped: bool, whether a callback has left it out for good.
+    """
+
+    loss: np.ndarray
+    confidence: np.ndarray
+    correct: np.ndarray
+    seen: np.ndarray
+    dropped: np.ndarray
+
+
+@keras.saving.register_keras_serializable(package="kerastl")
+class SampleStatistics(TransferLoss):
+    """Remembers how every training example did when it was last seen.
+
+    The term adds nothing to the loss; `History` shows the mean confidence.
+    `kerastl.callbacks.KAKURENBO` and `kerastl.callbacks.FilteredTransfer`
+    choose by what it remembers, which is saved with the tuner.
+
+    Args:
+        num_samples: Number of training examples.
+        name: Name in the progress bar and in `History`.
+
+    Raises:
+        ValueError: If there is no example; at the start of `fit`, if the data
+            has no index.
+
+    Example:
+
+    ```python
+    statistics = kerastl.losses.SampleStatistics(len(images))
+    tuner.compile(
+        optimizer="sgd",
+        loss="sparse_categorical_crossentropy",
+        transfer_losses=[statistics],
+    )
+    inputs, labels = kerastl.data.with_index((images, labels))
+    tuner.fit(inputs, labels, epochs=2)
+    hardest = statistics.result().loss.argsort()[::-1][:10]
+    ```
+    """
+
+    needs_source = False
+    needs_index = True
+
+    def __init__(self, num_samples, name=None):
+        super().__init__(weight=0.0, name=name)
+        if not num_samples >= 1:
+            raise ValueError(
+                "Statistics need at least 1 example. "
+                f"Received: num_samples={num_samples}"
+            )
+        self.num_samples = int(num_samples)
+        self.store = None
+
+    @property
+    def layers(self):
+        return [] if self.store is None else [self.store]
+
+    def build(self, tuner):
+        self.logits = reads_logits(tuner)
+        self.store = SampleStore(
+            self.num_samples,
+            len(Statistics._fields),
+            "statistics",
+            replicas_of(tuner),
+        )
+
+    def compute(self, step):
+        labels = one_hot(step.y, step.predictions)
+        rows = self._rows(step.predictions, labels)
+        self.store.write(step.index, rows)
+        return ops.stop_gradient(ops.mean(rows[:, 1]))
+
+    def result(self):
+        """The `Statistics` of all examples."""
+        loss, confidence, *flags = self.store.to_numpy().T
+        return Statistics(loss, confidence, *(flag > 0.5 for flag in flags))
+
+    def record(self, index, predictions, labels):
+        """Remembers what was predicted for examples outside of a step.
+
+        Args:
+            index: Their places in the training set.
+            predictions: Output of the network `(n, classes)`.
+            labels: Integer labels `(n,)` or one-hot ones.
+        """
+        predictions = ops.convert_to_tensor(predictions)
+        labels = one_hot(ops.convert_to_tensor(labels), predictions)
+        rows = ops.convert_to_numpy(self._rows(predictions, labels))
+        values = self.store.to_numpy()
+        values[index, :4] = rows[:, :4]
+        self.store.values.assign(values)
+
+    def drop(self, dropped):
+        """Remembers which examples are left out for good, a bool array."""
+        values = self.store.to_numpy()
+        values[:, 4] = dropped
+        self.store.values.assign(values)
+
+    def _rows(self, predictions, labels):
+        probabilities = output_probabilities(predictions, self.logits)
+        own = ops.sum(labels * probabilities, axis=-1)
+        best = ops.argmax(probabilities, axis=-1)
+        correct = best == ops.argmax(labels, axis=-1)
+        return ops.stack(
+            [
+                -ops.log(ops.maximum(own, 1e-12)),
+                ops.max(probabilities, axis=-1),
+                ops.cast(correct, "float32"),
+                ops.ones_like(own),
+                ops.zeros_like(own),
+            ],
+            axis=-1,
+        )
+
+    def get_config(self):
+        return {"num_samples": self.num_samples, "name": self.name}

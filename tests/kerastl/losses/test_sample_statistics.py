@@ -1,0 +1,54 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import kerastl
+from kerastl.losses import SampleStatistics
+
+
+def test_what_is_remembered(make_network, images, labels):
+    student = make_network()
+    head = student.get_layer("predictions")
+    head.kernel.assign(head.kernel * 4.0)
+    probabilities = ops.convert_to_numpy(student(images))
+    tuner = kerastl.FineTuner(student, batch_norm="freeze")
+    term = SampleStatistics(30)
+    tuner.compile(
+        keras.optimizers.SGD(0.0),
+        "sparse_categorical_crossentropy",
+        transfer_losses=[term],
+    )
+    plain = tuner.evaluate(images, labels, verbose=0)
+    index = np.arange(24) + 6
+    history = tuner.fit(
+        {"images": images, "index": index}, labels, batch_size=8, verbose=0
+    ).history
+    # It only watches.
+    np.testing.assert_allclose(history["loss"][0], plain, rtol=1e-4)
+    np.testing.assert_allclose(
+        history["sample_statistics"][0], probabilities.max(-1).mean(), rtol=1e-4
+    )
+    known = term.result()
+    own = probabilities[np.arange(24), labels]
+    np.testing.assert_allclose(known.loss[6:], -np.log(own), rtol=1e-4)
+    np.testing.assert_allclose(
+        known.confidence[6:], probabilities.max(-1), rtol=1e-4
+    )
+    np.testing.assert_array_equal(
+        known.correct[6:], probabilities.argmax(-1) == labels
+    )
+    assert known.seen[6:].all() and not known.seen[:6].any()
+    assert not known.dropped.any()
+
+    term.drop(np.arange(30) < 3)
+    term.record(np.array([2, 4]), np.eye(3)[[0, 1]], np.array([0, 0]))
+    known = term.result()
+    np.testing.assert_array_equal(np.flatnonzero(known.dropped), [0, 1, 2])
+    assert known.correct[2] and not known.correct[4]
+    assert known.loss[2] == 0 and known.loss[4] > 20
+
+
+def test_errors(make_network, images, labels):
+    with pytest.raises(ValueError, match="num_samples=0"):
+        SampleStatistics(0)
