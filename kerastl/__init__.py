@@ -11,12 +11,17 @@ from kerastl import data
 from kerastl import layers
 from kerastl import losses
 from kerastl import metrics
+from kerastl import optimizers
 from kerastl import regularizers
 from kerastl import schedules
 from kerastl import surgery
+from kerastl.find_learning_rate import LearningRateSearch
+from kerastl.find_learning_rate import find_learning_rate
 from kerastl.fine_tuner import FineTuner
 from kerastl.metrics.compute_channel_attention import compute_channel_attention
 from kerastl.regularizers.estimate_fisher import estimate_fisher
+from kerastl.store_features import StoredFeatures
+from kerastl.store_features import store_features
 from kerastl.surgery import antialias
 from kerastl.surgery import count_multiply_adds
 from kerastl.surgery import inspect_antialias
@@ -30,6 +35,8 @@ from kerastl.version import __version__
 
 __all__ = [
     "FineTuner",
+    "LearningRateSearch",
+    "StoredFeatures",
     "__version__",
     "antialias",
     "callbacks",
@@ -37,17 +44,20 @@ __all__ = [
     "count_multiply_adds",
     "data",
     "estimate_fisher",
+    "find_learning_rate",
     "imprint_head",
     "initialize_head",
     "inspect_antialias",
     "layers",
     "losses",
     "metrics",
+    "optimizers",
     "reestimate_batch_norm",
     "regularizers",
     "replace_head",
     "schedules",
     "similarity_matrix",
+    "store_features",
     "surgery",
     "train_head",
 ]

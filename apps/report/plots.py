@@ -38,6 +38,9 @@ _STYLE = {
 # Beyond this many classes the numbers in the cells cannot be read.
 _MAX_NUMBERED_CLASSES = 20
 
+# More names than this run into each other.
+_MAX_NAMED_LAYERS = 5
+
 
 def _in_style(plot):
     """Draws in the report's style, whatever the caller's settings are."""
@@ -86,6 +89,34 @@ def plot_curves(epochs, curves, title, percent=False):
     if len(curves) > 1:
         axes.legend(loc="best")
     return _svg(figure, f"{title} by epoch")
+
+
+@_in_style
+def plot_learning_rates(search):
+    """Draws a range test of the learning rate.
+
+    Args:
+        search: A `kerastl.LearningRateSearch`.
+
+    Returns:
+        SVG as a string.
+    """
+    figure, axes = _panel(4.0, 2.5)
+    axes.plot(search.rates, search.losses, color=_BLUE, linewidth=1.8)
+    axes.axvline(search.suggestion, color=_ORANGE, linewidth=1.4)
+    axes.annotate(
+        f"{search.suggestion:.2g}",
+        (search.suggestion, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(4, -10),
+        textcoords="offset points",
+        color=_ORANGE,
+    )
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate")
+    axes.grid(axis="y")
+    axes.set_title("Loss, smoothed", loc="left")
+    return _svg(figure, "Loss by learning rate")
 
 
 @_in_style
@@ -243,6 +274,53 @@ def plot_comparison(rows, metric, title):
             fontsize=9,
         )
     _label_rows(axes, rows, title, top=-0.75, margin=0.12)
+    return _svg(figure, title)
+
+
+@_in_style
+def plot_layer_errors(layers, title):
+    """Draws the error of each layer of a file, in network order.
+
+    Args:
+        layers: Sequence of dicts as in `Diagnosis.to_dict()["layers"]`, the
+            worst first.
+        title: Title of the panel.
+
+    Returns:
+        SVG as a string.
+    """
+    figure, axes = _panel(7.2, 3.2)
+    ordered = sorted(layers, key=lambda row: row["position"])
+    for key, color, style, label in (
+        ("accumulated_sqnr", _ORANGE, "-", "with all that came before"),
+        ("sqnr", _BLUE, "o", "the layer's own error"),
+    ):
+        # What is exact has no decibels.
+        shown = [row for row in ordered if row[key] is not None]
+        axes.plot(
+            [row["position"] for row in shown],
+            [row[key] for row in shown],
+            style,
+            color=color,
+            markersize=4,
+            linewidth=1.6,
+            label=label,
+        )
+    for place, row in enumerate(layers[:_MAX_NAMED_LAYERS]):
+        if row["sqnr"] is not None:
+            axes.annotate(
+                f"{place + 1} {_shorten(row['layer'].split('/')[-1], 24)}",
+                (row["position"], row["sqnr"]),
+                xytext=(4, -9),
+                textcoords="offset points",
+                fontsize=7.5,
+            )
+    axes.set_title(title, loc="left")
+    axes.set_xlabel("layer, in the order they run")
+    axes.set_ylabel("SQNR in dB (higher is better)")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(axis="y")
+    axes.legend(loc="best")
     return _svg(figure, title)
 
 

@@ -19,6 +19,7 @@ from kerastl.surgery.find_head import find_head
 from kerastl.surgery.fold_training_layers import fold_training_layers
 from kerastl.surgery.fresh_weights import fresh_weights
 from kerastl.surgery.inspect_antialias import inspect_antialias
+from kerastl.surgery.layer_groups import layer_groups
 from kerastl.surgery.open_nested import open_nested
 from kerastl.surgery.rebuild import rebuild
 from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
@@ -47,6 +48,7 @@ __all__ = [
     "fold_training_layers",
     "fresh_weights",
     "inspect_antialias",
+    "layer_groups",
     "open_nested",
     "rebuild",
     "reestimate_batch_norm",

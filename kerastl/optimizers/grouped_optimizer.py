@@ -1,0 +1,61 @@
+"""One optimizer for each group of layers."""
+
+import re
+
+import keras
+
+from kerastl.schedules.scaled_schedule import ScaledSchedule
+
+
+def grouped_optimizer(base, groups, factors, starts):
+    """Makes a `MultiOptimizer` with a learning rate for each group.
+
+    Args:
+        base: The optimizer whose class, settings and learning rate the
+            groups take over.
+        groups: List of lists of layers, see `kerastl.surgery.layer_groups`.
+        factors: Factor of the learning rate of each group.
+        starts: First training step of each group.
+
+    Returns:
+        A `keras.optimizers.MultiOptimizer`. The last group's optimizer also
+        has the weights that are in no group, such as those of losses.
+    """
+    base = keras.optimizers.get(base)
+    wrappers = (
+        keras.optimizers.LossScaleOptimizer,
+        keras.optimizers.MultiOptimizer,
+    )
+    if isinstance(base, wrappers):
+        raise ValueError(
+            "Every group gets an optimizer like `base`, which must be a plain "
+            f"one, such as `keras.optimizers.SGD(0.01)`. Received: base={base}"
+        )
+    *parts, last = (
+        _part(base, factor, start, f"{base.name}_{i}")
+        for i, (factor, start) in enumerate(zip(factors, starts, strict=True))
+    )
+    chosen = keras.optimizers.OptimizerMap(default_optimizer=last)
+    seen = {weight.path for layer in groups[-1] for weight in layer.weights}
+    for group, part in zip(groups[:-1], parts, strict=True):
+        paths = {w.path for layer in group for w in layer.trainable_weights}
+        paths = sorted(paths - seen)
+        seen.update(paths)
+        # One pattern a group: saved maps keep no two names of one optimizer.
+        if paths:
+            chosen["|".join(map(re.escape, paths))] = part
+    return keras.optimizers.MultiOptimizer(chosen)
+
+
+def _part(base, factor, start, name):
+    config = base.get_config()
+    rate = config["learning_rate"]
+    if isinstance(rate, dict):
+        rate = keras.saving.deserialize_keras_object(rate)
+    if callable(rate) or start:
+        rate = ScaledSchedule(rate, factor, start)
+    else:
+        rate = rate * factor
+    return type(base).from_config(
+        {**config, "learning_rate": rate, "name": name}
+    )

@@ -1,0 +1,69 @@
+"""Layers that begin to learn one stage after the other."""
+
+from kerastl.optimizers.grouped_optimizer import grouped_optimizer
+from kerastl.surgery.layer_groups import layer_groups
+
+
+def staged_unfreezing_optimizer(
+    model, base, steps_per_stage, decay=1.0, groups=None
+):
+    """Makes an optimizer that unfreezes a network from the head downward.
+
+    First only the head learns; after `steps_per_stage` steps the stage below
+    it too, and so on to the input. A stage that is still frozen has the
+    learning rate 0, so that one `fit` and one compiled step, XLA's too, do
+    for the whole training, and a resumed one goes on where it was: the stage
+    follows from the optimizer's own step count. The gradients of frozen
+    stages are computed all the same; to save them, train the head on
+    `kerastl.store_features` first.
+
+    A learning rate does not stop the statistics of BatchNormalization. Where
+    the frozen stages must not move at all, use `batch_norm="freeze"`, see
+    `kerastl.surgery.set_batch_norm`.
+
+    Args:
+        model: The network to train, its head in place. Inside a `FineTuner`:
+            its student.
+        base: A `keras.optimizers.Optimizer`; its class, settings and rate are
+            taken over. Every stage follows its schedule from the first step
+            of the training, not from its own.
+        steps_per_stage: Training steps from one stage to the next.
+        decay: Factor of the rate from one stage to the next below, as in
+            `layer_decay_optimizer`.
+        groups: List of lists of layers, from the input to the head. Defaults
+            to `kerastl.surgery.layer_groups(model)`.
+
+    Returns:
+        A `keras.optimizers.MultiOptimizer`.
+
+    Raises:
+        ValueError: If an argument is out of range or `base` wraps others.
+
+    Example:
+
+    ```python
+    optimizer = kerastl.optimizers.staged_unfreezing_optimizer(
+        student, keras.optimizers.SGD(0.01), steps_per_stage=2 * len(train)
+    )
+    student.compile(optimizer, "sparse_categorical_crossentropy")
+    ```
+
+    Reference:
+        Howard and Ruder, "Universal Language Model Fine-tuning for Text
+        Classification", ACL 2018, section 3.3 (gradual unfreezing, one epoch
+        a layer).
+    """
+    if steps_per_stage < 1 or not 0 < decay <= 1:
+        raise ValueError(
+            "A stage takes at least 1 step, and `decay` is more than 0 and at "
+            f"most 1. Received: steps_per_stage={steps_per_stage}, "
+            f"decay={decay}"
+        )
+    groups = groups or layer_groups(model)
+    order = list(reversed(range(len(groups))))
+    return grouped_optimizer(
+        base,
+        groups,
+        [decay**i for i in order],
+        [i * int(steps_per_stage) for i in order],
+    )
