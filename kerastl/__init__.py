@@ -22,6 +22,8 @@ from kerastl.metrics.compute_channel_attention import compute_channel_attention
 from kerastl.regularizers.estimate_fisher import estimate_fisher
 from kerastl.store_features import StoredFeatures
 from kerastl.store_features import store_features
+from kerastl.suggest_hyperparameters import HyperparameterSuggestion
+from kerastl.suggest_hyperparameters import suggest_hyperparameters
 from kerastl.surgery import antialias
 from kerastl.surgery import count_multiply_adds
 from kerastl.surgery import inspect_antialias
@@ -35,6 +37,7 @@ from kerastl.version import __version__
 
 __all__ = [
     "FineTuner",
+    "HyperparameterSuggestion",
     "LearningRateSearch",
     "StoredFeatures",
     "__version__",
@@ -58,6 +61,7 @@ __all__ = [
     "schedules",
     "similarity_matrix",
     "store_features",
+    "suggest_hyperparameters",
     "surgery",
     "train_head",
 ]

@@ -8,6 +8,7 @@ from kerastl.surgery.add_stochastic_depth import add_stochastic_depth
 from kerastl.surgery.antialias import antialias
 from kerastl.surgery.antialias_report import AntialiasReport
 from kerastl.surgery.antialias_report import AntialiasRow
+from kerastl.surgery.class_means import class_means
 from kerastl.surgery.convolution_taps import convolution_taps
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.count_multiply_adds import count_multiply_adds
@@ -38,6 +39,7 @@ __all__ = [
     "add_stoch_norm",
     "add_stochastic_depth",
     "antialias",
+    "class_means",
     "convolution_taps",
     "copy_model",
     "count_multiply_adds",
