@@ -27,6 +27,7 @@ from kerastl.suggest_hyperparameters import suggest_hyperparameters
 from kerastl.surgery import antialias
 from kerastl.surgery import count_multiply_adds
 from kerastl.surgery import inspect_antialias
+from kerastl.surgery.fold_gates import fold_gates
 from kerastl.surgery.imprint_head import imprint_head
 from kerastl.surgery.initialize_head import initialize_head
 from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
@@ -48,6 +49,7 @@ __all__ = [
     "data",
     "estimate_fisher",
     "find_learning_rate",
+    "fold_gates",
     "imprint_head",
     "initialize_head",
     "inspect_antialias",

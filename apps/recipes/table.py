@@ -3,6 +3,7 @@
 from kerastl.apps.recipes import baseline_rows
 from kerastl.apps.recipes import consistency_rows
 from kerastl.apps.recipes import feature_rows
+from kerastl.apps.recipes import gate_rows
 from kerastl.apps.recipes import head_rows
 from kerastl.apps.recipes import label_rows
 from kerastl.apps.recipes import layer_rows
@@ -13,6 +14,7 @@ _GROUPS = [
     baseline_rows,
     consistency_rows,
     feature_rows,
+    gate_rows,
     head_rows,
     layer_rows,
     label_rows,

@@ -1,8 +1,10 @@
 """Rewrites of a functional graph that carry the weights over."""
 
 from kerastl.surgery.adapt_blurs import adapt_blurs
+from kerastl.surgery.add_block_routing import add_block_routing
 from kerastl.surgery.add_curriculum_smoothing import add_curriculum_smoothing
 from kerastl.surgery.add_drop_connect import add_drop_connect
+from kerastl.surgery.add_gated_filters import add_gated_filters
 from kerastl.surgery.add_stoch_norm import add_stoch_norm
 from kerastl.surgery.add_stochastic_depth import add_stochastic_depth
 from kerastl.surgery.antialias import antialias
@@ -17,6 +19,8 @@ from kerastl.surgery.embed import embed
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.find_head import Head
 from kerastl.surgery.find_head import find_head
+from kerastl.surgery.fold_gates import FoldedGates
+from kerastl.surgery.fold_gates import fold_gates
 from kerastl.surgery.fold_training_layers import fold_training_layers
 from kerastl.surgery.fresh_weights import fresh_weights
 from kerastl.surgery.inspect_antialias import inspect_antialias
@@ -32,10 +36,13 @@ from kerastl.surgery.train_head import train_head
 __all__ = [
     "AntialiasReport",
     "AntialiasRow",
+    "FoldedGates",
     "Head",
     "adapt_blurs",
+    "add_block_routing",
     "add_curriculum_smoothing",
     "add_drop_connect",
+    "add_gated_filters",
     "add_stoch_norm",
     "add_stochastic_depth",
     "antialias",
@@ -47,6 +54,7 @@ __all__ = [
     "embed",
     "feature_extractor",
     "find_head",
+    "fold_gates",
     "fold_training_layers",
     "fresh_weights",
     "inspect_antialias",

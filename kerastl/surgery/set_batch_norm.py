@@ -2,6 +2,7 @@
 
 import keras
 
+from kerastl.layers.frozen import Frozen
 from kerastl.surgery.graph import hidden_layers
 
 POLICIES = ("train", "freeze", "reestimate")
@@ -59,9 +60,20 @@ def set_batch_norm(model, policy="train", momentum=0.9) -> list:
 
 
 def batch_normalizations(model) -> list:
-    """All BatchNormalization layers in `model`, however deep."""
+    """All BatchNormalization layers in `model`, however deep.
+
+    But those in a `kerastl.layers.Frozen`, which stay as they are.
+    """
+    layers = hidden_layers(model)
+    frozen = {
+        id(inner)
+        for layer in layers
+        if isinstance(layer, Frozen)
+        for inner in hidden_layers(layer)
+    }
     return [
         layer
-        for layer in hidden_layers(model)
+        for layer in layers
         if isinstance(layer, keras.layers.BatchNormalization)
+        and id(layer) not in frozen
     ]

@@ -1,0 +1,85 @@
+"""Gates that are open or shut, and have a gradient."""
+
+import keras
+from keras import ops
+
+MODES = ("straight_through", "gumbel")
+
+
+@keras.saving.register_keras_serializable(package="kerastl")
+class BinaryGates(keras.layers.Layer):
+    """Turns logits into gates of exactly 0 or 1.
+
+    Open where the logit is at least 0. The gradient is that of
+
+    - `"straight_through"`: `sigmoid(logit)`;
+    - `"gumbel"`: `sigmoid((logit + noise) / temperature)`, where the noise is
+      the difference of two Gumbel draws, which also decides in training
+      whether the gate is open: a two-way Gumbel softmax. Inference has no
+      noise.
+
+    Computed in float32.
+
+    Args:
+        mode: `"straight_through"` or `"gumbel"`.
+        temperature: Softness of the gradient of `"gumbel"`, positive.
+        seed: Seed of the noise.
+        **kwargs: As in `keras.layers.Layer`.
+
+    Raises:
+        ValueError: If the mode is unknown or the temperature is not positive.
+
+    Example:
+
+    >>> kerastl.layers.BinaryGates()(np.array([[-0.2, 0.1]]))
+    array([[0., 1.]], dtype=float32)
+
+    Reference:
+        Guo et al., "SpotTune", CVPR 2019 (`"gumbel"`, with the authors'
+        temperature of 5).
+    """
+
+    def __init__(
+        self, mode="straight_through", temperature=5.0, seed=None, **kwargs
+    ):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        if mode not in MODES:
+            raise ValueError(
+                f"`mode` must be one of {MODES}. Received: mode={mode!r}"
+            )
+        if not temperature > 0:
+            raise ValueError(
+                "`temperature` must be larger than 0. "
+                f"Received: temperature={temperature!r}"
+            )
+        self.mode = mode
+        self.temperature = temperature
+        self.seed = seed
+        if mode == "gumbel":
+            self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs, training=None):
+        logits = inputs
+        soft = ops.sigmoid(logits)
+        if self.mode == "gumbel" and training:
+            # The difference of two Gumbel draws is a logistic one.
+            draws = keras.random.uniform(
+                ops.shape(logits), 1e-6, 1 - 1e-6, seed=self.seed_generator
+            )
+            logits = logits + ops.log(draws) - ops.log(1 - draws)
+            soft = ops.sigmoid(logits / self.temperature)
+        hard = ops.cast(logits >= 0, soft.dtype)
+        # In this order the value is exactly `hard`.
+        return hard + (soft - ops.stop_gradient(soft))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "mode": self.mode,
+            "temperature": self.temperature,
+            "seed": self.seed,
+        }
