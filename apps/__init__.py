@@ -7,6 +7,7 @@ from kerastl.apps.data.image_folder import ImageFolder
 from kerastl.apps.data.image_pipeline import Augmentation
 from kerastl.apps.data.load_digits_pair import load_digits_pair
 from kerastl.apps.data.load_image_folder import load_image_folder
+from kerastl.apps.diagnose_file import diagnose_file
 from kerastl.apps.evaluate_model import evaluate_model
 from kerastl.apps.export_model import export_model
 from kerastl.apps.fine_tune import fine_tune
@@ -21,6 +22,7 @@ from kerastl.apps.quickstart import quickstart
 from kerastl.apps.recipes.get_recipe import get_recipe
 from kerastl.apps.recipes.recipe import Recipe
 from kerastl.apps.recipes.table import RECIPES
+from kerastl.apps.report.draw_diagnosis import draw_diagnosis
 from kerastl.apps.report.write_model_card import write_model_card
 from kerastl.apps.report.write_report import write_report
 from kerastl.apps.runs.run_result import RunResult
@@ -78,6 +80,8 @@ __all__ = [
     "VGG19",
     "Xception",
     "benchmark",
+    "diagnose_file",
+    "draw_diagnosis",
     "evaluate_model",
     "export_model",
     "fine_tune",

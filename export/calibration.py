@@ -39,16 +39,34 @@ def choose_calibration(data, lowered, num_calibration=200):
             "`num_calibration` must be at least 1. "
             f"Received: num_calibration={num_calibration}"
         )
-    batches = ImageBatches(
-        data, lowered.input_shape, lowered.num_classes, "calibration"
+    images, labels = spread_images(
+        data, lowered, num_calibration, "calibration"
     )
-    num_classes = max(lowered.num_classes, 2)
-    images, labels = _spread(batches, num_calibration, num_classes)
+    _warn_of_sample(labels, len(images), max(lowered.num_classes, 2))
+    return images
+
+
+def spread_images(data, lowered, count, name):
+    """Returns up to `count` images, spread over the classes, and labels.
+
+    Args:
+        data: Anything that `ImageBatches` takes.
+        lowered: `Lowered` model that the images are for.
+        count: How many images to take at most.
+        name: Name of the argument that holds them, for error messages.
+
+    Returns:
+        Array of images and tuple of labels, `None` for data without.
+
+    Raises:
+        ValueError: If the data does not fit the model.
+    """
+    batches = ImageBatches(data, lowered.input_shape, lowered.num_classes, name)
+    images, labels = _spread(batches, count, max(lowered.num_classes, 2))
     problem = range_problem(images, lowered.model)
     if problem:
-        raise ValueError(f"The images in `calibration` {problem}")
-    _warn_of_sample(labels, len(images), num_classes)
-    return images
+        raise ValueError(f"The images in `{name}` {problem}")
+    return images, labels
 
 
 def warn_of_range(images, model, name):

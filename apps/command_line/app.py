@@ -11,6 +11,7 @@ import typer
 from kerastl_command_line.benchmark import benchmark
 from kerastl_command_line.carray import carray
 from kerastl_command_line.check import check
+from kerastl_command_line.diagnose import diagnose
 from kerastl_command_line.evaluate import evaluate
 from kerastl_command_line.export import export
 from kerastl_command_line.finetune import finetune
@@ -30,6 +31,7 @@ _VERBS = (
     evaluate,
     predict,
     check,
+    diagnose,
     benchmark,
     carray,
     presets,

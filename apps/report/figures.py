@@ -44,3 +44,11 @@ def millions(value):
 
 def times(value):
     return f"{value:.2f} ×"
+
+
+def level(value):
+    return "exact" if value is None else f"{value:.1f} dB"
+
+
+def cosine(value):
+    return NOTHING if value is None else f"{value:.4f}"

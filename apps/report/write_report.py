@@ -48,6 +48,8 @@ def write_report(report, path, folder=None):
         size=figures.size,
         decimal=figures.decimal,
         milliseconds=figures.milliseconds,
+        level=figures.level,
+        cosine=figures.cosine,
         millions=figures.millions,
         times=figures.times,
         grid=_grid,
@@ -82,6 +84,7 @@ _EMPTY = dict.fromkeys(
         "exports",
         "reference",
         "confusion",
+        "diagnosis",
         "examples",
         "antialias",
         "similarity",
@@ -106,6 +109,10 @@ def _draw(report):
             similarity["matrix"],
             similarity["target_classes"],
             similarity["source_classes"],
+        )
+    if report.get("diagnosis"):
+        drawn["diagnosis"] = plots.plot_layer_errors(
+            report["diagnosis"]["layers"], "Error of each layer"
         )
     measures = report.get("measures")
     if measures:

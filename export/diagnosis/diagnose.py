@@ -2,14 +2,11 @@
 
 import pathlib
 
-import numpy as np
-
+from kerastl.export.calibration import spread_images
 from kerastl.export.check_finite import check_finite
 from kerastl.export.diagnosis.diagnosis import Diagnosis
 from kerastl.export.diagnosis.examine import READERS
 from kerastl.export.diagnosis.examine import examine
-from kerastl.export.image_batches import ImageBatches
-from kerastl.export.image_range import range_problem
 from kerastl.export.lower import lower
 from kerastl.export.runner import load
 
@@ -30,7 +27,8 @@ def diagnose(model, path, data, num_images=32):
     Args:
         model: The Keras model that the file was written from.
         path: The .tflite or .onnx file.
-        data: Images as the model takes them, with or without labels.
+        data: Images as the model takes them. With labels the same number of
+            each class is used.
         num_images: How many of them to run at most.
 
     Returns:
@@ -72,10 +70,7 @@ def diagnose(model, path, data, num_images=32):
             f"path={str(path)!r} with images of shape {received[0]} and "
             f"{received[1]} outputs"
         )
-    images = _first_images(data, lowered, num_images)
-    problem = range_problem(images, lowered.model)
-    if problem:
-        raise ValueError(f"The images in `data` {problem}")
+    images, _ = spread_images(data, lowered, num_images, "data")
     check_finite(lowered.model, images)
     examination = examine(lowered.model, path, images)
     return Diagnosis(
@@ -84,14 +79,3 @@ def diagnose(model, path, data, num_images=32):
         num_images=len(images),
         layers=tuple(examination.rows.values()),
     )
-
-
-def _first_images(data, lowered, count):
-    found = []
-    for images, _ in ImageBatches(
-        data, lowered.input_shape, lowered.num_classes, "data"
-    ):
-        found.append(images)
-        if sum(map(len, found)) >= count:
-            break
-    return np.concatenate(found)[:count]

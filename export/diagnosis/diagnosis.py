@@ -28,7 +28,8 @@ class LayerError:
             Keras's layer, given the very inputs that the file had. `inf`
             where it made none.
         output_sqnr: What that error does to the model's output, in decibels:
-            the output with this error alone against the exact one.
+            the output with this error alone against the exact one, before a
+            final softmax or sigmoid, which would hide it.
         accumulated_sqnr: SQNR of the tensor against the Keras model's own
             run: with the errors of all layers before it.
         cosine: Cosine of the angle between those two.

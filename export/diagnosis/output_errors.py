@@ -4,6 +4,8 @@ import numpy as np
 
 from kerastl.export.diagnosis.signal_to_noise import signal_to_noise
 
+_SMALLEST = 1e-30
+
 
 def output_errors(calls, output, errors, images):
     """Returns how the error of each layer alone shows in the output.
@@ -20,7 +22,8 @@ def output_errors(calls, output, errors, images):
         images: Images to run.
 
     Returns:
-        Dict of place to the SQNR of the model's output in decibels.
+        Dict of place to the SQNR of the model's output in decibels, measured
+        before a final softmax or sigmoid, but for the error of that itself.
     """
     count = len(images)
     values = {0: np.asarray(images)}
@@ -42,10 +45,27 @@ def output_errors(calls, output, errors, images):
             if last_readers[place] is call:
                 del values[place]
     exact, *others = np.split(values[output], 1 + len(disturbed))
-    return {
-        place: signal_to_noise(exact, other)
-        for place, other in zip(disturbed, others, strict=True)
-    }
+    found = {}
+    for place, other in zip(disturbed, others, strict=True):
+        if place == output:
+            found[place] = signal_to_noise(exact, other)
+        else:
+            found[place] = signal_to_noise(_logits(exact), _logits(other))
+    return found
+
+
+def _logits(outputs):
+    """Undoes a softmax or sigmoid, which hides errors where it saturates."""
+    if outputs.min() < 0 or outputs.max() > 1:
+        return outputs
+    outputs = np.maximum(outputs, _SMALLEST)
+    if outputs.shape[-1] == 1:
+        return np.log(outputs) - np.log(np.maximum(1 - outputs, _SMALLEST))
+    if not np.allclose(outputs.sum(axis=-1), 1, atol=1e-3):
+        return outputs
+    logarithms = np.log(outputs)
+    # Up to a constant, which a softmax does not see.
+    return logarithms - logarithms.mean(axis=-1, keepdims=True)
 
 
 def _grow(value, count, copies):

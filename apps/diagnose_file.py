@@ -1,0 +1,47 @@
+"""Diagnoses an exported file with photos from a folder."""
+
+import pathlib
+
+import keras
+
+from kerastl.apps.data.load_matching_images import load_matching_images
+from kerastl.export import diagnose
+from kerastl.export import load
+
+
+def diagnose_file(model, file, photos, num_images=32):
+    """Measures what every layer of a model loses in an exported file.
+
+    Args:
+        model: The `.keras` file that the other was written from.
+        file: The .tflite or .onnx file.
+        photos: Folder of class folders, as for `evaluate_model`.
+        num_images: How many photos to run at most, spread over the classes.
+
+    Returns:
+        A `kerastl.export.Diagnosis`.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder.
+        ValueError: A file cannot be read, or they do not belong together.
+
+    Example:
+
+    ```python
+    print(apps.diagnose_file("a/model.keras", "a/model.tflite", "photos"))
+    ```
+    """
+    model = pathlib.Path(model)
+    runner = load(model)
+    if runner.format != "keras":
+        raise ValueError(
+            "The first file must be the Keras model that the other one was "
+            f"written from. Received: model={str(model)!r}"
+        )
+    data = load_matching_images(model, photos, runner, validation_split=0)
+    return diagnose(
+        keras.saving.load_model(model, compile=False),
+        file,
+        data.test or data.validation or data.calibration,
+        num_images,
+    )
