@@ -7,6 +7,7 @@ from kerastl.apps.recipes import gate_rows
 from kerastl.apps.recipes import head_rows
 from kerastl.apps.recipes import label_rows
 from kerastl.apps.recipes import layer_rows
+from kerastl.apps.recipes import optimizer_rows
 from kerastl.apps.recipes import output_rows
 from kerastl.apps.recipes import schedule_rows
 
@@ -18,6 +19,7 @@ _GROUPS = [
     head_rows,
     layer_rows,
     label_rows,
+    optimizer_rows,
     output_rows,
     schedule_rows,
 ]

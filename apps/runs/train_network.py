@@ -10,6 +10,8 @@ from kerastl.apps.runs.epoch_checkpoint import EpochCheckpoint
 from kerastl.apps.runs.fit_progress import FitProgress
 from kerastl.apps.runs.make_tuner import below_head
 from kerastl.apps.runs.make_tuner import make_tuner
+from kerastl.apps.runs.stored_training import stored_training
+from kerastl.apps.runs.stored_training import trains_on_features
 from kerastl.data import FilteredBatches
 
 
@@ -76,7 +78,18 @@ def train_network(
         source_classes,
         {} if findings is None else findings,
     )
+    on_features = trains_on_features(recipe, data)
+    if on_features:
+        # The top shares its layers with the student, and trains them.
+        setting.student, train, validation = stored_training(
+            student, data, validate
+        )
     tuner = make_tuner(recipe, setting, jit_compile)
+    if on_features:
+        setting.student = student
+    else:
+        train = training_data(recipe, setting)
+        validation = data.validation if validate else None
     keeper = EpochCheckpoint(checkpoint)
     done = data.next_epoch = keeper.restore(tuner)
     if done and console is not None:
@@ -94,8 +107,8 @@ def train_network(
         callbacks.append(FitProgress(console, label))
     try:
         tuner.fit(
-            training_data(recipe, setting),
-            validation_data=data.validation if validate else None,
+            train,
+            validation_data=validation,
             epochs=epochs,
             initial_epoch=done,
             callbacks=callbacks,

@@ -1,0 +1,64 @@
+"""Recipes whose optimizer treats weights or time in a way of its own."""
+
+import keras
+
+from kerastl.apps.recipes.recipe import Recipe
+
+# The functions import what they use, so that the table is there at once.
+
+
+def _layer_decay(rate, recipe, setting):
+    from kerastl.optimizers import layer_decay_optimizer
+
+    base = keras.optimizers.SGD(rate, momentum=recipe.momentum)
+    return layer_decay_optimizer(setting.student, base, decay=0.5)
+
+
+def _staged_unfreezing(rate, recipe, setting):
+    from kerastl.optimizers import staged_unfreezing_optimizer
+    from kerastl.surgery import layer_groups
+
+    groups = layer_groups(setting.student)
+    return staged_unfreezing_optimizer(
+        setting.student,
+        keras.optimizers.SGD(rate, momentum=recipe.momentum),
+        # All stages take part in the second half of the training.
+        steps_per_stage=max(1, setting.steps // (2 * len(groups))),
+        groups=groups,
+    )
+
+
+def _averaged(rate, recipe, setting):
+    return keras.optimizers.SGD(
+        rate,
+        momentum=recipe.momentum,
+        use_ema=True,
+        # Remembers a tenth of the training, however short that is.
+        ema_momentum=max(0.0, 1 - 10 / setting.steps),
+    )
+
+
+ROWS = [
+    Recipe(
+        name="layer_decay",
+        title="Layer-decayed learning rate",
+        paper="Howard and Ruder, ACL 2018",
+        summary="halves the learning rate from stage to stage down to the "
+        "input",
+        make_optimizer=_layer_decay,
+    ),
+    Recipe(
+        name="staged_unfreezing",
+        title="Staged unfreezing",
+        paper="Howard and Ruder, ACL 2018",
+        summary="trains the head first, then one more stage at a time",
+        make_optimizer=_staged_unfreezing,
+    ),
+    Recipe(
+        name="ema",
+        title="Averaged weights (EMA)",
+        paper="Polyak and Juditsky, 1992",
+        summary="ships the average of the weights of the last steps",
+        make_optimizer=_averaged,
+    ),
+]

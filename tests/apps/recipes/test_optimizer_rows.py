@@ -1,0 +1,88 @@
+"""Every recipe of this group trains on the digits as it says."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from kerastl import apps
+from kerastl.apps.recipes.setting import Setting
+from kerastl.apps.runs.prepare_student import prepare_student
+from kerastl.apps.runs.train_network import train_network
+
+pytestmark = pytest.mark.tensorflow_only
+
+
+@pytest.fixture
+def student():
+    source = apps.get_preset("resnet8").build(
+        input_shape=(24, 24, 3), classes=5
+    )
+    return prepare_student(source, 5, seed=0)[0]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return apps.load_digits_pair(shots=4, image_size=24, batch_size=8).target
+
+
+@pytest.fixture
+def train(student, digits):
+    def run(name, epochs=2):
+        network, history = train_network(
+            student,
+            None,
+            apps.get_recipe(name),
+            digits,
+            epochs,
+            learning_rate=0.01,
+        )
+        assert np.isfinite(history["loss"]).all()
+        assert len(history["loss"]) == epochs
+        return network
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["layer_decay", "staged_unfreezing", "ema"])
+def test_a_recipe_trains(name, train):
+    train(name)
+
+
+def test_staged_unfreezing_reaches_the_input(student, digits, train):
+    setting = Setting(student, None, digits, 2, 3, learning_rate=0.01)
+    optimizer = apps.get_recipe("staged_unfreezing").optimizer(setting)
+    optimizer.build(student.trainable_variables)
+    for step, frozen in ((0, True), (3, False)):
+        rates = [
+            float(part._learning_rate(step)) for part in optimizer.optimizers
+        ]
+        assert any(rate == 0 for rate in rates) == frozen
+    before = student.get_layer("stem").kernel.numpy()
+    network = train("staged_unfreezing")
+    assert np.abs(network.get_layer("stem").kernel.numpy() - before).max() > 0
+
+
+def test_the_shipped_weights_are_the_average(student, digits, monkeypatch):
+    recipe = apps.get_recipe("ema")
+    setting = Setting(student, None, digits, 4, 10, learning_rate=0.01)
+    optimizer = recipe.optimizer(setting)
+    assert optimizer.use_ema and optimizer.ema_momentum == 0.75
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(student.get_layer("head").kernel.numpy())
+
+    recipe = dataclasses.replace(recipe, callbacks=lambda setting: [Watch()])
+    train_network(
+        student, None, recipe, digits, 5, learning_rate=0.01, validate=False
+    )
+    average = seen[0]
+    momentum = 1 - 10 / len(seen)
+    for value in seen[1:]:
+        average = momentum * average + (1 - momentum) * value
+    np.testing.assert_allclose(
+        student.get_layer("head").kernel.numpy(), average, atol=1e-5
+    )
