@@ -20,7 +20,9 @@ from kerastl.apps.runs.finish_run import finish_run
 from kerastl.apps.runs.measure import measure
 from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.run_folder import RunFolder
+from kerastl.apps.runs.save_class_means import save_class_means
 from kerastl.apps.runs.save_history import save_history
+from kerastl.apps.runs.suggest_for_run import suggest_for_run
 from kerastl.apps.runs.train_network import train_network
 from kerastl.apps.runs.versions import versions
 from kerastl.export import load
@@ -59,8 +61,10 @@ def fine_tune(
     """Fine-tunes a network on photos, exports it and writes a report.
 
     Everything goes to one folder: `model.keras`, the exported files,
-    `history.json` and `.csv`, `labels.txt`, `report.json`, `report.html` and
-    `run.json`. A run that was killed goes on with `resume=True`.
+    `history.json` and `.csv`, `labels.txt`, `class_means.npz` (which tells a
+    later run from this model how near its task is), `report.json`,
+    `report.html` and `run.json`. A run that was killed goes on with
+    `resume=True`.
 
     Args:
         data: Folder of class folders (see `apps.load_image_folder`), or an
@@ -168,6 +172,9 @@ def fine_tune(
     if not folder.trained:
         rate = learning_rate or recipe.learning_rate or row.learning_rate
         findings = {}
+        suggestion = suggest_for_run(weights, source, data)
+        if suggestion is not None:
+            _say(console, f"{suggestion}; this run takes {rate:g}")
         student, history = train_network(
             student,
             source,
@@ -183,6 +190,7 @@ def fine_tune(
             findings=findings,
         )
         folder.save_model(student)
+        save_class_means(folder.file("class_means.npz"), student, data)
         save_history(folder, history)
         folder.write_text("labels.txt", "\n".join(data.class_names) + "\n")
         _say(console, f"measuring on the {part} images")

@@ -1,10 +1,12 @@
 """The recipes of head_rows: what they start from, and what they report."""
 
+import io
 import json
 
 import keras
 import numpy as np
 import pytest
+import rich.console
 
 import kerastl
 from kerastl import apps
@@ -12,6 +14,7 @@ from kerastl.apps.presets.imagenet_synsets import imagenet_synsets
 from kerastl.apps.recipes.setting import Setting
 from kerastl.apps.runs.class_means import ClassMeans
 from kerastl.apps.runs.prepare_student import prepare_student
+from kerastl.apps.runs.save_class_means import save_class_means
 from kerastl.apps.runs.train_network import train_network
 from kerastl.surgery.wordnet import WordNet
 
@@ -35,6 +38,7 @@ def weights(tmp_path_factory):
     )
     source.fit(data.train, epochs=1, verbose=0)
     source.save(path)
+    save_class_means(path.with_name("class_means.npz"), source, data)
     path.with_name("labels.txt").write_text("0\n1\n2\n3\n4\n")
     return path
 
@@ -143,6 +147,7 @@ def test_the_baseline_reads_the_embedding_of_a_source_with_head(
 
 
 def test_a_run_reports_the_similarity(weights, digits, tmp_path):
+    console = rich.console.Console(file=io.StringIO(), width=200)
     result = apps.fine_tune(
         digits,
         preset="resnet8",
@@ -151,7 +156,9 @@ def test_a_run_reports_the_similarity(weights, digits, tmp_path):
         epochs=1,
         exports=[],
         output=tmp_path / "run",
+        console=console,
     )
+    assert "similarity to the source 0." in console.file.getvalue()
     found = result.report["similarity"]
     assert found["source_classes"] == list("01234")
     html = (tmp_path / "run" / "report.html").read_text()

@@ -1,0 +1,42 @@
+"""A learning rate for a run, from what its weights were trained on."""
+
+import pathlib
+
+import numpy as np
+
+import kerastl
+from kerastl.surgery import class_means
+from kerastl.surgery import embed
+
+
+def suggest_for_run(weights, source, data):
+    """Suggests a learning rate and a momentum for fine-tuning these weights.
+
+    The mean features of the classes that the weights were trained on are in
+    `class_means.npz` beside them, where `save_class_means` has put them.
+
+    Args:
+        weights: What the source was built from.
+        source: The source network.
+        data: The `apps.ImageData` of the new task.
+
+    Returns:
+        A `kerastl.HyperparameterSuggestion`, or `None` where nothing is known
+        of the weights' own task.
+    """
+    if not isinstance(weights, str | pathlib.Path):
+        return None
+    path = pathlib.Path(weights).with_name("class_means.npz")
+    if not path.is_file():
+        return None
+    embedding = embed(source)
+    with np.load(path) as saved:
+        means, sizes = saved["means"], saved["sizes"]
+    if means.shape[1] != embedding.output_shape[-1]:
+        return None
+    target_means, target_sizes = class_means(
+        embedding, data.calibration, data.num_classes
+    )
+    return kerastl.suggest_hyperparameters(
+        means, target_means, sizes, target_sizes
+    )
