@@ -148,11 +148,15 @@ class AdaptiveBlurPooling2D(BlurPooling2D):
         return ops.cast(weights, self.compute_dtype)
 
 
+@keras.saving.register_keras_serializable(package="kerastl")
 class _Values(keras.initializers.Initializer):
-    """The given numbers. Never saved: the layer makes it from its taps."""
+    """The given numbers."""
 
     def __init__(self, values):
         self.values = values
+
+    def get_config(self):
+        return {"values": self.values}
 
     def __call__(self, shape, dtype=None):
         return ops.convert_to_tensor(self.values, dtype=dtype)
