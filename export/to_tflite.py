@@ -6,6 +6,7 @@ from kerastl.export.calibration import stretch_to_pixel_range
 from kerastl.export.pipeline import export_model
 from kerastl.export.quiet import quiet_console
 from kerastl.export.require import require
+from kerastl.export.unsupported_layers import unsupported_layers
 
 
 def to_tflite(
@@ -97,10 +98,12 @@ def _write(lowered, output_name, scheme, images, path):
         missing = _missing_operators(error)
         if not missing:
             raise
+        layers = unsupported_layers(lowered.model, error, missing)
+        made_by = f" (made by: {', '.join(layers)})" if layers else ""
         raise ValueError(
             f"The model uses operators that TFLite does not have for the "
-            f"scheme '{scheme.name}': {', '.join(missing)}. Replace the "
-            "layers that make them, or try another scheme. No file was "
+            f"scheme '{scheme.name}': {', '.join(missing)}{made_by}. Replace "
+            "the layers that make them, or try another scheme. No file was "
             f"written. Received: model={lowered.source.name!r}"
         ) from error
     return []
