@@ -23,6 +23,7 @@ from kerastl.surgery.rebuild import rebuild
 
 _SCHEMES = ("int8",)
 _BATCH = 16
+_PIXEL_MARGIN = 1 / 128
 
 
 def quantization_aware(
@@ -130,6 +131,8 @@ class _Maker:
             id(t) for t in keras.tree.flatten(graphs.read_graph(model).inputs)
         }
         self._rounded = {}
+        # ids of tensors with pixels that were scaled or shifted.
+        self._scaled = set()
 
     def clone(self, layer):
         quantized = node_kinds.quantized_class(layer)
@@ -142,6 +145,10 @@ class _Maker:
         args, kwargs = self._round_images(node, args, kwargs)
         activation = node_kinds.activation_name(node)
         kind = node_kinds.node_kind(node)
+        if kind == node_kinds.AFFINE and id(node.inputs[0]) in (
+            self._raw | self._scaled
+        ):
+            self._scaled.add(id(node.outputs[0]))
         if kind == node_kinds.ACTIVATION and activation not in (
             *FUSED,
             "softmax",
@@ -159,7 +166,10 @@ class _Maker:
             return outputs
         suffix = f"_{node.call_index}" if node.call_index else ""
         return ActivationQuantizer(
-            name=f"{node.operation.name}_quantizer{suffix}"
+            name=f"{node.operation.name}_quantizer{suffix}",
+            margin=(
+                _PIXEL_MARGIN if id(node.outputs[0]) in self._scaled else 0.0
+            ),
         )(outputs)
 
     def _round_images(self, node, args, kwargs):

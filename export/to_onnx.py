@@ -1,6 +1,9 @@
 """Writes ONNX files."""
 
-from kerastl.export.calibration import stretch_to_pixel_range
+from kerastl.export.onnx_steps import export_onnx
+from kerastl.export.onnx_steps import fold_onnx
+from kerastl.export.onnx_steps import quantize_onnx
+from kerastl.export.onnx_steps import tidy_onnx
 from kerastl.export.pipeline import export_model
 from kerastl.export.quantization.restore_kernels import restore_kernels
 from kerastl.export.quiet import quiet_console
@@ -9,7 +12,6 @@ from kerastl.export.require import require
 _OPSETS = range(13, 19)  # per-channel QDQ starts at 13, tf2onnx ends at 18
 _METHODS = ("minmax", "entropy", "percentile")
 _ACTIVATIONS = ("uint8", "int8")
-_CALIBRATION_BATCH = 8
 
 
 def to_onnx(
@@ -84,13 +86,13 @@ def to_onnx(
         exported = path.with_suffix(".exported.onnx")
         folded = path.with_suffix(".folded.onnx")
         with quiet_console():
-            _export(lowered, output_name, opset, exported)
+            export_onnx(lowered, output_name, opset, exported)
             if lowered.kernels is not None:
                 restore_kernels(exported, path, lowered.kernels)
             else:
-                _fold(exported, folded)
+                fold_onnx(exported, folded)
                 if scheme.name == "int8":
-                    _quantize(
+                    quantize_onnx(
                         folded,
                         path,
                         images,
@@ -99,7 +101,7 @@ def to_onnx(
                     )
                 else:
                     folded.rename(path)
-            _tidy(path)
+            tidy_onnx(path)
         return []
 
     return export_model(
@@ -116,85 +118,3 @@ def to_onnx(
         threads=threads,
         opset=opset,
     )
-
-
-def _export(lowered, output_name, opset, path):
-    model, signature = lowered.to_write(output_name, batch_size=None)
-    model.export(
-        path,
-        format="onnx",
-        verbose=False,
-        input_signature=signature,
-        opset_version=opset,
-    )
-
-
-def _fold(source, path):
-    """Folds constants, BatchNormalization and paddings into convolutions."""
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    # Symbolic shape inference would need sympy, and CNNs do not need it.
-    quant_pre_process(str(source), str(path), skip_symbolic_shape=True)
-
-
-def _quantize(source, path, images, method, activation_type):
-    from onnxruntime import quantization
-
-    images = stretch_to_pixel_range(images)
-
-    class Reader(quantization.CalibrationDataReader):
-        def __init__(self):
-            self._starts = iter(range(0, len(images), _CALIBRATION_BATCH))
-
-        def get_next(self):
-            start = next(self._starts, None)
-            if start is None:
-                return None
-            return {"image": images[start : start + _CALIBRATION_BATCH]}
-
-    types = quantization.QuantType
-    quantization.quantize_static(
-        str(source),
-        str(path),
-        Reader(),
-        quant_format=quantization.QuantFormat.QDQ,
-        per_channel=True,
-        activation_type={"uint8": types.QUInt8, "int8": types.QInt8}[
-            activation_type
-        ],
-        weight_type=types.QInt8,
-        calibrate_method=getattr(
-            quantization.CalibrationMethod,
-            {"minmax": "MinMax"}.get(method, method.capitalize()),
-        ),
-        # The output is float32: rounding it to eight bits gains nothing.
-        nodes_to_exclude=_output_nodes(source),
-    )
-
-
-def _output_nodes(path):
-    import onnx
-
-    graph = onnx.load(path).graph
-    outputs = {output.name for output in graph.output}
-    return [node.name for node in graph.node if outputs & set(node.output)]
-
-
-def _tidy(path):
-    """Gives the batch a readable name and drops what tools left behind."""
-    import onnx
-
-    model = onnx.load(path)
-    graph = model.graph
-    for tensor in (*graph.input, *graph.output):
-        tensor.type.tensor_type.shape.dim[0].dim_param = "batch"
-    # They name the batch dimension in the exporter's words.
-    del graph.value_info[:]
-    del model.metadata_props[:]
-    used = {node.domain for node in graph.node}
-    for entry in [*model.opset_import]:
-        if entry.domain not in used:
-            model.opset_import.remove(entry)
-    model.producer_name = "kerastl"
-    onnx.checker.check_model(model)
-    onnx.save(model, path)

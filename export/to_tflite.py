@@ -4,6 +4,7 @@ import re
 
 from kerastl.export.calibration import stretch_to_pixel_range
 from kerastl.export.pipeline import export_model
+from kerastl.export.quantization.exact_tflite_blurs import exact_tflite_blurs
 from kerastl.export.quiet import quiet_console
 from kerastl.export.require import require
 from kerastl.export.unsupported_layers import unsupported_layers
@@ -19,6 +20,7 @@ def to_tflite(
     overwrite=False,
     num_calibration=200,
     threads=1,
+    target=None,
 ):
     """Writes a .tflite file, runs it, and reports what it lost.
 
@@ -48,6 +50,9 @@ def to_tflite(
         overwrite: Whether an existing file may be replaced.
         num_calibration: How many calibration images to use at most.
         threads: CPU threads to measure with.
+        target: Device that has to run the file, "xnnpack", "tflite-micro" or
+            "full-int8" (see `kerastl.export.check`); one that it cannot run
+            is not written.
 
     Returns:
         An `ExportReport`.
@@ -55,6 +60,7 @@ def to_tflite(
     Raises:
         AccuracyDropError: If the file loses more than `max_accuracy_drop`.
         ImportError: If ai-edge-litert is missing.
+        TargetError: If the file fails the check of `target`.
         ValueError: If an argument does not fit, or the model has operators
             that TFLite does not have.
 
@@ -80,6 +86,7 @@ def to_tflite(
         overwrite=overwrite,
         num_calibration=num_calibration,
         threads=threads,
+        target=target,
     )
 
 
@@ -106,6 +113,7 @@ def _write(lowered, output_name, scheme, images, path):
             "the layers that make them, or try another scheme. No file was "
             f"written. Received: model={lowered.source.name!r}"
         ) from error
+    exact_tflite_blurs(path)
     return []
 
 

@@ -31,6 +31,9 @@ class ActivationQuantizer(keras.layers.Layer):
         images: Whether the tensor holds the model's images. Their range only
             grows, and pixels (0 to at most 255) get the range 0 to 255, so
             that a camera's bytes are fed by subtracting 128.
+        margin: Share by which the range is wider than what was seen. Pixels
+            times a factor may all lie halfway between two levels, where the
+            last bit of a float decides; a wider range has other levels.
         **kwargs: `name`, `dtype` and so on.
 
     Input shape:
@@ -48,9 +51,10 @@ class ActivationQuantizer(keras.layers.Layer):
     #: Whether ranges are followed outside training too, see `observing`.
     observes = False
 
-    def __init__(self, images=False, **kwargs):
+    def __init__(self, images=False, margin=0.0, **kwargs):
         super().__init__(**kwargs)
         self.images = images
+        self.margin = margin
         self.supports_masking = True
 
     def build(self, input_shape):
@@ -84,11 +88,16 @@ class ActivationQuantizer(keras.layers.Layer):
         x = ops.cast(inputs, "float32")
         if training:
             self._warm_up(x)
+        low, high = self.min.value, self.max.value
         outputs = quantizer(
-            x,
-            training=training,
-            weights={"min_var": self.min.value, "max_var": self.max.value},
+            x, training=training, weights={"min_var": low, "max_var": high}
         )
+        if self.margin:
+            outputs = quantizer(
+                x,
+                training=False,
+                weights={"min_var": low, "max_var": high * (1 + self.margin)},
+            )
         if not training:
             outputs = ops.where(self.num_batches > 0, outputs, x)
         return ops.cast(outputs, self.compute_dtype)
@@ -97,7 +106,11 @@ class ActivationQuantizer(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        return {**super().get_config(), "images": self.images}
+        return {
+            **super().get_config(),
+            "images": self.images,
+            "margin": self.margin,
+        }
 
     def range(self):
         """The quantized range as a pair of floats, with zero on a level.
@@ -113,7 +126,8 @@ class ActivationQuantizer(keras.layers.Layer):
                 "to `quantization_aware`. "
                 f"Received: layer={self.name!r}, which saw no batch"
             )
-        return nudged_range(float(self.min), float(self.max))
+        high = np.float32(self.max) * np.float32(1 + self.margin)
+        return nudged_range(float(self.min), high)
 
     def _warm_up(self, x):
         low, high = ops.min(x), ops.max(x)

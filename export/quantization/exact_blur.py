@@ -6,6 +6,8 @@ from kerastl.layers import blur_grid
 
 _LARGEST = 127
 _SIZES = range(2, 7)
+# What rounding moves a level by at most.
+_ROUNDED = 0.5 + 1e-6
 
 
 def exact_blur(kernel_size):
@@ -57,7 +59,7 @@ def match_blur(levels):
     largest = np.abs(levels).max((0, 1)).astype("float64")
     signs = np.sign(levels.astype("int64").sum((0, 1)))
     rounded = signs * exact[:, :, None] * (largest / exact.max())
-    if not largest.min() or np.abs(rounded - levels).max() > 0.5:
+    if not largest.min() or np.abs(rounded - levels).max() > _ROUNDED:
         return None
     exact_levels = (signs * exact[:, :, None]).astype("int8")
     return exact_levels, largest / exact.max()

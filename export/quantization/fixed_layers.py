@@ -43,7 +43,7 @@ class FixedKernel(keras.layers.Layer):
         super().__init__(name=name)
         self.kind = kind
         self.options = options
-        self.bias = None if bias is None else np.float32(bias)
+        self.bias = None if bias is None else _not_uniform(np.float32(bias))
         scales = np.maximum(scales, np.finfo("float32").tiny * 1e6)
         if bias is not None:
             scales = np.maximum(
@@ -90,6 +90,18 @@ class FixedBlur(BlurPooling2D):
             strides=self.strides,
             padding="valid",
         )
+
+
+def _not_uniform(bias):
+    """Moves one value of a bias by the last bit where all are the same.
+
+    The TFLite converter stores such a constant as one value, and rounds it
+    for every channel with the scale of the first.
+    """
+    if bias.size > 1 and bias[0] and np.all(bias == bias[0]):
+        bias = bias.copy()
+        bias[0] = np.nextafter(bias[0], np.float32(np.inf))
+    return bias
 
 
 def rounded_constant(kernel, scales):

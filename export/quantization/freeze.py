@@ -17,6 +17,8 @@ from kerastl.surgery import graph as graphs
 from kerastl.surgery.rebuild import rebuild
 
 _LEVELS = 127
+# With an even number the offset of x / 127.5 - 1 is a whole number of levels.
+_EVEN_LEVELS = 126
 
 
 def with_fixed_kernels(lowered):
@@ -117,13 +119,23 @@ class _Freezer:
             x = _fixed_range(activation.input_quantizer)(x)
         return self._activate(f"{name}_activation", activation.activation, x)
 
-    def _apply(self, name, kind, kernel, x, factors=None, bias=None, **options):
+    def _apply(
+        self,
+        name,
+        kind,
+        kernel,
+        x,
+        factors=None,
+        bias=None,
+        levels=_LEVELS,
+        **options,
+    ):
         per_channel = kind != "dense"
         flat = np.abs(kernel)
         if kind == "depthwise":
             flat = flat.reshape(-1, np.prod(kernel.shape[2:]))
         axes = tuple(range(flat.ndim - 1)) if per_channel else None
-        scales = flat.max(axes) / _LEVELS
+        scales = flat.max(axes) / levels
         if factors is not None:
             folded = np.broadcast_to(factors, bias.shape)
             if kind == "depthwise":
@@ -152,7 +164,9 @@ class _Freezer:
         if flat:
             x = ops.reshape(x, (-1, 1, int(np.prod(shape[:-1])), channels))
         kernel = np.ones((1, 1, channels, 1))
-        x = self._apply(name, "depthwise", kernel, x, factors, offsets)
+        x = self._apply(
+            name, "depthwise", kernel, x, factors, offsets, levels=_EVEN_LEVELS
+        )
         return ops.reshape(x, (-1, *shape)) if flat else x
 
     def _activate(self, name, activation, x):

@@ -41,15 +41,19 @@ def restore_kernels(source, path, kernels):
 
     model = onnx.load(source)
     editor = _Editor(model.graph)
-    missing = set(range(len(kernels)))
-    for node in [*model.graph.node]:
-        missing.discard(editor.restore(node, kernels))
+    found = [editor.restore(node, kernels) for node in [*model.graph.node]]
+    found = [fixed for fixed in found if fixed is not None]
+    # Blurs of as many channels are all found as the first of them.
+    missing = [
+        fixed.name
+        for fixed in kernels
+        if not any(np.array_equal(fixed.kernel, each.kernel) for each in found)
+    ]
     if missing:
-        names = ", ".join(kernels[index].name for index in sorted(missing))
         raise RuntimeError(
             "The ONNX exporter changed kernels, so that their levels could "
             "not be put back. Write the model as TFLite, and please report "
-            f"this. Received: layers {names}"
+            f"this. Received: layers {', '.join(missing)}"
         )
     editor.finish()
     onnx.save(model, path)
@@ -69,13 +73,13 @@ class _Editor:
         self._added = {}
 
     def restore(self, node, kernels):
-        """Gives a node its int8 kernel; returns the index of that."""
+        """Gives a node its int8 kernel, and returns where that came from."""
         if node.op_type not in ("Conv", "MatMul"):
             return None
         kernel = self._constants.get(node.input[1])
         if kernel is None:
             return None
-        for index, fixed in enumerate(kernels):
+        for fixed in kernels:
             levels, axis = _levels(node, kernel, fixed)
             if levels is None:
                 continue
@@ -84,7 +88,7 @@ class _Editor:
             node.input[1] = self._dequantized(
                 node.input[1], levels, fixed.scales, axis
             )
-            return index
+            return fixed
         return None
 
     def finish(self):
