@@ -8,7 +8,7 @@ _ALIGNMENT = 16
 # from its recording allocator on a 64-bit host; a 32-bit controller needs
 # less. Quantization parameters of a channel are a multiplier and a shift.
 _PER_TENSOR = 24
-_PER_OPERATOR = 160
+_PER_OPERATOR = 192
 _PER_CHANNEL = 8
 _PER_CHANNEL_OPERATORS = (
     "CONV_2D",
@@ -45,10 +45,10 @@ def plan_arena(graph):
 
     A tensor lives from the operator that writes it to the last that reads
     it; the inputs from the start, the outputs to the end. Buffers are
-    aligned to 16 bytes and placed from the largest to the smallest, each in
-    the first gap among those that live at the same time: what TensorFlow
-    Lite Micro's greedy planner does. Scratch memory of the kernels is not
-    part of it.
+    aligned to 16 bytes and placed from the largest to the smallest, of equal
+    ones the later first, each in the first gap among those that live at the
+    same time: what TensorFlow Lite Micro's greedy planner does. Scratch
+    memory of the kernels is not part of it.
 
     Args:
         graph: `LitertGraph`.
@@ -61,7 +61,7 @@ def plan_arena(graph):
         index: _align(graph.tensors[index].size_bytes) for index in lifetimes
     }
     offsets = {}
-    for index in sorted(lifetimes, key=lambda index: -sizes[index]):
+    for index in sorted(lifetimes, key=lambda index: (-sizes[index], -index)):
         beside = [
             other
             for other in offsets
