@@ -19,6 +19,7 @@ def export_model(
     overwrite=False,
     max_accuracy_drop=None,
     threads=1,
+    target=None,
 ):
     """Exports a `.keras` file to TFLite or ONNX and proves the result.
 
@@ -35,6 +36,8 @@ def export_model(
         overwrite: Whether an existing file may be replaced.
         max_accuracy_drop: Refuse a file that loses more than this fraction.
         threads: CPU threads to time with.
+        target: Device that has to run a TFLite file, as
+            `kerastl.export.check` knows it.
 
     Returns:
         An `ExportReport`.
@@ -42,6 +45,7 @@ def export_model(
     Raises:
         AccuracyDropError: The file lost too much; none is left.
         FileNotFoundError: There is no such model or folder.
+        TargetError: The target cannot run the file; none is left.
         ValueError: An argument does not fit.
 
     Example:
@@ -55,6 +59,11 @@ def export_model(
         format = pathlib.Path(output).suffix.lstrip(".")
     text = f"{format}:{scheme}" if format else scheme
     [(format, scheme)] = check_exports([text])
+    if target is not None and format != "tflite":
+        raise ValueError(
+            "Targets run TFLite files. Leave out the target, or choose the "
+            f"format tflite. Received: target={target!r}, format={format!r}"
+        )
     if output is None:
         output = model.with_name(f"{model.stem}_{scheme}.{format}")
     runner = load(model)
@@ -70,4 +79,5 @@ def export_model(
         max_accuracy_drop=max_accuracy_drop,
         overwrite=overwrite,
         threads=threads,
+        **({} if target is None else {"target": target}),
     )

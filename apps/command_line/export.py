@@ -34,6 +34,14 @@ def export(
         pathlib.Path | None,
         typer.Option(help="Default: MODEL_SCHEME beside the model."),
     ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Refuse a file that this device cannot run: see kerastl "
+            "check.",
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
     max_accuracy_drop: Gate = None,
     threads: Threads = 1,
@@ -42,7 +50,8 @@ def export(
 ):
     """Export a Keras model to TFLite or ONNX, run the file and compare.
 
-    Exit code 1: the file lost more accuracy than allowed; none is left.
+    Exit code 1: the file lost more accuracy than allowed, or the target
+    cannot run it; none is left.
 
         kerastl export model.keras --scheme float16
         kerastl export model.keras --scheme int8 --calibration photos/
@@ -61,5 +70,6 @@ def export(
             overwrite=overwrite,
             max_accuracy_drop=max_accuracy_drop,
             threads=threads,
+            target=target,
         )
         show(report, console, as_json)

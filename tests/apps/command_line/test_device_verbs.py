@@ -77,6 +77,30 @@ def test_check_passes_or_fails_with_exit_code_1(finished_run, int8, tmp_path):
     assert not half.with_suffix(".h").exists()
 
 
+def test_a_target_that_cannot_run_the_file_leaves_none(finished_run, tmp_path):
+    output = tmp_path / "half.tflite"
+    arguments = ("export", finished_run.output / "model.keras")
+    refused_by_target = call(
+        *arguments,
+        *("--scheme", "float16", "--output", output),
+        *("--target", "tflite-micro"),
+    )
+    assert refused_by_target.exit_code == 1, refused_by_target.output
+    assert "DEQUANTIZE in float16" in said(refused_by_target)
+    assert list(tmp_path.iterdir()) == []
+    refused(
+        call(*arguments, "--output", output, "--target", "xnnpak"),
+        "Did you mean 'xnnpack'?",
+    )
+    refused(
+        call(
+            *(*arguments, "--scheme", "float32", "--format", "onnx"),
+            *("--target", "xnnpack"),
+        ),
+        "Targets run TFLite files",
+    )
+
+
 def test_check_refuses_bad_input(int8, finished_run, tmp_path):
     refused(
         call("check", int8, "--target", "tflite-mikro"),
