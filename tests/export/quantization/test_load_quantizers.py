@@ -1,0 +1,45 @@
+import pytest
+
+pytestmark = pytest.mark.tensorflow_only
+
+SOURCE = """
+import os
+import sys
+
+legacy = sys.argv[2]
+if legacy != "unset":
+    os.environ["TF_USE_LEGACY_KERAS"] = legacy
+if sys.argv[1] == "keras first":
+    import keras
+    import tensorflow as tf
+    tf.keras.layers.Dense
+else:
+    import tensorflow as tf
+from kerastl.export.quantization.load_quantizers import load_quantizers
+load_quantizers().LastValueQuantizer
+import keras
+assert tf.keras.layers.Dense is keras.layers.Dense, tf.keras.__name__
+assert os.environ.get("TF_USE_LEGACY_KERAS", "unset") == legacy
+print(keras.__version__.split(".")[0])
+"""
+
+
+@pytest.mark.parametrize(
+    "order, legacy",
+    [("keras first", "unset"), ("tensorflow first", "0")],
+)
+def test_keras_stays_keras_3(run_in_fresh_process, order, legacy):
+    assert run_in_fresh_process(SOURCE, order, legacy) == "3"
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    import os
+    import sys
+
+    from kerastl.export.quantization.load_quantizers import load_quantizers
+
+    monkeypatch.setitem(sys.modules, "tensorflow_model_optimization", None)
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "0")
+    with pytest.raises(ImportError, match="pip install tensorflow-model-opt"):
+        load_quantizers()
+    assert os.environ["TF_USE_LEGACY_KERAS"] == "0"
