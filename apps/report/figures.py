@@ -52,3 +52,13 @@ def level(value):
 
 def cosine(value):
     return NOTHING if value is None else f"{value:.4f}"
+
+
+def setting(value):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        value = [f"{name} {each}" for name, each in value.items()]
+    if isinstance(value, list | tuple):
+        return ", ".join(str(each) for each in value) or NOTHING
+    return NOTHING if value is None else value

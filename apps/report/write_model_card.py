@@ -222,7 +222,7 @@ def _limits(report):
 
 def _making(report):
     rows = [
-        (name.replace("_", " "), _setting(value))
+        (name.replace("_", " "), figures.setting(value))
         for name, value in report.get("settings", {}).items()
     ]
     made = " ".join(
@@ -232,16 +232,6 @@ def _making(report):
         f"## How it was made\n\n{_table(('setting', 'value'), rows)}\n\n"
         f"Made {report['created']} with {made}."
     )
-
-
-def _setting(value):
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        value = [f"{name} {each}" for name, each in value.items()]
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or figures.NOTHING
-    return figures.NOTHING if value is None else str(value)
 
 
 def _interval(share, count):

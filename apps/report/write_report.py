@@ -54,7 +54,7 @@ def write_report(report, path, folder=None):
         times=figures.times,
         grid=_grid,
         words=_words,
-        setting=_setting,
+        setting=figures.setting,
         headline=_headline,
         change=_change,
     )
@@ -223,16 +223,6 @@ def _grid(size):
 
 def _words(name):
     return name.replace("_", " ")
-
-
-def _setting(value):
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        value = [f"{name} {each}" for name, each in value.items()]
-    if isinstance(value, list | tuple):
-        return ", ".join(str(each) for each in value) or figures.NOTHING
-    return figures.NOTHING if value is None else value
 
 
 _UNITS = {
