@@ -4,6 +4,9 @@ from kerastl.export.accuracy_drop_error import AccuracyDropError
 from kerastl.export.diagnosis.diagnose import diagnose
 from kerastl.export.diagnosis.diagnosis import Diagnosis
 from kerastl.export.diagnosis.diagnosis import LayerError
+from kerastl.export.diagnosis.selective_int8 import selective_int8
+from kerastl.export.diagnosis.selective_report import SelectiveReport
+from kerastl.export.diagnosis.unreachable_error import UnreachableError
 from kerastl.export.evaluate import evaluate
 from kerastl.export.package.metadata import Metadata
 from kerastl.export.package.read_metadata import read_metadata
@@ -31,13 +34,16 @@ __all__ = [
     "LayerError",
     "Metadata",
     "Runner",
+    "SelectiveReport",
     "TargetError",
+    "UnreachableError",
     "check",
     "diagnose",
     "evaluate",
     "load",
     "quantization_aware",
     "read_metadata",
+    "selective_int8",
     "to_onnx",
     "to_tflite",
     "write_c_array",
