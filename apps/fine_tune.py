@@ -63,8 +63,8 @@ def fine_tune(
     Everything goes to one folder: `model.keras`, the exported files,
     `history.json` and `.csv`, `labels.txt`, `class_means.npz` (which tells a
     later run from this model how near its task is), `report.json`,
-    `report.html` and `run.json`. A run that was killed goes on with
-    `resume=True`.
+    `report.html`, `MODEL_CARD.md` and `run.json`. A run that was killed goes
+    on with `resume=True`.
 
     Args:
         data: Folder of class folders (see `apps.load_image_folder`), or an

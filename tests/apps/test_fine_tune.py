@@ -17,6 +17,7 @@ pytestmark = [
 def test_a_run_leaves_what_it_promises(finished_run):
     names = {path.name for path in finished_run.output.iterdir()}
     assert names == {
+        "MODEL_CARD.md",
         "class_means.npz",
         "examples",
         "history.csv",
