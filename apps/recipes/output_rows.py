@@ -1,4 +1,4 @@
-"""Recipes that keep the source's classifier at work beside the new one."""
+"""Recipes that train another head beside the new classifier."""
 
 from kerastl.apps.recipes.recipe import Recipe
 
@@ -29,6 +29,14 @@ def _co_tuning(setting):
     return [CoTuning(setting.source, relation)]
 
 
+def _bi_tuning(setting):
+    from kerastl.losses import BiTuning
+
+    augmentation = setting.data.augmentation
+    flip = augmentation is not None and augmentation.flip
+    return [BiTuning(flip=flip, seed=setting.seed)]
+
+
 ROWS = [
     Recipe(
         name="lwf",
@@ -55,5 +63,13 @@ ROWS = [
         summary="trains the source's classifier too, on translated labels",
         needs_source_head=True,
         transfer_losses=_co_tuning,
+    ),
+    Recipe(
+        name="bi_tuning",
+        title="Bi-Tuning",
+        paper="Zhong et al., 2020",
+        summary="contrasts the features of a class with those of others",
+        transfer_losses=_bi_tuning,
+        exact="assumed",
     ),
 ]

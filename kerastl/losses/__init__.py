@@ -1,7 +1,9 @@
 """Terms that compare student and source features."""
 
+from kerastl.losses.adversarial import Adversarial
 from kerastl.losses.akc import AKC
 from kerastl.losses.arc import ARC
+from kerastl.losses.bi_tuning import BiTuning
 from kerastl.losses.bss import BSS
 from kerastl.losses.class_relation import class_relation
 from kerastl.losses.co_tuning import CoTuning
@@ -10,6 +12,7 @@ from kerastl.losses.disturb_label import DisturbLabel
 from kerastl.losses.global_level import GlobalLevel
 from kerastl.losses.logits_distillation import LogitsDistillation
 from kerastl.losses.lwf import LwF
+from kerastl.losses.mahalanobis import Mahalanobis
 from kerastl.losses.pixel_level import PixelLevel
 from kerastl.losses.sample_statistics import SampleStatistics
 from kerastl.losses.tcr import TCR
@@ -19,13 +22,16 @@ from kerastl.losses.transfer_loss import TransferStep
 __all__ = [
     "AKC",
     "ARC",
+    "Adversarial",
     "BSS",
+    "BiTuning",
     "CoTuning",
     "DELTA",
     "DisturbLabel",
     "GlobalLevel",
     "LogitsDistillation",
     "LwF",
+    "Mahalanobis",
     "PixelLevel",
     "SampleStatistics",
     "TCR",

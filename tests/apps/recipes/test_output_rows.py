@@ -15,7 +15,7 @@ pytestmark = pytest.mark.tensorflow_only
     "name, columns",
     [
         ("lwf+distillation", ["lwf", "logits_distillation"]),
-        ("co_tuning", ["co_tuning"]),
+        ("co_tuning+bi_tuning", ["co_tuning", "bi_tuning"]),
     ],
 )
 def test_a_source_head_trains_along(name, columns):

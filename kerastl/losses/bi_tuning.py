@@ -1,0 +1,238 @@
+import keras
+from keras import ops
+
+from kerastl.losses.batch_mean import batch_mean
+from kerastl.losses.class_queue import ClassQueue
+from kerastl.losses.second_view import second_view
+from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.surgery.embed import pool
+from kerastl.surgery.feature_extractor import feature_extractor
+from kerastl.surgery.find_head import find_head
+from kerastl.targets import one_hot
+
+
+@keras.saving.register_keras_serializable(package="kerastl")
+class BiTuning(TransferLoss):
+    """Bi-Tuning: contrasts an example with those of its class and others.
+
+    A key encoder, a copy of the student that follows it with `momentum`, sees
+    a second view of every image; its features go into queues, one a class,
+    of `queue` examples each. With the student's embedding `h`,
+    `z = normalize(project(h))`, `h~ = normalize([h, 1])` and the head's
+    prototypes `w~_c = normalize([w_c, b_c])`, the term is `L_z + L_y`, each
+    the mean over the batch of
+
+        KL( target || softmax(logits / temperature) )
+
+    For `L_z` the logits are `z . z_key` of the example itself and of all in
+    the queues; for `L_y` they are `w~_y . h~` of the example and `w~_y .
+    h~_key` of those in the queues. The target is even over the example and
+    those of its class. Prototypes and keys have no gradient.
+
+    As long as the queues fill, what is in them counts; that is assumed. The
+    views are made here: the student sees the batch as it is, the key encoder
+    the batch shifted and mirrored anew. A step costs one more forward pass of
+    the student. The key encoder's BatchNormalization uses its own batch.
+
+    Args:
+        weight: Factor of the term in the total loss.
+        queue: Examples a class.
+        momentum: How slowly the key encoder follows.
+        temperature: Divides the logits.
+        projection: Units of the projection.
+        shift: Largest shift of the second view, as a share of the image.
+        flip: Whether the second view may be mirrored. Turn it off where left
+            and right mean something.
+        seed: Seed of the second view and of the projection, an integer or
+            `None`.
+        name: Name in the progress bar and in `History`.
+
+    Raises:
+        ValueError: If an argument is out of range; at `compile`, if the
+            student has no head.
+
+    Example:
+
+    ```python
+    tuner = kerastl.FineTuner(student)
+    tuner.compile(
+        optimizer="sgd",
+        loss="sparse_categorical_crossentropy",
+        transfer_losses=[kerastl.losses.BiTuning()],
+    )
+    ```
+
+    Reference:
+        Zhong et al., "Bi-tuning of Pre-trained Representations", 2020,
+        section 4.
+    """
+
+    needs_source = False
+    needs_embedding = True
+
+    def __init__(
+        self,
+        weight=1.0,
+        queue=40,
+        momentum=0.999,
+        temperature=0.07,
+        projection=128,
+        shift=0.125,
+        flip=True,
+        seed=None,
+        name=None,
+    ):
+        super().__init__(weight, name=name)
+        if not (
+            queue >= 1
+            and 0 <= momentum <= 1
+            and temperature > 0
+            and 0 <= shift < 1
+        ):
+            raise ValueError(
+                "Bi-Tuning needs queues of at least 1, a momentum from 0 to 1, "
+                "a temperature larger than 0 and a shift of less than 1. "
+                f"Received: queue={queue}, momentum={momentum}, "
+                f"temperature={temperature}, shift={shift}"
+            )
+        self.queue = int(queue)
+        self.momentum = float(momentum)
+        self.temperature = float(temperature)
+        self.projection = int(projection)
+        self.shift = float(shift)
+        self.flip = bool(flip)
+        self.seed = seed
+        self._layers = []
+
+    @property
+    def layers(self):
+        return self._layers
+
+    def build(self, tuner):
+        tap = tuner.embedding[0]
+        features = feature_extractor(tuner.student, [tap])
+        # Not a copy: it runs with the values of the key encoder.
+        self._encoder = keras.Model(features.input, pool(features.output[tap]))
+        self._head = find_head(tuner.student).layer
+        if self._head is None:
+            raise ValueError(
+                "Bi-Tuning compares features with the weights of the student's "
+                "head, and it has none. `kerastl.replace_head` puts one on. "
+                f"Received: student={tuner.student.name!r}"
+            )
+        units = self._encoder.output_shape[-1]
+        classes = tuner.student.output_shape[-1]
+        self.projector = keras.layers.Dense(
+            self.projection,
+            kernel_initializer=keras.initializers.GlorotUniform(self.seed),
+            dtype="float32",
+            name="projector",
+        )
+        self.projector.build((None, units))
+        self.queues = ClassQueue(
+            classes, self.queue, self.projection + units + 1, "queues"
+        )
+        self.key = keras.layers.Layer(name="key_encoder")
+        self.key.generator = keras.random.SeedGenerator(self.seed)
+        self.key.built = True
+        self._copies = []
+        for number, variable in enumerate(self._followed()):
+            copy = self.key.add_weight(
+                name=f"weight_{number}",
+                shape=variable.shape,
+                initializer="zeros",
+                dtype="float32",
+                autocast=False,
+                trainable=False,
+                aggregation="only_first_replica",
+            )
+            copy.assign(ops.convert_to_numpy(variable))
+            self._copies.append(copy)
+        self._layers = [self.projector, self.queues, self.key]
+
+    def compute(self, step):
+        labels = one_hot(step.y, step.predictions)
+        embedding = step.student_embedding
+        z = ops.normalize(self.projector(embedding))
+        extended = _extended(embedding)
+        z_key, extended_key = self._keys(step.x)
+        prototypes = ops.matmul(labels, self._prototypes())
+
+        rows, filled, own = self.queues.read(labels)
+        stored_z = rows[:, : self.projection]
+        stored = rows[:, self.projection :]
+        values = sum(
+            self._contrast(query, current, keys, filled, own)
+            for query, current, keys in (
+                (z, z_key, stored_z),
+                (prototypes, extended, stored),
+            )
+        )
+        self.queues.push(ops.concatenate([z_key, extended_key], -1), labels)
+        return batch_mean(values, step.sample_weight)
+
+    def _contrast(self, query, current, keys, filled, own):
+        """KL(target || softmax), one number an example."""
+        here = ops.sum(query * current, axis=-1, keepdims=True)
+        there = ops.matmul(query, ops.transpose(keys))
+        logits = ops.concatenate([here, there], axis=-1) / self.temperature
+        absent = ops.concatenate([ops.zeros((1,)), 1 - filled]) * 1e9
+        positive = ops.concatenate([ops.ones_like(here), own], axis=-1)
+        count = ops.sum(positive, axis=-1)
+        given = ops.log_softmax(logits - absent)
+        mean = ops.sum(positive * given, axis=-1) / count
+        return -ops.log(count) - mean
+
+    def _keys(self, images):
+        """What the key encoder, after following, says of a second view."""
+        moved = [
+            self.momentum * own.value
+            + (1 - self.momentum) * ops.cast(variable.value, "float32")
+            for own, variable in zip(
+                self._copies, self._followed(), strict=True
+            )
+        ]
+        moved = [ops.stop_gradient(value) for value in moved]
+        for own, value in zip(self._copies, moved, strict=True):
+            own.assign(value)
+        *network, kernel, bias = moved
+        view = second_view(images, self.key.generator, self.shift, self.flip)
+        embedding, _ = self._encoder.stateless_call(
+            network,
+            [v.value for v in self._encoder.non_trainable_variables],
+            view,
+            training=True,
+        )
+        embedding = ops.stop_gradient(ops.cast(embedding, "float32"))
+        z = ops.normalize(ops.matmul(embedding, kernel) + bias)
+        return z, _extended(embedding)
+
+    def _prototypes(self):
+        kernel = ops.cast(ops.convert_to_tensor(self._head.kernel), "float32")
+        rows = ops.transpose(ops.reshape(kernel, kernel.shape[-2:]))
+        bias = ops.zeros_like(rows[:, :1])
+        if self._head.bias is not None:
+            bias = ops.convert_to_tensor(self._head.bias)[:, None]
+        rows = ops.concatenate([rows, ops.cast(bias, "float32")], axis=-1)
+        return ops.stop_gradient(ops.normalize(rows))
+
+    def _followed(self):
+        """The variables that the key encoder follows."""
+        return [
+            *self._encoder.trainable_variables,
+            *self.projector.trainable_variables,
+        ]
+
+    def get_config(self):
+        config = super().get_config()
+        del config["taps"], config["tap_weights"]
+        names = ("queue", "momentum", "temperature", "projection", "shift")
+        return {
+            **config,
+            **{name: getattr(self, name) for name in (*names, "flip", "seed")},
+        }
+
+
+def _extended(embedding):
+    ones = ops.ones_like(embedding[:, :1])
+    return ops.normalize(ops.concatenate([embedding, ones], axis=-1))
