@@ -8,6 +8,8 @@ from kerastl.apps.data.image_pipeline import Augmentation
 from kerastl.apps.data.load_digits_pair import load_digits_pair
 from kerastl.apps.data.load_image_folder import load_image_folder
 from kerastl.apps.diagnose_file import diagnose_file
+from kerastl.apps.detect_anomalies import AnomalyDetector
+from kerastl.apps.detect_anomalies import detect_anomalies
 from kerastl.apps.evaluate_model import evaluate_model
 from kerastl.apps.export_model import export_model
 from kerastl.apps.fine_tune import fine_tune
@@ -51,6 +53,7 @@ ResNet20 = PRESETS["resnet20"].build
 __all__ = [
     "PRESETS",
     "RECIPES",
+    "AnomalyDetector",
     "Augmentation",
     "BenchmarkResult",
     "ConvNeXtTiny",
@@ -82,6 +85,7 @@ __all__ = [
     "benchmark",
     "diagnose_file",
     "draw_diagnosis",
+    "detect_anomalies",
     "evaluate_model",
     "export_model",
     "fine_tune",

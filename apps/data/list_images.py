@@ -5,11 +5,12 @@ import pathlib
 from kerastl.apps.data.list_image_folder import IMAGE_SUFFIXES
 
 
-def list_images(path):
+def list_images(path, name="unlabelled"):
     """Lists the image files of a folder and of the folders in it.
 
     Args:
         path: A folder of images, of class folders or of both.
+        name: What errors call the images.
 
     Returns:
         A sorted list of paths.
@@ -21,8 +22,8 @@ def list_images(path):
     path = pathlib.Path(path)
     if not path.is_dir():
         raise FileNotFoundError(
-            "The folder of unlabelled images does not exist. "
-            f"Received: unlabelled={str(path)!r}"
+            f"The folder of {name} images does not exist. "
+            f"Received: {name}={str(path)!r}"
         )
     files = [
         file
@@ -33,8 +34,8 @@ def list_images(path):
     ]
     if not files:
         raise ValueError(
-            "There are no images in the folder of unlabelled images. Images "
+            f"There are no images in the folder of {name} images. Images "
             f"end in {', '.join(IMAGE_SUFFIXES)}. "
-            f"Received: unlabelled={str(path)!r}"
+            f"Received: {name}={str(path)!r}"
         )
     return files

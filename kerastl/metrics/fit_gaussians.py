@@ -1,0 +1,110 @@
+"""What normal images look like to a network, as Gaussians of its features."""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import layers
+
+from kerastl.labelled_batches import labelled_batches
+from kerastl.surgery.default_taps import default_taps
+from kerastl.surgery.feature_extractor import feature_extractor
+
+
+class Gaussian(NamedTuple):
+    """The distribution of one level's features over normal images.
+
+    Args:
+        mean: float64 `(channels,)`.
+        precision: inverse of the covariance, float64 `(channels, channels)`.
+    """
+
+    mean: np.ndarray
+    precision: np.ndarray
+
+    def distance(self, features):
+        """Mahalanobis distances of features `(images, channels)`."""
+        away = np.asarray(features, "float64") - self.mean
+        squares = np.einsum("ni,ij,nj->n", away, self.precision, away)
+        return np.sqrt(np.maximum(squares, 0.0))
+
+
+def fit_gaussians(model, images, taps=None, batch_size=32) -> dict:
+    """Fits a Gaussian to the features of normal images at every level.
+
+    The features are averaged over space. The covariance is shrunk toward a
+    multiple of the identity as Ledoit and Wolf do, so that it can be inverted
+    with fewer images than channels.
+
+    Args:
+        model: a pre-trained functional or sequential `keras.Model`.
+        images: normal images alone: an array, or an iterable of batches.
+        taps: names of the layers. Defaults to the end of each stage, see
+            `kerastl.surgery.default_taps`.
+        batch_size: batch size for arrays.
+
+    Returns:
+        Dict from tap name to a `Gaussian`.
+
+    Raises:
+        ValueError: if there are fewer than two images, or a tap is unknown.
+
+    Example:
+
+    ```python
+    gaussians = kerastl.metrics.fit_gaussians(source, normal_images)
+    scores = kerastl.metrics.mahalanobis_score(source, images, gaussians)
+    ```
+
+    Reference:
+        Rippel, Mertens and Merhof, "Modeling the Distribution of Normal Data
+        in Pre-Trained Deep Features for Anomaly Detection", ICPR 2020.
+        Ledoit and Wolf, "A Well-Conditioned Estimator for Large-Dimensional
+        Covariance Matrices", 2004.
+    """
+    features = pooled_features(
+        model, images, taps or default_taps(model), batch_size
+    )
+    gaussians = {}
+    for tap, rows in features.items():
+        if len(rows) < 2:
+            raise ValueError(
+                "A Gaussian needs at least two normal images. "
+                f"Received: {len(rows)}"
+            )
+        mean = rows.mean(axis=0)
+        covariance = _ledoit_wolf(rows - mean)
+        gaussians[tap] = Gaussian(mean, np.linalg.inv(covariance))
+    return gaussians
+
+
+def pooled_features(model, images, taps, batch_size) -> dict:
+    """The features at `taps`, averaged over space, float64."""
+    extractor = feature_extractor(model, taps)
+    pooled = {}
+    for tap, x in extractor.output.items():
+        pooled[tap] = layers.GlobalAveragePooling2D()(x) if x.ndim == 4 else x
+    network = keras.Model(extractor.input, pooled)
+    found = {tap: [] for tap in pooled}
+    for batch, _ in labelled_batches(images, batch_size, needs_labels=False):
+        for tap, rows in network.predict_on_batch(batch).items():
+            found[tap].append(np.asarray(rows, "float64"))
+    return {
+        tap: np.concatenate(rows) if rows else np.zeros((0, 1))
+        for tap, rows in found.items()
+    }
+
+
+def _ledoit_wolf(centred):
+    """The covariance of rows with mean 0, shrunk toward the identity."""
+    count, channels = centred.shape
+    covariance = centred.T @ centred / count
+    level = np.trace(covariance) / channels
+    away = ((covariance - level * np.eye(channels)) ** 2).sum()
+    fourth = ((centred**2).T @ (centred**2)).sum() / count
+    noise = (fourth - (covariance**2).sum()) / count
+    share = 1.0 if away == 0 else min(max(noise, 0.0) / away, 1.0)
+    # Features that never change have no variance to invert.
+    tiny = np.finfo("float32").eps
+    least = share * level + tiny * max(level, tiny)
+    return (1 - share) * covariance + least * np.eye(channels)
