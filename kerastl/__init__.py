@@ -15,6 +15,7 @@ from kerastl import optimizers
 from kerastl import regularizers
 from kerastl import schedules
 from kerastl import surgery
+from kerastl.adversarial_images import adversarial_images
 from kerastl.find_learning_rate import LearningRateSearch
 from kerastl.find_learning_rate import find_learning_rate
 from kerastl.fine_tuner import FineTuner
@@ -42,6 +43,7 @@ __all__ = [
     "LearningRateSearch",
     "StoredFeatures",
     "__version__",
+    "adversarial_images",
     "antialias",
     "callbacks",
     "compute_channel_attention",

@@ -5,6 +5,7 @@ import warnings
 import keras
 from keras import ops
 
+from kerastl.change_images import change_images
 from kerastl.fine_tuner_checks import check_batch
 from kerastl.fine_tuner_checks import check_inputs
 from kerastl.fine_tuner_checks import check_losses
@@ -233,6 +234,13 @@ class FineTuner(keras.Model):
                 return self.student(batch.images, training=training)
             outputs = self._state.extractor(batch.all_images, training=True)
         return sort_outputs(batch, *outputs, self.taps, self.embedding[0])
+
+    def train_step(self, *state_and_data):
+        terms = [term for term in self._state.losses if term.changes_images]
+        if terms:
+            with summing_shifts(self._state.shifting):
+                state_and_data = change_images(self, terms, *state_and_data)
+        return super().train_step(*state_and_data)
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True

@@ -38,6 +38,18 @@ def _averaged(rate, recipe, setting):
     )
 
 
+def _adversarial(setting):
+    from kerastl.losses import Adversarial
+
+    return [Adversarial(seed=setting.seed)]
+
+
+def _slow_start_fast_decay(rate, setting):
+    from kerastl.schedules import SlowStartFastDecay
+
+    return SlowStartFastDecay(rate, max(2, setting.steps))
+
+
 ROWS = [
     Recipe(
         name="layer_decay",
@@ -60,5 +72,14 @@ ROWS = [
         paper="Polyak and Juditsky, 1992",
         summary="ships the average of the weights of the last steps",
         make_optimizer=_averaged,
+    ),
+    Recipe(
+        name="adversarial",
+        title="Adversarial fine-tuning",
+        paper="Jeddi, Shafiee and Wong, 2020",
+        summary="trains on images that are changed to be most misleading",
+        transfer_losses=_adversarial,
+        schedule=_slow_start_fast_decay,
+        exact="assumed",
     ),
 ]

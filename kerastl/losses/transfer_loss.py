@@ -48,7 +48,8 @@ class TransferLoss:
     scalar, not multiplied by `weight`: `FineTuner` multiplies, and shows the
     bare value, so that the same term reads alike at every weight. A term
     that needs labels or predictions overrides `compute(step)` instead; one
-    that trains on other labels than the data's overrides `change_target`.
+    that trains on other labels than the data's overrides `change_target`,
+    one that trains on other images `change_images`.
 
     Weights of a term (attention, a relation of classes, a second head) live
     in Keras layers that it lists in `layers`: the tuner trains those that are
@@ -92,6 +93,8 @@ class TransferLoss:
     needs_unlabelled = False
     #: Whether `change_target` is overridden. Labels are one-hot then.
     changes_target = False
+    #: Whether `change_images` is overridden.
+    changes_images = False
 
     def __init__(self, weight=1.0, taps=None, tap_weights=None, name=None):
         self.weight = checked_weight("weight", weight)
@@ -132,6 +135,10 @@ class TransferLoss:
 
     def build(self, tuner):
         """Prepares the term for `tuner`, a `FineTuner` being compiled."""
+
+    def change_images(self, images, y, student):
+        """The images to train on instead of `images`; `y` is one-hot."""
+        return images
 
     def change_target(self, y, step):
         """The labels to train on instead of the one-hot `y`."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kerastl import apps
+from kerastl.apps.recipes.optimizer_rows import ROWS
 from kerastl.apps.recipes.setting import Setting
 from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.train_network import train_network
@@ -45,7 +46,7 @@ def train(student, digits):
     return run
 
 
-@pytest.mark.parametrize("name", ["layer_decay", "staged_unfreezing", "ema"])
+@pytest.mark.parametrize("name", [row.name for row in ROWS])
 def test_a_recipe_trains(name, train):
     train(name)
 

@@ -1,0 +1,112 @@
+import keras
+from keras import ops
+
+from kerastl.adversarial_images import adversarial_images
+from kerastl.losses.transfer_loss import TransferLoss
+
+
+@keras.saving.register_keras_serializable(package="kerastl")
+class Adversarial(TransferLoss):
+    """Trains on images that the student is most wrong about.
+
+    Adversarial fine-tuning takes a network that was trained on clean images
+    and goes on with attacked ones only, for a few epochs, with a learning
+    rate that starts slowly and decays fast: see
+    `kerastl.schedules.SlowStartFastDecay`. Every step attacks the batch by
+    projected gradient descent, see `kerastl.adversarial_images`, and trains
+    on the result; so a step costs `steps` passes forward and back more. All
+    other terms see the attacked images too. `accuracy` in `History` is that
+    on attacked images, `val_accuracy` that on clean ones. The term itself
+    shows 0: it adds nothing to the loss.
+
+    Size and number of the steps are assumed: the standard ones for CIFAR.
+
+    Args:
+        epsilon: Largest change of a pixel, in the images' own units: 8 of
+            255.
+        step_size: Change in one step of the attack.
+        steps: Steps of the attack.
+        value_range: Smallest and largest value of a pixel.
+        seed: Seed of the random starts.
+        name: Name in the progress bar and in `History`.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    ```python
+    tuner = kerastl.FineTuner(student)
+    tuner.compile(
+        optimizer=keras.optimizers.SGD(
+            kerastl.schedules.SlowStartFastDecay(0.01, total_steps=1000)
+        ),
+        loss="sparse_categorical_crossentropy",
+        transfer_losses=[kerastl.losses.Adversarial(epsilon=8.0)],
+        metrics=["accuracy"],
+    )
+    ```
+
+    Reference:
+        Jeddi, Shafiee and Wong, "A Simple Fine-tuning Is All You Need:
+        Towards Robust Deep Learning Via Adversarial Fine-tuning", 2020.
+    """
+
+    needs_source = False
+    changes_images = True
+
+    def __init__(
+        self,
+        epsilon=8.0,
+        step_size=2.0,
+        steps=7,
+        value_range=(0.0, 255.0),
+        seed=None,
+        name=None,
+    ):
+        super().__init__(weight=0.0, name=name)
+        low, high = value_range
+        if not (epsilon > 0 and step_size > 0 and steps >= 1 and low < high):
+            raise ValueError(
+                "An attack takes at least 1 step of more than 0, within an "
+                "`epsilon` of more than 0 and a rising `value_range`. "
+                f"Received: epsilon={epsilon}, step_size={step_size}, "
+                f"steps={steps}, value_range={value_range}"
+            )
+        self.epsilon = epsilon
+        self.step_size = step_size
+        self.steps = steps
+        self.value_range = (low, high)
+        self.seed = seed
+        self._random = keras.layers.Layer(name="random_starts")
+        self._random.generator = keras.random.SeedGenerator(seed)
+        self._random.built = True
+
+    @property
+    def layers(self):
+        return [self._random]
+
+    def change_images(self, images, y, student):
+        return adversarial_images(
+            student,
+            images,
+            y,
+            self.epsilon,
+            self.step_size,
+            self.steps,
+            self.value_range,
+            seed=self._random.generator,
+        )
+
+    def compute(self, step):
+        return ops.zeros(())
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "epsilon": self.epsilon,
+            "step_size": self.step_size,
+            "steps": self.steps,
+            "value_range": self.value_range,
+            "seed": self.seed,
+        }
