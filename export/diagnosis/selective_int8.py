@@ -15,6 +15,7 @@ from kerastl.export.diagnosis.unreachable_error import UnreachableError
 from kerastl.export.image_batches import ImageBatches
 from kerastl.export.lower import lower
 from kerastl.export.pipeline import export_model
+from kerastl.export.quantization.find_quantizers import is_quantization_aware
 
 _FORMATS = {".tflite": TFLiteVariants, ".onnx": OnnxVariants}
 _NUM_DIAGNOSED = 16
@@ -93,6 +94,12 @@ def selective_int8(
             f"Received: max_float_layers={max_float_layers}"
         )
     lowered = lower(model)
+    if is_quantization_aware(lowered.model):
+        raise ValueError(
+            "The model was trained with the rounding of an int8 file, and has "
+            "no other form. Pass the model that `quantization_aware` was "
+            f"given. Received: model={lowered.source.name!r}"
+        )
     evaluation = _held(evaluation, lowered)
     results = []
 

@@ -168,3 +168,10 @@ def test_arguments_are_checked_before_long_work(model, data, tmp_path):
             data["calibration"],
             data["evaluation"][0],
         )
+
+
+def test_a_quantization_aware_model_has_no_float_form(model, data, tmp_path):
+    with pytest.raises(ValueError, match="no other form"):
+        selective_int8(
+            export.quantization_aware(model), tmp_path / "m.tflite", **data
+        )
