@@ -3,15 +3,23 @@
 from kerastl.callbacks.curriculum_smoothing import CurriculumSmoothing
 from kerastl.callbacks.filtered_transfer import FilteredTransfer
 from kerastl.callbacks.kakurenbo import KAKURENBO
+from kerastl.callbacks.keep_clusters import KeepClusters
+from kerastl.callbacks.keep_zeros import KeepZeros
 from kerastl.callbacks.lure import LURE
+from kerastl.callbacks.magnitude_pruning import MagnitudePruning
 from kerastl.callbacks.rifle import RIFLE
 from kerastl.callbacks.stop_on_nan import StopOnNaN
+from kerastl.callbacks.weight_clustering import WeightClustering
 
 __all__ = [
     "CurriculumSmoothing",
     "FilteredTransfer",
     "KAKURENBO",
+    "KeepClusters",
+    "KeepZeros",
     "LURE",
+    "MagnitudePruning",
     "RIFLE",
     "StopOnNaN",
+    "WeightClustering",
 ]

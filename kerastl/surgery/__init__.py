@@ -11,6 +11,7 @@ from kerastl.surgery.antialias import antialias
 from kerastl.surgery.antialias_report import AntialiasReport
 from kerastl.surgery.antialias_report import AntialiasRow
 from kerastl.surgery.class_means import class_means
+from kerastl.surgery.cluster_weights import cluster_weights
 from kerastl.surgery.convolution_taps import convolution_taps
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.count_multiply_adds import count_multiply_adds
@@ -26,6 +27,7 @@ from kerastl.surgery.fresh_weights import fresh_weights
 from kerastl.surgery.inspect_antialias import inspect_antialias
 from kerastl.surgery.layer_groups import layer_groups
 from kerastl.surgery.open_nested import open_nested
+from kerastl.surgery.prune_weights import prune_weights
 from kerastl.surgery.rebuild import rebuild
 from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
 from kerastl.surgery.replace_head import replace_head
@@ -47,6 +49,7 @@ __all__ = [
     "add_stochastic_depth",
     "antialias",
     "class_means",
+    "cluster_weights",
     "convolution_taps",
     "copy_model",
     "count_multiply_adds",
@@ -60,6 +63,7 @@ __all__ = [
     "inspect_antialias",
     "layer_groups",
     "open_nested",
+    "prune_weights",
     "rebuild",
     "reestimate_batch_norm",
     "replace_head",

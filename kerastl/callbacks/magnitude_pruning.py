@@ -1,0 +1,131 @@
+import keras
+import numpy as np
+
+from kerastl.callbacks.pruning_constraint import PruningConstraint
+from kerastl.callbacks.weight_callback import WeightCallback
+from kerastl.schedules.constant_sparsity import ConstantSparsity
+from kerastl.surgery.magnitude_masks import SCOPES
+from kerastl.surgery.magnitude_masks import check_pattern
+from kerastl.surgery.magnitude_masks import magnitude_masks
+
+
+class MagnitudePruning(WeightCallback):
+    """Sets the smallest weights to zero while a network trains.
+
+    At the steps of the schedule the weights are ranked by magnitude and the
+    smallest become zero. They stay exactly zero until the next ranking: a
+    constraint inside the optimizer's step holds them, so momentum does not
+    move them. After training they are plain zeros in plain layers; there is
+    nothing to strip, and the saved model does not need kerastl.
+
+    What is pruned follows from the weights and the optimizer's count of
+    steps. A training that was killed goes on with the same masks, if its
+    optimizer is restored too.
+
+    Zeros make a file smaller when it is zipped; the device needs as much
+    memory and time as before unless its runtime has sparse kernels.
+    `kerastl.surgery.prune_channels` makes networks faster.
+
+    Works in `FineTuner`, on the student, and in plain `fit`. Adds `sparsity`,
+    the fraction of zeros in the pruned kernels, to the logs of an epoch. On
+    the JAX backend every change of the masks compiles the step anew: give the
+    schedule a `frequency` of an epoch or so there.
+
+    Args:
+        schedule: a `kerastl.schedules.ConstantSparsity`,
+            `PolynomialSparsity`, or a fraction for a constant sparsity from
+            the first step on.
+        scope: `"layer"` prunes the same fraction of every kernel,
+            `"global"` the smallest weights of all kernels together.
+        pattern: `(n, m)` keeps the `n` largest of every `m` neighbours along
+            the input channels; of the schedule only the steps count then.
+        layers: names of the layers to prune, at any depth. `None` takes every
+            convolution and dense layer.
+        depthwise: whether depthwise kernels are pruned too; they hold few of
+            the weights, and suffer most.
+
+    Raises:
+        ValueError: if an argument is out of its range, and at the start of
+            `fit` if there is no such layer.
+
+    Example:
+
+    ```python
+    schedule = kerastl.schedules.PolynomialSparsity(0.0, 0.8, 0, 1000)
+    pruning = kerastl.callbacks.MagnitudePruning(schedule)
+    model.fit(train, epochs=20, callbacks=[pruning])
+    ```
+
+    Reference:
+        Zhu and Gupta, "To prune, or not to prune: exploring the efficacy of
+        pruning for model compression", 2017, section 3.
+    """
+
+    def __init__(
+        self,
+        schedule,
+        scope="layer",
+        pattern=None,
+        layers=None,
+        depthwise=False,
+    ):
+        super().__init__(layers, depthwise)
+        if isinstance(schedule, (int, float)):
+            schedule = ConstantSparsity(schedule)
+        if scope not in SCOPES:
+            raise ValueError(
+                f"`scope` must be one of {SCOPES}. Received: scope={scope!r}"
+            )
+        if pattern is not None:
+            check_pattern(pattern)
+        self.schedule = schedule
+        self.scope = scope
+        self.pattern = pattern
+        self._changed = None
+        self._first_step = 0
+
+    def make_constraint(self, kernel):
+        return PruningConstraint(np.ones(kernel.variable.shape, bool))
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self._changed = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch, logs)
+        iterations = self.model.optimizer.iterations
+        self._first_step = int(keras.ops.convert_to_numpy(iterations))
+        self._update(self._first_step)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._update(self._first_step + batch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        # Asking for the model brings its weights up to date on JAX.
+        if self.model is not None and logs is not None:
+            weights = [kernel.numpy() for kernel in self.kernels]
+            zeros = sum(w.size - np.count_nonzero(w) for w in weights)
+            logs["sparsity"] = zeros / sum(w.size for w in weights)
+
+    def _update(self, step):
+        change = self.schedule.last_change(step)
+        if change == self._changed:
+            return
+        self._changed = change
+        with self.strategy_scope():
+            weights = [kernel.numpy() for kernel in self.kernels]
+            masks = magnitude_masks(
+                weights,
+                self.schedule(change),
+                self.scope,
+                self.pattern,
+                [kernel.input_axis for kernel in self.kernels],
+            )
+            for kernel, constraint, w, mask in zip(
+                self.kernels, self.constraints, weights, masks, strict=True
+            ):
+                constraint.mask.assign(mask)
+                kernel.variable.assign(np.where(mask, w, 0))
+        if keras.backend.backend() == "jax":
+            # There a constraint's variables are constants of the step.
+            self.retrace()

@@ -1,0 +1,86 @@
+from kerastl.callbacks.clustering_constraint import ClusteringConstraint
+from kerastl.callbacks.weight_callback import WeightCallback
+from kerastl.surgery.weight_clusters import check_clusters
+from kerastl.surgery.weight_clusters import weight_clusters
+
+
+class WeightClustering(WeightCallback):
+    """Lets every kernel have a few values only, and trains those.
+
+    Before the first epoch the weights of every kernel are put into clusters,
+    and each gets the value of its centroid. In training a centroid follows
+    the mean gradient of its weights, inside the optimizer's step; which
+    weight belongs to which cluster stays. After training the kernels are
+    plain weights with at most `num_clusters` values; there is nothing to
+    strip, and the saved model does not need kerastl. A training that was
+    killed finds the clusters in the weights again.
+
+    tensorflow-model-optimization keeps the unclustered weights beside the
+    centroids, trains them too and assigns them anew in every step; with its
+    `GradientAggregation.AVG` and SGD the centroids move as they do here as
+    long as no weight changes its cluster.
+
+    Few values make a file smaller when it is zipped; the device needs as much
+    memory and time as before.
+
+    Works in `FineTuner`, on the student, and in plain `fit`.
+
+    Args:
+        num_clusters: largest number of values in a kernel, at least 2.
+        initialization: first centroids: `"linear"` spaces them evenly,
+            `"density"` puts as many weights between each two, `"kmeans++"`
+            draws them far from each other.
+        iterations: steps of k-means from there.
+        keep_zeros: whether the zeros of a pruned network stay zeros, as one
+            of the values.
+        layers: names of the layers, at any depth. `None` takes every
+            convolution and dense layer.
+        depthwise: whether depthwise kernels are clustered too.
+        seed: seed of `"kmeans++"`.
+
+    Raises:
+        ValueError: if an argument is out of its range, and at the start of
+            `fit` if there is no such layer.
+
+    Example:
+
+    ```python
+    clustering = kerastl.callbacks.WeightClustering(num_clusters=16)
+    model.fit(train, epochs=5, callbacks=[clustering])
+    ```
+
+    Reference:
+        Han, Mao and Dally, "Deep Compression: Compressing Deep Neural
+        Networks with Pruning, Trained Quantization and Huffman Coding", ICLR
+        2016, section 3.
+    """
+
+    def __init__(
+        self,
+        num_clusters=16,
+        initialization="kmeans++",
+        iterations=10,
+        keep_zeros=False,
+        layers=None,
+        depthwise=False,
+        seed=0,
+    ):
+        super().__init__(layers, depthwise)
+        check_clusters(num_clusters, initialization)
+        self.num_clusters = num_clusters
+        self.initialization = initialization
+        self.iterations = iterations
+        self.keep_zeros = keep_zeros
+        self.seed = seed
+
+    def make_constraint(self, kernel):
+        labels, centroids = weight_clusters(
+            kernel.numpy(),
+            self.num_clusters,
+            self.initialization,
+            self.iterations,
+            self.keep_zeros,
+            self.seed,
+        )
+        kernel.variable.assign(centroids[labels])
+        return ClusteringConstraint(labels, len(centroids) - 1)

@@ -1,0 +1,70 @@
+class SparsitySchedule:
+    """Base of what says how many weights are pruned at which step.
+
+    A subclass implements `__call__(step)` and `get_config()`. The masks
+    change every `frequency` steps from `begin_step` on, at `end_step` for the
+    last time; in between they stay.
+
+    Args:
+        begin_step: first step that prunes, counted by the optimizer.
+        end_step: last step at which masks may change; -1 for no end.
+        frequency: steps from one change of the masks to the next.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+    """
+
+    def __init__(self, begin_step, end_step, frequency):
+        if begin_step < 0 or frequency < 1:
+            raise ValueError(
+                "Pruning begins at step 0 or later, and at least 1 step lies "
+                "between two changes of the masks. Received: "
+                f"begin_step={begin_step}, frequency={frequency}"
+            )
+        if end_step != -1 and end_step < begin_step:
+            raise ValueError(
+                "`end_step` must not lie before `begin_step`; -1 prunes to the "
+                f"end. Received: begin_step={begin_step}, end_step={end_step}"
+            )
+        self.begin_step = begin_step
+        self.end_step = end_step
+        self.frequency = frequency
+
+    def __call__(self, step) -> float:
+        """Fraction of the weights that is zero from `step` on."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement `__call__(step)`."
+        )
+
+    def last_change(self, step):
+        """The step at or before `step` that changed the masks, or `None`.
+
+        A training that goes on at `step` finds its masks with it.
+        """
+        if self.end_step != -1:
+            step = min(step, self.end_step)
+        past = step - self.begin_step
+        if past < 0:
+            return None
+        return step - past % self.frequency
+
+    def get_config(self):
+        return {
+            "begin_step": self.begin_step,
+            "end_step": self.end_step,
+            "frequency": self.frequency,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def checked_sparsity(name, value) -> float:
+    """`value` as a float, which must be at least 0 and below 1."""
+    if not 0 <= value < 1:
+        raise ValueError(
+            f"`{name}` is the fraction of weights that is pruned, at least 0 "
+            f"and below 1. Received: {name}={value!r}"
+        )
+    return float(value)
