@@ -75,6 +75,11 @@ class _Freezer:
             blur = FixedBlur.from_config(operation.get_config())
             self.kernels.append(blur.fixed_kernel(args[0].shape[-1]))
             return blur(args[0])
+        if (
+            isinstance(operation, keras.layers.AveragePooling2D)
+            and operation.padding == "valid"
+        ):
+            return self._average(operation, args[0])
         if kind == node_kinds.ACTIVATION:
             name = node_kinds.activation_name(node)
             if name == "hard_sigmoid":
@@ -144,9 +149,16 @@ class _Freezer:
                 kernel = kernel * folded
             if per_channel or np.any(folded != 1):
                 scales = scales * np.abs(folded)
+        shape = None
+        if kind == "dense" and scales.ndim:
+            # TFLite has dense kernels with a scale for each output in no
+            # other form.
+            kind, kernel, shape = "conv", kernel[None, None], x.shape[1:-1]
+            x = _as_map(x)
         fixed = FixedKernel(kind, kernel, scales, bias, name=name, **options)
         self.kernels.append(fixed)
-        return fixed(x)
+        x = fixed(x)
+        return x if shape is None else ops.reshape(x, (-1, *shape, bias.size))
 
     def _fold(self, node, factors, offsets):
         for affine in self._chains[node.key]:
@@ -159,15 +171,29 @@ class _Freezer:
         factors, offsets = (
             np.broadcast_to(each, (channels,)) for each in (factors, offsets)
         )
-        flat = len(x.shape) != 4
         shape = x.shape[1:]
+        flat = len(shape) != 3
         if flat:
-            x = ops.reshape(x, (-1, 1, int(np.prod(shape[:-1])), channels))
+            x = _as_map(x)
         kernel = np.ones((1, 1, channels, 1))
         x = self._apply(
             name, "depthwise", kernel, x, factors, offsets, levels=_EVEN_LEVELS
         )
         return ops.reshape(x, (-1, *shape)) if flat else x
+
+    def _average(self, layer, x):
+        # AVERAGE_POOL_2D keeps the levels of its input, and a second rounding
+        # to those of the output would follow.
+        window = layer.pool_size
+        kernel = np.full((*window, x.shape[-1], 1), 1 / np.prod(window))
+        return self._apply(
+            layer.name,
+            "depthwise",
+            kernel,
+            x,
+            strides=layer.strides,
+            padding="valid",
+        )
 
     def _activate(self, name, activation, x):
         if activation == "hard_sigmoid":
@@ -190,6 +216,11 @@ class _Activate(keras.layers.Layer):
 
 def _fixed_range(quantizer):
     return FixedRange(*quantizer.range())
+
+
+def _as_map(x):
+    *rest, channels = x.shape[1:]
+    return ops.reshape(x, (-1, 1, int(np.prod(rest)), channels))
 
 
 def _tensor(args, kwargs):
