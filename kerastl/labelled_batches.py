@@ -2,6 +2,8 @@
 
 import keras
 
+from kerastl.data.batch_inputs import images_of
+
 
 def labelled_batches(data, batch_size, needs_labels=True):
     """Yields `(images, labels)` of one batch after the other.
@@ -10,6 +12,7 @@ def labelled_batches(data, batch_size, needs_labels=True):
         data: A tuple `(images, labels)` of arrays, images alone, or a
             `tf.data.Dataset`, `keras.utils.PyDataset` or other iterable of
             batches: images alone, or tuples that start with images, labels.
+            Of a dict of inputs, as `kerastl.data` makes it, the images.
         batch_size: Batch size for arrays.
         needs_labels: Whether images alone are an error. Without, they come
             with `None`.
@@ -27,10 +30,14 @@ def labelled_batches(data, batch_size, needs_labels=True):
                 "`(images, labels)`, or a dataset of such batches. "
                 f"Received: data={type(data).__name__}"
             )
-        yield images, labels
+        yield images_of(images), labels
 
 
 def _batches(data, batch_size):
+    if isinstance(data, tuple):
+        data = (images_of(data), *data[1:])
+    elif isinstance(data, dict):
+        data = images_of(data)
     if hasattr(data, "shape"):
         data = (data,)
     if isinstance(data, tuple) and hasattr(data[0], "shape"):
@@ -38,5 +45,7 @@ def _batches(data, batch_size):
             yield tuple(part[start : start + batch_size] for part in data)
         return
     if isinstance(data, keras.utils.PyDataset):
-        data = (data[index] for index in range(data.num_batches))
+        for index in range(data.num_batches):
+            yield data[index]
+        return
     yield from data
