@@ -111,3 +111,38 @@ def by_layer():
         return {row.layer: row for row in report.rows}
 
     return run
+
+
+@pytest.fixture
+def shake():
+    """Adds the same noise to the weights of the named layers."""
+
+    def run(model, names):
+        generator = np.random.default_rng(5)
+        for name in names:
+            layer = model.get_layer(name)
+            layer.set_weights(
+                [
+                    value + generator.uniform(0, 0.3, value.shape)
+                    for value in layer.get_weights()
+                ]
+            )
+        return model
+
+    return run
+
+
+@pytest.fixture
+def set_gates():
+    """Gives gates logits that no image and no noise changes.
+
+    One logit for every gate of a layer, or a list that is repeated.
+    """
+
+    def run(model, logits, name=""):
+        for layer in model.layers:
+            if layer.name.endswith(f"{name}_gate_logits"):
+                kernel, bias = layer.get_weights()
+                layer.set_weights([0 * kernel, np.resize(logits, bias.shape)])
+
+    return run
