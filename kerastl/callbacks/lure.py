@@ -1,4 +1,3 @@
-import keras
 import numpy as np
 from keras import ops
 
@@ -6,6 +5,7 @@ from kerastl.callbacks.period_callback import PeriodCallback
 from kerastl.callbacks.reset_slots import reset_slots
 from kerastl.gradient_sums import GradientSums
 from kerastl.labelled_batches import labelled_batches
+from kerastl.loss_probe import LossProbe
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.fresh_weights import fresh_weights
 from kerastl.surgery.graph import hidden_layers
@@ -102,7 +102,7 @@ class LURE(PeriodCallback):
         Returns:
             A list of pairs of variable and array of its shape.
         """
-        probe = _Probe(
+        probe = LossProbe(
             copy_model(self.network),
             getattr(self.model.loss, "from_logits", False),
         )
@@ -113,7 +113,8 @@ class LURE(PeriodCallback):
             labels = ops.convert_to_numpy(labels)
             if labels.ndim == 2 and labels.shape[1] > 1:
                 labels = labels.argmax(axis=1)
-            probe.train_on_batch(images, labels.reshape(-1))
+            share = np.full(len(labels), 1 / len(labels), "float32")
+            probe.train_on_batch(images, labels.reshape(-1), share)
             seen += 1
         if not seen:
             raise ValueError(
@@ -152,24 +153,3 @@ class LURE(PeriodCallback):
             for variable, value in zip(layer.weights, values, strict=True):
                 fresh.setdefault(id(variable), value)
         return fresh
-
-
-class _Probe(keras.Model):
-    """A network in inference mode whose loss is the cross-entropy alone."""
-
-    def __init__(self, network, from_logits):
-        super().__init__(name="probe")
-        self.network = network
-        self.from_logits = from_logits
-
-    def call(self, images):
-        return self.network(images, training=False)
-
-    def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
-        return ops.mean(
-            keras.losses.sparse_categorical_crossentropy(
-                y, ops.cast(y_pred, "float32"), from_logits=self.from_logits
-            )
-        )

@@ -1,10 +1,11 @@
 """How much the predictions of a network depend on each weight."""
 
-import keras
 import numpy as np
 from keras import ops
 
+from kerastl.gradient_sums import GradientSums
 from kerastl.labelled_batches import labelled_batches
+from kerastl.loss_probe import LossProbe
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.find_head import find_head
 
@@ -73,13 +74,15 @@ def estimate_fisher(
         id(mine): theirs.path
         for theirs, mine in zip(model.variables, copy.variables, strict=True)
     }
-    probe = _Probe(copy, from_logits)
-    squares = _SquaredGradients()
+    probe = LossProbe(copy, from_logits)
+    squares = GradientSums(ops.square)
     probe.compile(squares)
     generator = np.random.default_rng(seed)
     count = 0
     for image, label in _examples(data, labels == "data", limit):
         for target, share in _targets(probe, image, label, labels, generator):
+            # The square of the root is the share of the class in the
+            # expectation.
             probe.train_on_batch(image, target, np.sqrt([share]))
         count += 1
     if count == 0:
@@ -94,46 +97,6 @@ def estimate_fisher(
         )
     }
     return _normalized(fisher, model) if normalize else fisher
-
-
-class _SquaredGradients(keras.optimizers.Optimizer):
-    """Adds up the squares of the gradients, and updates nothing.
-
-    The way to a gradient that is the same on every backend.
-    """
-
-    def __init__(self):
-        super().__init__(learning_rate=0.0, name="squared_gradients")
-
-    def build(self, variables):
-        super().build(variables)
-        self.sums = self.add_optimizer_variables(variables, "squares")
-
-    def update_step(self, gradient, variable, learning_rate):
-        total = self.sums[self._get_variable_index(variable)]
-        self.assign_add(total, ops.square(ops.cast(gradient, total.dtype)))
-
-
-class _Probe(keras.Model):
-    """A network in inference mode whose loss is `-sqrt(share) log p(y)`."""
-
-    def __init__(self, network, from_logits):
-        super().__init__(name="probe")
-        self.network = network
-        self.from_logits = from_logits
-
-    def call(self, images):
-        return self.network(images, training=False)
-
-    def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
-        # The network's regularizers are left out. The square of the root is
-        # the share of the class in the expectation.
-        losses = keras.losses.sparse_categorical_crossentropy(
-            y, ops.cast(y_pred, "float32"), from_logits=self.from_logits
-        )
-        return ops.sum(losses * ops.cast(sample_weight, losses.dtype))
 
 
 def _examples(data, needs_labels, limit):

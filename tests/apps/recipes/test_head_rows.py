@@ -56,9 +56,7 @@ def _setting(weights, digits, **arguments):
     return Setting(student, source, digits, 2, 2, 0.01, **arguments)
 
 
-@pytest.mark.parametrize(
-    "method", ["similarity", "imprinting", "similarity+rifle"]
-)
+@pytest.mark.parametrize("method", ["imprinting", "similarity+rifle"])
 def test_a_recipe_trains(method, weights, digits):
     setting, findings = _setting(weights, digits), {}
     _, history = train_network(

@@ -149,7 +149,7 @@ def test_same_seed_same_result(make_tuner, images, labels):
     assert np.abs(ends[0][0] - ends[2][0]).max() > 0
 
 
-@pytest.mark.parametrize("killed_after", [1, 2, 3])
+@pytest.mark.parametrize("killed_after", [1, 2])
 def test_a_resumed_training_draws_the_same(
     make_tuner, images, labels, tmp_path, killed_after
 ):
@@ -244,9 +244,8 @@ def _weights_of_head(model):
     return keras.ops.convert_to_numpy(head.kernel).copy()
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision(make_tuner, images, labels, policy):
-    keras.config.set_dtype_policy(policy)
+def test_mixed_precision(make_tuner, images, labels):
+    keras.config.set_dtype_policy("mixed_float16")
     rifle = RIFLE(2, reset_optimizer=True, seed=1)
     watch = _fit(make_tuner(), images, labels, 2, [rifle])
     assert watch.fresh_epochs() == [1]
