@@ -26,10 +26,13 @@ from kerastl.surgery.fold_training_layers import fold_training_layers
 from kerastl.surgery.fresh_weights import fresh_weights
 from kerastl.surgery.inspect_antialias import inspect_antialias
 from kerastl.surgery.layer_groups import layer_groups
+from kerastl.surgery.mask_channels import mask_channels
 from kerastl.surgery.open_nested import open_nested
+from kerastl.surgery.prune_channels import prune_channels
 from kerastl.surgery.prune_weights import prune_weights
 from kerastl.surgery.rebuild import rebuild
 from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
+from kerastl.surgery.remove_zero_channels import remove_zero_channels
 from kerastl.surgery.replace_head import replace_head
 from kerastl.surgery.set_batch_norm import set_batch_norm
 from kerastl.surgery.split_at import split_at
@@ -62,10 +65,13 @@ __all__ = [
     "fresh_weights",
     "inspect_antialias",
     "layer_groups",
+    "mask_channels",
     "open_nested",
+    "prune_channels",
     "prune_weights",
     "rebuild",
     "reestimate_batch_norm",
+    "remove_zero_channels",
     "replace_head",
     "set_batch_norm",
     "split_at",

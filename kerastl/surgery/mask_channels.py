@@ -1,0 +1,133 @@
+"""Sets the channels of a network to zero that matter least."""
+
+from collections import defaultdict
+
+import keras
+import numpy as np
+
+from kerastl.arguments import nearest_hint
+from kerastl.schedules.sparsity_schedule import checked_sparsity
+from kerastl.surgery.channel_flow import ChannelFlow
+from kerastl.surgery.copy_model import copy_model
+
+CRITERIA = ("magnitude", "gamma")
+
+
+def mask_channels(
+    model,
+    fraction=0.25,
+    by="magnitude",
+    divisor=1,
+    exclude=(),
+    name=None,
+) -> keras.Model:
+    """Copies a network with whole channels set to zero, its shapes unchanged.
+
+    Channels that a residual sum, a product or a depthwise convolution ties
+    together are chosen together; of every such group the same fraction goes.
+    Filters, biases and normalizations of a chosen channel are zero after
+    that, so that `remove_zero_channels` takes it out and changes nothing.
+    Inputs and outputs of the network stay, and so do channels that go into a
+    layer that is not known.
+
+    Args:
+        model: A functional or built sequential `keras.Model`; nested models
+            are rewritten too.
+        fraction: Fraction of the channels of every group, at least 0 and
+            below 1. It is rounded down.
+        by: `"magnitude"` takes the smallest norms of the filters, each in
+            units of its layer's mean norm and summed over the layers that
+            make the channel; `"gamma"` the smallest scales of the
+            BatchNormalization behind them.
+        divisor: The number of channels that stay is a multiple of this, where
+            so many are there; 8 suits many processors.
+        exclude: Names of layers all of whose channels stay.
+        name: Name of the new model. Defaults to the name of `model`.
+
+    Returns:
+        A functional `keras.Model` that shares nothing with `model`, not
+        compiled.
+
+    Raises:
+        ValueError: If an argument is out of its range, the model is
+            subclassed, or a layer is not found.
+
+    Example:
+
+    >>> masked = kerastl.surgery.mask_channels(model, 0.25, by="gamma")
+
+    Reference:
+        Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017,
+        section 3; Liu et al., "Learning Efficient Convolutional Networks
+        through Network Slimming", ICCV 2017, section 3.
+    """
+    fraction = checked_sparsity("fraction", fraction)
+    if by not in CRITERIA:
+        raise ValueError(f"`by` must be one of {CRITERIA}. Received: by={by!r}")
+    if divisor < 1:
+        raise ValueError(
+            f"`divisor` must be at least 1. Received: divisor={divisor}"
+        )
+    stuck = set()
+    while True:
+        masked = copy_model(model, name=name)
+        flow = ChannelFlow(masked)
+        chosen = _choose(flow, fraction, by, divisor, exclude) - stuck
+        for use in flow.uses.values():
+            roots = flow.find(use.outputs)
+            use.clear(np.array([n in chosen for n in roots], bool))
+        # A channel that is not zero to its readers, such as a gate that is
+        # half open at zero, had better stay as it was.
+        more = chosen - ChannelFlow(masked).removable()
+        if not more:
+            return masked
+        stuck |= more
+
+
+def _choose(flow, fraction, by, divisor, exclude):
+    scores = defaultdict(float)
+    makers = defaultdict(set)
+    kept = _excluded(flow, exclude) | flow.protected()
+    for use in flow.uses.values():
+        roots = flow.find(use.outputs).tolist()
+        if use.mixes:
+            for root in roots:
+                makers[root].add(id(use.layer))
+        found = _scores(use, by)
+        if found is not None:
+            for root, score in zip(roots, found, strict=True):
+                scores[root] += score
+    groups = defaultdict(list)
+    for root, group in makers.items():
+        if root not in kept and root in scores:
+            groups[frozenset(group)].append(root)
+    chosen = set()
+    for roots in groups.values():
+        stay = len(roots) - int(fraction * len(roots))
+        stay = min(-(-stay // divisor) * divisor, len(roots))
+        order = sorted(roots, key=lambda root: (scores[root], root))
+        chosen.update(order[: len(roots) - stay])
+    return chosen
+
+
+def _scores(use, by):
+    if by == "gamma":
+        gamma = use.values().get("gamma")
+        return None if gamma is None else np.abs(gamma).tolist()
+    if not use.mixes:
+        return None
+    norms = use.filter_norms()
+    return (norms / max(norms.mean(), np.finfo("float32").tiny)).tolist()
+
+
+def _excluded(flow, names):
+    known = {use.layer.name: use for use in flow.uses.values()}
+    kept = set()
+    for name in [names] if isinstance(names, str) else names:
+        if name not in known:
+            raise ValueError(
+                "No layer with channels has that name."
+                f"{nearest_hint(name, known)} Received: exclude={names}"
+            )
+        kept.update(flow.find(known[name].outputs).tolist())
+    return kept
