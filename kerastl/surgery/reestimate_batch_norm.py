@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from kerastl.labelled_batches import labelled_batches
+from kerastl.layers.stoch_norm import StochNorm
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.set_batch_norm import batch_normalizations
 
@@ -51,6 +52,9 @@ def reestimate_batch_norm(model, data, steps=None, batch_size=32):
     probes = batch_normalizations(probe)
     for layer in probes:
         layer.momentum = 0.0
+        if isinstance(layer, StochNorm):
+            # What it mixes in is what is measured anew.
+            layer.p = 1.0
         layer.call = _in_training(layer.call)
 
     count = 0

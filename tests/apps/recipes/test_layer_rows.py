@@ -8,7 +8,6 @@ from kerastl import apps
 from kerastl import layers
 from kerastl.apps.recipes.layer_rows import ROWS
 from kerastl.apps.recipes.setting import Setting
-from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.train_network import train_network
 
 pytestmark = pytest.mark.tensorflow_only
@@ -20,19 +19,6 @@ PUT_IN = {
     "drop_connect": (layers.DropConnectDense, 1),
     "stochastic_depth": (layers.StochasticDepth, 3),
 }
-
-
-@pytest.fixture
-def student():
-    source = apps.get_preset("resnet8").build(
-        input_shape=(24, 24, 3), classes=5
-    )
-    return prepare_student(source, 5, seed=0)[0]
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return apps.load_digits_pair(shots=4, image_size=24, batch_size=8).target
 
 
 def _count(model, kind):

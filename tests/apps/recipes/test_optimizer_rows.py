@@ -9,23 +9,9 @@ import pytest
 from kerastl import apps
 from kerastl.apps.recipes.optimizer_rows import ROWS
 from kerastl.apps.recipes.setting import Setting
-from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.train_network import train_network
 
 pytestmark = pytest.mark.tensorflow_only
-
-
-@pytest.fixture
-def student():
-    source = apps.get_preset("resnet8").build(
-        input_shape=(24, 24, 3), classes=5
-    )
-    return prepare_student(source, 5, seed=0)[0]
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return apps.load_digits_pair(shots=4, image_size=24, batch_size=8).target
 
 
 @pytest.fixture

@@ -1,4 +1,3 @@
-import keras
 import pytest
 from keras import layers
 
@@ -16,11 +15,3 @@ def test_only_the_classifier_changes(small_cnn):
 def test_a_network_without_a_dense_classifier(chain):
     with pytest.raises(ValueError, match="kerastl.replace_head"):
         add_drop_connect(chain(layers.Conv2D(4, 3)))
-
-
-def test_a_network_without_batch_normalization():
-    from kerastl.surgery import add_stoch_norm
-
-    model = keras.Sequential([keras.Input((2,)), layers.Dense(2)])
-    with pytest.raises(ValueError, match="the model has none"):
-        add_stoch_norm(model)
