@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerastl import apps
 from kerastl.apps.data.load_digits_pair import load_digits_pair
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.recipes.get_recipe import get_recipe
@@ -42,3 +43,29 @@ def test_without_unlabelled_images():
         train_network(
             student, None, get_recipe("arc"), data, 1, learning_rate=0.01
         )
+
+
+def test_a_run_without_unlabelled_images_writes_nothing(
+    tiny_arguments, tmp_path
+):
+    output = tmp_path / "run"
+    with pytest.raises(ValueError, match="'arc' trains on unlabelled.*--shots"):
+        apps.fine_tune(**tiny_arguments, method="arc", output=output)
+    with pytest.raises(ValueError, match="'l2' does not train on unlabelled"):
+        apps.fine_tune(
+            **tiny_arguments, method="l2", unlabelled=tmp_path, output=output
+        )
+    assert not output.exists()
+
+
+def test_a_run_on_what_the_shots_leave_over(tiny_arguments, tmp_path):
+    with pytest.warns(UserWarning, match="no knowledge to transfer"):
+        result = apps.fine_tune(
+            **{**tiny_arguments, "epochs": 1, "exports": []},
+            method="arc",
+            shots=4,
+            output=tmp_path / "run",
+        )
+    notes = result.report["data"]["note"]
+    assert "24 training images that are left over" in notes
+    assert "arc" in result.report["history"]

@@ -1,0 +1,187 @@
+"""What every transfer loss with weights, labels or data of its own can do."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import kerastl
+from kerastl import losses
+
+RELATION = np.full((3, 7), 1 / 7)
+
+# Each makes a fresh term from a source of 7 classes.
+TERMS = {
+    "akc": lambda source: losses.AKC(source, 0.1, threshold=1, warmup_steps=3),
+    "arc": lambda source: losses.ARC(1.0, threshold=1, queue=6, warmup_steps=3),
+    "bi_tuning": lambda source: losses.BiTuning(
+        0.1, queue=3, momentum=0.9, shift=0, flip=False
+    ),
+    "co_tuning": lambda source: losses.CoTuning(source, RELATION),
+    "disturb_label": lambda source: losses.DisturbLabel(0.5, seed=2),
+    "logits_distillation": lambda source: losses.LogitsDistillation(source),
+    "lwf": lambda source: losses.LwF(source),
+    "sample_statistics": lambda source: losses.SampleStatistics(20),
+    "tcr": lambda source: losses.TCR(20, squeeze_epoch=2),
+}
+# What it draws differs between XLA, replicas and the plain step.
+DRAWING = ["disturb_label"]
+# Replicas keep the examples of the first one.
+QUEUEING = ["arc", "bi_tuning"]
+
+
+def all_but(names):
+    return [name for name in TERMS if name not in names]
+
+
+@pytest.fixture
+def make_tuner(make_network):
+    """Builds a tuner with several of `TERMS` at once."""
+
+    def make(names=TERMS, batch_norm="train", **kwargs):
+        keras.utils.set_random_seed(11)
+        source = make_network(7)
+        tuner = kerastl.FineTuner(
+            kerastl.replace_head(source, 3), source, batch_norm=batch_norm
+        )
+        tuner.compile(
+            optimizer=keras.optimizers.SGD(0.01, 0.9),
+            loss="sparse_categorical_crossentropy",
+            transfer_losses=[TERMS[name](source) for name in names],
+            **kwargs,
+        )
+        return tuner
+
+    return make
+
+
+@pytest.fixture
+def data(images, labels):
+    inputs = {
+        "images": images[:16],
+        "unlabelled": images[8:],
+        "index": np.arange(16) + 4,
+    }
+    return inputs, labels[:16]
+
+
+FIT = {"batch_size": 8, "shuffle": False, "verbose": 0}
+
+
+def assert_close(first, second, rel=1e-3):
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_allclose(
+            first[name], second[name], rtol=rel, atol=1e-5, err_msg=name
+        )
+
+
+@pytest.mark.slow
+def test_xla_gives_the_same_numbers(make_tuner, data):
+    compiled, plain = (
+        make_tuner(all_but(DRAWING), jit_compile=jit)
+        .fit(*data, epochs=2, **FIT)
+        .history
+        for jit in (True, False)
+    )
+    assert set(all_but(DRAWING)) < set(compiled)
+    assert_close(compiled, plain)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [losses.DisturbLabel, losses.BiTuning])
+def test_what_draws_compiles(make_network, data, make):
+    term = make()
+    tuner = kerastl.FineTuner(make_network())
+    tuner.compile(
+        "sgd",
+        "sparse_categorical_crossentropy",
+        transfer_losses=[term],
+        jit_compile=True,
+    )
+    history = tuner.fit(*data, epochs=1, **FIT).history
+    assert np.isfinite(history["loss"]).all() and term.name in history
+
+
+@pytest.mark.slow
+def test_mixed_precision_and_the_same_seed(make_tuner, data):
+    keras.config.set_dtype_policy("mixed_float16")
+    histories = [
+        make_tuner().fit(*data, epochs=2, **FIT).history for _ in range(2)
+    ]
+    assert histories[0] == histories[1]
+    keras.config.set_dtype_policy("float32")
+    exact = make_tuner().fit(*data, epochs=2, **FIT).history
+    for name in TERMS:
+        np.testing.assert_allclose(
+            histories[0][name], exact[name], rtol=0.1, atol=0.02, err_msg=name
+        )
+
+
+PREPARE = """
+    import contextlib, json, pathlib, sys
+
+    scope = contextlib.nullcontext()
+"""
+
+TWO_REPLICAS = """
+    import tensorflow as tf
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    assert strategy.num_replicas_in_sync == 2
+    scope = strategy.scope()
+"""
+
+GO_ON = """
+    import keras, numpy as np
+    import kerastl
+    folder = pathlib.Path(sys.argv[1])
+    arrays = dict(np.load(folder / "data.npz"))
+    labels = arrays.pop("labels")
+    with scope:
+        tuner = keras.saving.load_model(folder / "tuner.keras")
+    print(json.dumps(tuner.fit(
+        arrays, labels, batch_size=8, verbose=0, shuffle=False
+    ).history))
+"""
+
+
+def train_and_save(tuner, data, folder):
+    """Trains, saves and trains on."""
+    inputs, labels = data
+    np.savez(folder / "data.npz", labels=labels, **inputs)
+    tuner.fit(*data, epochs=2, **FIT)
+    tuner.save(folder / "tuner.keras")
+    return tuner.fit(*data, **FIT).history
+
+
+@pytest.mark.slow
+def test_training_goes_on_in_another_process(
+    make_tuner, data, tmp_path, run_in_fresh_process
+):
+    # Files of Keras do not keep where random generators are.
+    tuner = make_tuner(all_but(["disturb_label"]))
+    here = train_and_save(tuner, data, tmp_path)
+    printed = run_in_fresh_process(PREPARE + GO_ON, tmp_path)
+    assert_close(json.loads(printed.splitlines()[-1]), here, rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize("exact", [True, False])
+def test_two_replicas(make_tuner, data, tmp_path, run_in_fresh_process, exact):
+    """Frozen statistics, so that the split is exact."""
+    others = DRAWING + QUEUEING
+    tuner = make_tuner(
+        all_but(others) if exact else others, batch_norm="freeze"
+    )
+    here = train_and_save(tuner, data, tmp_path)
+    printed = run_in_fresh_process(PREPARE + TWO_REPLICAS + GO_ON, tmp_path)
+    there = json.loads(printed.splitlines()[-1])
+    assert all(np.isfinite(values).all() for values in there.values())
+    if exact:
+        assert_close(there, here)
