@@ -59,12 +59,12 @@ def _imprinting(setting):
 
 def _source_classes(setting):
     """The names of the source's classes."""
-    from kerastl.apps.presets.imagenet_synsets import imagenet_synsets
+    from kerastl.apps.presets.imagenet_classes import imagenet_classes
 
     count = setting.source.output_shape[-1]
     classes = setting.source_classes
     if classes is None and count == 1000:
-        return imagenet_synsets()
+        return list(imagenet_classes())
     if classes is None or len(classes) != count:
         raise ValueError(
             "To compare the names of the classes, those of the source must be "
@@ -77,10 +77,13 @@ def _source_classes(setting):
 
 def _keep(setting, made, kind):
     """Keeps the similarity for the report."""
+    from kerastl.apps.presets.imagenet_classes import imagenet_classes
     from kerastl.apps.report.describe_similarity import describe_similarity
 
     count = setting.source.output_shape[-1]
     classes = setting.source_classes
+    if classes is None and count == 1000:
+        classes = list(imagenet_classes().values())
     if classes is None or len(classes) != count:
         classes = [str(index) for index in range(count)]
     setting.findings["similarity"] = describe_similarity(

@@ -10,7 +10,7 @@ import rich.console
 
 import kerastl
 from kerastl import apps
-from kerastl.apps.presets.imagenet_synsets import imagenet_synsets
+from kerastl.apps.presets.imagenet_classes import imagenet_classes
 from kerastl.apps.recipes.setting import Setting
 from kerastl.apps.runs.class_means import ClassMeans
 from kerastl.apps.runs.prepare_student import prepare_student
@@ -181,10 +181,12 @@ def test_weights_without_a_classifier(weights, digits, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_imagenet_synsets():
-    synsets = imagenet_synsets()
+def test_imagenet_classes():
+    classes = imagenet_classes()
+    synsets = list(classes)
     assert len(set(synsets)) == 1000 and synsets == sorted(synsets)
-    assert synsets[0] == "n01440764"
+    assert classes["n01440764"] == "tench"
+    assert list(classes.values())[999] == "toilet tissue"
     _needs_wordnet()
     wordnet = WordNet()
     assert all(wordnet.knows(synset) for synset in synsets)
