@@ -46,13 +46,20 @@ def _join(rows):
                 f"'{row.name}' does not train the whole network, so no other "
                 f"method can be added to it. Received: method={names!r}"
             )
-    regularized = [row for row in rows if row.regularizer is not None]
-    if len(regularized) > 1:
-        raise ValueError(
-            "Only one regularizer of the weights can be used at a time, "
-            f"{' and '.join(row.name for row in regularized)} are two. "
-            f"Received: method={names!r}"
-        )
+    for what, having in {
+        "regularizer of the weights": [
+            row.name for row in rows if row.regularizer is not None
+        ],
+        "method that leaves images out": [
+            row.name for row in rows if row.hides_samples
+        ],
+    }.items():
+        if len(having) > 1:
+            raise ValueError(
+                f"Only one {what} can be used at a time, "
+                f"{' and '.join(having)} are two. "
+                f"Received: method={names!r}"
+            )
     merged = {
         field.name: _only_change(rows, field, names)
         for field in dataclasses.fields(Recipe)

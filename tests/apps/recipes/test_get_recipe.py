@@ -54,6 +54,7 @@ def test_joined_recipes_add_up(setting):
     "name, message",
     [
         ("l2+l2_sp", "Only one regularizer.*l2 and l2_sp"),
+        ("kakurenbo+filtered_transfer", "Only one method that leaves images"),
         ("ktft+linear_probe", "'linear_probe' does not train the whole"),
         ("reestimate+ktft", "'reestimate' does not train the whole"),
     ],
