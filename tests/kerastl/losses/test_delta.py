@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 import kerastl
+from kerastl.losses import BSS
 from kerastl.losses import DELTA
 
 TAPS = {"early": (4, 6, 5, 3), "late": (4, 5)}
@@ -102,30 +103,82 @@ def test_config_holds_sizes_only(attention):
     assert config["config"]["attention_sizes"] == {"early": 3, "late": 5}
 
 
+@pytest.fixture
+def make_tuner(make_network):
+    """A tuner with two attentive taps."""
+
+    def make(**options):
+        attention = {
+            "block1_conv": np.random.default_rng(0).dirichlet(np.ones(8)),
+            "block2_conv": np.random.default_rng(1).dirichlet(np.ones(12)),
+        }
+        student, source = make_network(), make_network()
+        tuner = kerastl.FineTuner(
+            student, source, taps=list(attention), batch_norm="freeze"
+        )
+        tuner.compile(
+            keras.optimizers.SGD(0.01, 0.9),
+            "sparse_categorical_crossentropy",
+            transfer_losses=[DELTA(0.5, attention), BSS(0.01, k=2)],
+            **options,
+        )
+        return tuner
+
+    return make
+
+
+@pytest.mark.tensorflow_only
+def test_xla_and_half_precision(make_tuner, images, labels):
+    """Both losses of this folder's feature terms, in every mode."""
+    results = []
+    for policy, jit_compile in (
+        ("float32", False),
+        ("float32", True),
+        ("mixed_float16", False),
+    ):
+        keras.utils.set_random_seed(3)
+        keras.config.set_dtype_policy(policy)
+        tuner = make_tuner(jit_compile=jit_compile)
+        results.append(
+            [
+                tuner.train_on_batch(images, labels, return_dict=True)
+                for _ in range(2)
+            ]
+        )
+    plain, compiled, half = results
+    for step in range(2):
+        assert compiled[step] == pytest.approx(plain[step], rel=1e-3)
+        assert half[step] == pytest.approx(plain[step], rel=0.1)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "replicas", [1, pytest.param(2, marks=pytest.mark.tensorflow_only)]
+)
 def test_a_saved_tuner_keeps_the_attention(
-    make_network, images, labels, tmp_path, run_in_fresh_process
+    make_tuner, images, labels, tmp_path, run_in_fresh_process, replicas
 ):
-    source, student = make_network(), make_network()
-    attention = {
-        "block1_conv": np.random.default_rng(0).dirichlet(np.ones(8)),
-        "block2_conv": np.random.default_rng(1).dirichlet(np.ones(12)),
-    }
-    tuner = kerastl.FineTuner(student, source, taps=list(attention))
-    tuner.compile(
-        keras.optimizers.SGD(0.01, 0.9),
-        "sparse_categorical_crossentropy",
-        transfer_losses=[DELTA(0.5, attention)],
-    )
+    """Two replicas: the mean of the terms over the halves is the whole's."""
+    tuner = make_tuner()
     tuner.fit(images, labels, batch_size=8, verbose=0)
     tuner.save(tmp_path / "tuner.keras")
     np.savez(tmp_path / "data.npz", images=images, labels=labels)
     printed = run_in_fresh_process(
         """
-        import sys
+        import contextlib, sys
+        replicas, scope = int(sys.argv[2]), contextlib.nullcontext()
+        if replicas == 2:
+            import tensorflow as tf
+            cpu = tf.config.list_physical_devices("CPU")[0]
+            tf.config.set_logical_device_configuration(
+                cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+            )
+            strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+            scope = strategy.scope()
         import keras, numpy as np
         import kerastl
-        tuner = keras.models.load_model(sys.argv[1] + "/tuner.keras")
+        with scope:
+            tuner = keras.models.load_model(sys.argv[1] + "/tuner.keras")
         data = np.load(sys.argv[1] + "/data.npz")
         history = tuner.fit(
             data["images"], data["labels"], batch_size=8, verbose=0,
@@ -135,9 +188,16 @@ def test_a_saved_tuner_keeps_the_attention(
         print(history["delta"][0], *attention["block2_conv"])
         """,
         tmp_path,
+        replicas,
     )
     value, *weights = map(float, printed.splitlines()[-1].split())
-    np.testing.assert_allclose(weights, attention["block2_conv"], rtol=1e-5)
+    attention = tuner.transfer_losses[0].attention["block2_conv"]
+    np.testing.assert_allclose(weights, attention, rtol=1e-5)
+    assert attention.std() > 0.01
     history = tuner.fit(images, labels, batch_size=8, verbose=0, shuffle=False)
-    assert value == pytest.approx(history.history["delta"][0], rel=1e-4)
-    assert len(tuner.trainable_variables) == len(student.trainable_variables)
+    # BSS is a term of the batch of one replica, so the paths part a little.
+    assert value == pytest.approx(
+        history.history["delta"][0], rel=1e-4 if replicas == 1 else 1e-2
+    )
+    trainable = len(tuner.student.trainable_variables)
+    assert len(tuner.trainable_variables) == trainable

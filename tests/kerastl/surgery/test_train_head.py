@@ -8,16 +8,19 @@ import kerastl
 def test_learns_on_frozen_features(make_network, images, labels):
     source = make_network(classes=7)
     before = source.get_weights()
-    data = (images, labels)
-    head = kerastl.train_head(
-        source, data, epochs=60, learning_rate=2.0, decay_epochs=1000
-    )
+    losses = []
+    for epochs in (0, 40):
+        head = kerastl.train_head(source, (images, labels), epochs=epochs)
+        network = keras.Model(
+            source.input, head(source.get_layer("pool").output)
+        )
+        predictions = keras.ops.convert_to_numpy(network(images))
+        picked = predictions[np.arange(len(labels)), labels]
+        losses.append(-np.log(picked).mean())
+        assert network.losses == []
+    assert losses[1] < losses[0]
     for old, new in zip(before, source.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
-    network = keras.Model(source.input, head(source.get_layer("pool").output))
-    predictions = keras.ops.convert_to_numpy(network(images))
-    assert (predictions.argmax(-1) == labels).mean() > 0.6
-    assert network.losses == []
 
 
 def test_equals_gradient_descent_by_hand(make_network, images, labels):
