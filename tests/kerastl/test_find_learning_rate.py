@@ -28,8 +28,8 @@ def test_the_suggestion_is_where_a_quadratic_falls(model, data):
     search = find_learning_rate(
         model, data, lowest=1e-5, highest=30, steps=60, batch_size=16
     )
-    # The step of this quadratic is stable up to a rate near 1.
-    assert 0.005 < search.suggestion < 0.5
+    # With curvature 2 and momentum 0.5, steps are stable up to a rate of 1.5.
+    assert 0.005 < search.suggestion < 1.5
     assert search.losses[-1] > 4 * min(search.losses)
     assert len(search.rates) == len(search.losses) < 60
     ratios = np.array(search.rates[1:]) / search.rates[:-1]
