@@ -1,7 +1,9 @@
 """What a file costs: time and operators."""
 
 import collections
+import pathlib
 import time
+import zlib
 
 import numpy as np
 
@@ -64,6 +66,11 @@ def measure_interleaved(runs, seconds=_SECONDS):
         }
         for taken in times
     ]
+
+
+def zipped_size(path):
+    """Returns how many bytes a file has when it is deflated."""
+    return len(zlib.compress(pathlib.Path(path).read_bytes(), 9))
 
 
 def count_operations(runner, path):

@@ -10,10 +10,12 @@ from kerastl.export.accuracy_drop_error import AccuracyDropError
 from kerastl.export.calibration import choose_calibration
 from kerastl.export.calibration import warn_of_range
 from kerastl.export.check_finite import check_finite
+from kerastl.export.describe_compression import describe_compression
 from kerastl.export.image_batches import ImageBatches
 from kerastl.export.lower import lower
 from kerastl.export.measure import count_operations
 from kerastl.export.measure import measure_latency
+from kerastl.export.measure import zipped_size
 from kerastl.export.processor import processor_name
 from kerastl.export.quantization.find_quantizers import is_quantization_aware
 from kerastl.export.quantization.freeze import with_fixed_kernels
@@ -99,6 +101,7 @@ def export_model(
             format=format,
             scheme=scheme.name,
             size_bytes=temporary.stat().st_size,
+            zipped_bytes=zipped_size(temporary),
             reference=reference,
             **vars(comparison),
             **measure_latency(runner, _random_images(lowered, 1)),
@@ -110,7 +113,11 @@ def export_model(
             output=runner.output,
             num_calibration=len(images) if calibrates else 0,
             opset=opset,
-            notes=[*writable.notes, *notes],
+            notes=[
+                *writable.notes,
+                *notes,
+                *describe_compression(lowered.model),
+            ],
             versions={
                 name: importlib.metadata.version(name)
                 for name in _PACKAGES[format]

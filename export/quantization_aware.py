@@ -27,7 +27,12 @@ _PIXEL_MARGIN = 1 / 128
 
 
 def quantization_aware(
-    model, scheme="int8", calibration=None, num_calibration=200, name=None
+    model,
+    scheme="int8",
+    calibration=None,
+    num_calibration=200,
+    name=None,
+    per_channel=True,
 ):
     """Makes a copy of a model that trains with the rounding of its file.
 
@@ -60,6 +65,11 @@ def quantization_aware(
             batch sets them.
         num_calibration: How many images to use at most.
         name: Name of the copy. Defaults to the name of `model`.
+        per_channel: Whether each channel of a convolution has a scale of its
+            own. With `False` a kernel has one, so that a kernel of few values
+            (see `kerastl.callbacks.WeightClustering`) has as few integers in
+            the file; only where the scale of a BatchNormalization is negative
+            are they negated. It costs accuracy where channels differ much.
 
     Returns:
         A functional `keras.Model`, not compiled, with every layer trainable.
@@ -103,7 +113,7 @@ def quantization_aware(
             "The model is quantization-aware already. Train it on. "
             f"Received: model={model.name!r}"
         )
-    maker = _Maker(model)
+    maker = _Maker(model, per_channel)
     aware = rebuild(model, clone=maker.clone, call=maker.call, name=name)
     if maker.floats:
         warnings.warn(
@@ -120,7 +130,8 @@ def quantization_aware(
 class _Maker:
     """The hooks of `rebuild` that put the quantizers in."""
 
-    def __init__(self, model):
+    def __init__(self, model, per_channel):
+        self._per_channel = per_channel
         self.floats = float_layers(model)
         # id of a tensor -> the graph that it is made in.
         self._graphs = {
@@ -136,7 +147,11 @@ class _Maker:
 
     def clone(self, layer):
         quantized = node_kinds.quantized_class(layer)
-        return quantized and quantized.from_config(layer.get_config())
+        if quantized is None:
+            return None
+        return quantized.from_config(
+            {**layer.get_config(), "per_channel": self._per_channel}
+        )
 
     def call(self, node, layer, *args, **kwargs):
         if is_augmentation(node) and id(node.inputs[0]) in self._raw:

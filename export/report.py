@@ -17,6 +17,8 @@ class ExportReport:
         format: "tflite" or "onnx".
         scheme: Name of the scheme.
         size_bytes: Size of the file.
+        zipped_bytes: Its size when it is compressed (deflate), as in an app
+            package or a download.
         reference: Where the compared images came from: "evaluation",
             "calibration" or "random".
         num_images: How many images were compared.
@@ -47,6 +49,7 @@ class ExportReport:
     format: str
     scheme: str
     size_bytes: int
+    zipped_bytes: int
     reference: str
     num_images: int
     max_abs_difference: float
@@ -77,6 +80,7 @@ class ExportReport:
     def __str__(self):
         rows = [
             ("file", f"{self.path} ({self.size_bytes / 1024:.0f} KiB)"),
+            ("zipped", f"{self.zipped_bytes / 1024:.0f} KiB"),
             ("scheme", f"{self.format} {self.scheme}"),
             ("input", _tensor(self.input)),
             ("output", _tensor(self.output)),

@@ -103,7 +103,12 @@ class _Freezer:
         if separable:
             depthwise = _numpy(layer.depthwise_kernel)
             x = self._apply(
-                f"{name}_depthwise", "depthwise", depthwise, x, **options
+                f"{name}_depthwise",
+                "depthwise",
+                depthwise,
+                x,
+                shared=not layer.per_channel,
+                **options,
             )
             x = _fixed_range(layer.depthwise_quantizer)(x)
             kernel, options = _numpy(layer.pointwise_kernel), {}
@@ -117,7 +122,14 @@ class _Freezer:
         bias = np.zeros(channels) if layer.bias is None else _numpy(layer.bias)
         factors, offsets = self._fold(node, np.ones(1), np.zeros(1))
         x = self._apply(
-            name, kind, kernel, x, factors, bias * factors + offsets, **options
+            name,
+            kind,
+            kernel,
+            x,
+            factors,
+            bias * factors + offsets,
+            shared=not layer.per_channel,
+            **options,
         )
         activation = layer.quantized_activation
         if activation.input_quantizer is not None:
@@ -133,6 +145,7 @@ class _Freezer:
         factors=None,
         bias=None,
         levels=_LEVELS,
+        shared=False,
         **options,
     ):
         per_channel = kind != "dense"
@@ -141,6 +154,8 @@ class _Freezer:
             flat = flat.reshape(-1, np.prod(kernel.shape[2:]))
         axes = tuple(range(flat.ndim - 1)) if per_channel else None
         scales = flat.max(axes) / levels
+        if shared:
+            scales = np.full(np.shape(scales), np.max(scales))
         if factors is not None:
             folded = np.broadcast_to(factors, bias.shape)
             if kind == "depthwise":

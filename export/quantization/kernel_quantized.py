@@ -9,10 +9,18 @@ class KernelQuantized:
     The activation becomes a `QuantizedActivation`; the Keras layer computes
     its linear part. It has the variables of the Keras layer first, and after
     them those of the ranges that it may need inside.
+
+    Args:
+        *args: As in the Keras layer.
+        activation: One of `QuantizedActivation`'s names.
+        per_channel: Whether each channel of the kernel has a scale of its
+            own; a `Dense` has one for all in any case.
+        **kwargs: As in the Keras layer.
     """
 
-    def __init__(self, *args, activation=None, **kwargs):
+    def __init__(self, *args, activation=None, per_channel=True, **kwargs):
         super().__init__(*args, activation=None, **kwargs)
+        self.per_channel = per_channel
         self.quantized_activation = QuantizedActivation(
             activation or "linear",
             quantize_input=True,
@@ -36,4 +44,5 @@ class KernelQuantized:
         return {
             **super().get_config(),
             "activation": self.quantized_activation.activation,
+            "per_channel": self.per_channel,
         }

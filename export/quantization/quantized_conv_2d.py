@@ -17,6 +17,7 @@ class QuantizedConv2D(KernelQuantized, keras.layers.Conv2D):
     Args:
         *args: As in `keras.layers.Conv2D`.
         activation: One of `QuantizedActivation`'s names.
+        per_channel: Whether each channel has a scale of its own.
         **kwargs: As in `keras.layers.Conv2D`.
     """
 
@@ -24,4 +25,5 @@ class QuantizedConv2D(KernelQuantized, keras.layers.Conv2D):
         return keras.layers.Conv2D.call(self, inputs)
 
     def convolution_op(self, inputs, kernel):
-        return super().convolution_op(inputs, quantize_kernel(kernel, self))
+        kernel = quantize_kernel(kernel, self, self.per_channel)
+        return super().convolution_op(inputs, kernel)

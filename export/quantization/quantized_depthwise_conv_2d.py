@@ -18,6 +18,7 @@ class QuantizedDepthwiseConv2D(KernelQuantized, keras.layers.DepthwiseConv2D):
     Args:
         *args: As in `keras.layers.DepthwiseConv2D`.
         activation: One of `QuantizedActivation`'s names.
+        per_channel: Whether each channel has a scale of its own.
         **kwargs: As in `keras.layers.DepthwiseConv2D`.
     """
 
@@ -34,7 +35,8 @@ class QuantizedDepthwiseConv2D(KernelQuantized, keras.layers.DepthwiseConv2D):
 
 
 def quantize_depthwise(kernel, layer):
-    """Rounds a kernel `(rows, columns, channels, multiplier)` per channel."""
+    """Rounds a kernel `(rows, columns, channels, multiplier)`."""
     rows, columns, channels, multiplier = kernel.shape
     flat = ops.reshape(kernel, (rows, columns, 1, channels * multiplier))
-    return ops.reshape(quantize_kernel(flat, layer), kernel.shape)
+    flat = quantize_kernel(flat, layer, layer.per_channel)
+    return ops.reshape(flat, kernel.shape)

@@ -21,6 +21,7 @@ class QuantizedSeparableConv2D(KernelQuantized, keras.layers.SeparableConv2D):
     Args:
         *args: As in `keras.layers.SeparableConv2D`.
         activation: One of `QuantizedActivation`'s names.
+        per_channel: Whether each channel has a scale of its own.
         **kwargs: As in `keras.layers.SeparableConv2D`.
     """
 
@@ -46,7 +47,7 @@ class QuantizedSeparableConv2D(KernelQuantized, keras.layers.SeparableConv2D):
         x = self.depthwise_quantizer(x, training=training)
         outputs = ops.conv(
             x,
-            quantize_kernel(self.pointwise_kernel, self),
+            quantize_kernel(self.pointwise_kernel, self, self.per_channel),
             data_format=self.data_format,
         )
         return outputs if self.bias is None else ops.add(outputs, self.bias)
