@@ -101,36 +101,6 @@ def test_only_the_head_is_drawn_anew(make_tuner, images, labels, tuned):
     assert np.abs(watch.ends[-1][0] - second).max() > 1e-3
 
 
-def test_a_seeded_initializer_draws_anew(make_network, images, labels):
-    model = kerastl.replace_head(make_network(), 3, seed=7)
-    head = model.get_layer("head")
-    first = head.get_weights()
-    fresh = kerastl.surgery.fresh_weights(head, [7, 2])
-    assert np.abs(fresh[0] - first[0]).max() > 0.1
-    np.testing.assert_array_equal(fresh[1], 0)
-    again = kerastl.surgery.fresh_weights(head, [7, 2])
-    np.testing.assert_array_equal(fresh[0], again[0])
-
-
-def test_every_layer_can_be_drawn_anew():
-    x = inputs = keras.Input((8, 8, 4))
-    x = keras.layers.SeparableConv2D(4, 3, use_bias=True)(x)
-    x = keras.layers.DepthwiseConv2D(3, depthwise_initializer="ones")(x)
-    x = keras.layers.BatchNormalization(gamma_initializer="zeros")(x)
-    x = keras.layers.PReLU(shared_axes=[1, 2])(x)
-    model = keras.Model(inputs, x)
-    for layer in model.layers[1:]:
-        layer.set_weights([w + 3 for w in layer.get_weights()])
-    separable, depthwise, norm, prelu = [
-        kerastl.surgery.fresh_weights(layer, 0) for layer in model.layers[1:]
-    ]
-    # Two initializers of one layer draw differently.
-    assert np.abs(separable[0].ravel()[:16] - separable[1].ravel()).max() > 0.1
-    np.testing.assert_array_equal(depthwise[0], 1)
-    assert [float(w.mean()) for w in norm] == [0, 0, 0, 1]
-    np.testing.assert_array_equal(prelu[0], 0)
-
-
 def test_named_layers(make_tuner, images, labels):
     watch = _fit(
         make_tuner(), images, labels, 2, [RIFLE(2, layers="stem_conv", seed=1)]
