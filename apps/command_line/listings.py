@@ -22,7 +22,7 @@ def list_presets():
 
 
 def list_methods():
-    """Returns one dict a recipe: name, paper, what it does."""
+    """Returns one dict a recipe: name, what it does, paper, cost of a step."""
     from kerastl.apps.recipes.table import RECIPES
 
     return [
@@ -30,6 +30,7 @@ def list_methods():
             "method": recipe.name,
             "what it does": recipe.summary,
             "paper": recipe.paper,
+            "step": "-" if recipe.cost is None else f"x {recipe.cost:.2f}",
             "formula": recipe.exact,
         }
         for recipe in RECIPES.values()

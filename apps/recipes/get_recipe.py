@@ -6,6 +6,8 @@ from kerastl.apps.recipes.recipe import Recipe
 from kerastl.apps.recipes.table import RECIPES
 from kerastl.arguments import unknown_name_error
 
+# What says which method it is; a joined one says it anew.
+_OWN = ("name", "title", "paper", "summary", "cost", "exact")
 _JOINED = ("transfer_losses", "callbacks", "surgery", "finish", "dataset")
 
 
@@ -63,7 +65,7 @@ def _join(rows):
     merged = {
         field.name: _only_change(rows, field, names)
         for field in dataclasses.fields(Recipe)
-        if field.name not in ("name", "title", "paper", "summary", "exact")
+        if field.name not in _OWN
         and field.name not in _JOINED
     }
     return Recipe(

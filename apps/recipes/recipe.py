@@ -69,6 +69,8 @@ class Recipe:
         learning_rate: Learning rate at the start, or `None` for the
             preset's.
         momentum: Momentum of SGD.
+        cost: Time of a training step, as a multiple of plain fine-tuning's:
+            tests/benchmarks/method_cost.json.
         exact: `"exact"` if the published formula is implemented as it is
             printed, `"assumed"` if parts of it could not be read.
 
@@ -108,6 +110,7 @@ class Recipe:
     trainable: str = "all"
     learning_rate: float | None = None
     momentum: float = 0.9
+    cost: float | None = None
     exact: str = "exact"
 
     def optimizer(self, setting):
