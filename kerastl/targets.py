@@ -18,6 +18,18 @@ def one_hot(y, predictions):
     return ops.one_hot(y, classes, dtype="float32")
 
 
+def class_numbers(labels):
+    """The classes of one-hot labels or predictions, or integers, in NumPy.
+
+    Args:
+        labels: `(batch, classes)`, or integers `(batch,)` or `(batch, 1)`.
+    """
+    labels = ops.convert_to_numpy(labels)
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        labels = labels.argmax(-1)
+    return labels.reshape(-1).astype("int32")
+
+
 def one_hot_loss(loss):
     """The loss for one-hot labels that equals `loss` for integer ones.
 

@@ -8,6 +8,7 @@ from kerastl.labelled_batches import labelled_batches
 from kerastl.loss_probe import LossProbe
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.find_head import find_head
+from kerastl.targets import class_numbers
 
 _LABELS = ("sampled", "expected", "data")
 
@@ -113,10 +114,7 @@ def _examples(data, needs_labels, limit):
 def _targets(probe, image, label, labels, generator):
     """The labels to take gradients for, each with its share."""
     if labels == "data":
-        label = ops.convert_to_numpy(label)
-        if label.ndim == 2 and label.shape[1] > 1:
-            label = label.argmax(-1)
-        return [(label.reshape(1), 1.0)]
+        return [(class_numbers(label), 1.0)]
     outputs = ops.cast(probe(image), "float32")
     if probe.from_logits:
         outputs = ops.softmax(outputs)

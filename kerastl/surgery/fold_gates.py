@@ -12,6 +12,7 @@ from kerastl.layers.mix_by_gates import MixByGates
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.rebuild import rebuild
+from kerastl.targets import class_numbers
 
 
 class FoldedGates(NamedTuple):
@@ -111,10 +112,10 @@ def fold_gates(model, data, threshold=0.5, batch_size=32) -> FoldedGates:
         for name, (_, gates) in parts.items():
             values = ops.convert_to_numpy(found[gates.name])
             sums[name] = sums[name] + values.sum(0)
-        before.append(_classes(outputs))
+        before.append(class_numbers(outputs))
         batches.append(images)
         if given is not None:
-            labels.append(_classes(given))
+            labels.append(class_numbers(given))
     count = sum(map(len, before))
     if count == 0:
         raise ValueError(
@@ -125,7 +126,7 @@ def fold_gates(model, data, threshold=0.5, batch_size=32) -> FoldedGates:
     plain = _without_gates(model)
     for name, (frozen, _) in parts.items():
         _fix(plain, frozen, means[name] >= threshold)
-    after = [_classes(plain(images, training=False)) for images in batches]
+    after = [class_numbers(plain(images, training=False)) for images in batches]
     before, after = np.concatenate(before), np.concatenate(after)
     right_before = right_after = None
     if labels:
@@ -182,10 +183,3 @@ def _fix(plain, frozen: Frozen, is_tuned):
                     ops.convert_to_numpy(twin),
                 )
             )
-
-
-def _classes(values):
-    values = ops.convert_to_numpy(values)
-    if values.ndim == 2 and values.shape[1] > 1:
-        return values.argmax(-1)
-    return values.reshape(-1)

@@ -6,6 +6,7 @@ from keras import layers
 
 from kerastl.labelled_batches import labelled_batches
 from kerastl.surgery.embed import embed
+from kerastl.targets import class_numbers
 
 
 def train_head(
@@ -68,7 +69,7 @@ def train_head(
     for images, labels in labelled_batches(data, batch_size):
         embedded = network(images, training=False)
         features.append(keras.ops.convert_to_numpy(embedded))
-        targets.append(_integers(labels))
+        targets.append(class_numbers(labels))
     features = np.concatenate(features).astype("float32")
     targets = np.concatenate(targets)
     head = layers.Dense(
@@ -98,10 +99,3 @@ def train_head(
             model.train_on_batch(features[chosen], targets[chosen])
     head.kernel_regularizer = head.kernel.regularizer = None
     return head
-
-
-def _integers(labels):
-    labels = keras.ops.convert_to_numpy(labels)
-    if labels.ndim == 2 and labels.shape[1] > 1:
-        labels = labels.argmax(-1)
-    return labels.reshape(-1).astype("int32")
