@@ -7,9 +7,9 @@ from kerastl.apps.data.image_folder import ImageFolder
 from kerastl.apps.data.image_pipeline import Augmentation
 from kerastl.apps.data.load_digits_pair import load_digits_pair
 from kerastl.apps.data.load_image_folder import load_image_folder
-from kerastl.apps.diagnose_file import diagnose_file
 from kerastl.apps.detect_anomalies import AnomalyDetector
 from kerastl.apps.detect_anomalies import detect_anomalies
+from kerastl.apps.diagnose_file import diagnose_file
 from kerastl.apps.evaluate_model import evaluate_model
 from kerastl.apps.export_model import export_model
 from kerastl.apps.fine_tune import fine_tune

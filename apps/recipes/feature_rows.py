@@ -66,11 +66,14 @@ def _without_penalties(setting):
 
 ROWS = [
     Recipe(
-        name="bss",
-        title="BSS",
-        paper="Chen et al., NeurIPS 2019",
-        summary="shrinks the weakest directions of a batch's features",
-        transfer_losses=_bss_losses,
+        name="ktft",
+        title="KTFT",
+        paper="Suzuki et al., ICIP 2021; IEEE Access 2022",
+        summary="keeps the features of an anti-aliased copy near the source's",
+        uses_source=True,
+        transfer_losses=_ktft_losses,
+        learning_rate=0.01,
+        exact="assumed",
     ),
     Recipe(
         name="delta",
@@ -93,13 +96,10 @@ ROWS = [
         transfer_losses=_feature_map_losses,
     ),
     Recipe(
-        name="ktft",
-        title="KTFT",
-        paper="Suzuki et al., ICIP 2021; IEEE Access 2022",
-        summary="keeps the features of an anti-aliased copy near the source's",
-        uses_source=True,
-        transfer_losses=_ktft_losses,
-        learning_rate=0.01,
-        exact="assumed",
+        name="bss",
+        title="BSS",
+        paper="Chen et al., NeurIPS 2019",
+        summary="shrinks the weakest directions of a batch's features",
+        transfer_losses=_bss_losses,
     ),
 ]

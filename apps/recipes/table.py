@@ -13,15 +13,15 @@ from kerastl.apps.recipes import schedule_rows
 
 _GROUPS = [
     baseline_rows,
-    consistency_rows,
     feature_rows,
+    schedule_rows,
     gate_rows,
     head_rows,
-    layer_rows,
-    label_rows,
-    optimizer_rows,
     output_rows,
-    schedule_rows,
+    consistency_rows,
+    label_rows,
+    layer_rows,
+    optimizer_rows,
 ]
 
 RECIPES = {recipe.name: recipe for group in _GROUPS for recipe in group.ROWS}

@@ -1,15 +1,17 @@
 """What every way to write a network for the edge costs and gains.
 
-An anti-aliased MobileNetV2 0.35 is fine-tuned on photos, and then written as
-every scheme of `kerastl.export`, without and with quantization-aware training,
-pruned and clustered. Every file is run by its runtime: accuracy on validation
-and test images together, shift consistency on test images, size, zipped size,
-latency of one image on one thread (all files in turn in one process).
+A trained network is written as every scheme of `kerastl.export`, as it is and
+trained on quantization-aware, pruned or clustered with the few photos a class
+that it was repaired with. Every file is run by its runtime: accuracy on
+validation and test images together, shift consistency on test images, size,
+zipped size, latency of one image on one thread (all files in turn in one
+process).
 
-    python tests/benchmarks/edge_files.py DATA WEIGHTS
+    python tests/benchmarks/edge_files.py DATA NETWORK
 
-DATA is a folder with train, validation and test folders of class folders;
-WEIGHTS are headless ImageNet weights of MobileNetV2 0.35. Trained networks are
+DATA is a folder with train, validation and test folders of class folders.
+NETWORK is a trained classifier of them, such as the `ktft.keras` that
+`blur_repair.py` leaves in its work folder. Networks that were trained on are
 kept in the work folder and not trained again.
 """
 
@@ -32,54 +34,56 @@ from kerastl.apps.runs.versions import versions
 
 IMAGE_SIZE = 128
 BATCH_SIZE = 32
-EPOCHS = 10
-LEARNING_RATE = 0.01
+SHOTS = 25
 # Further training, of the float network and of the quantization-aware one.
-TUNING_EPOCHS = 2
-TUNING_RATE = 0.001
+EPOCHS = 10
+LEARNING_RATE = 0.0003
 SPARSITY = 0.5
 CLUSTERS = 32
 SHIFT_PASSES = 5
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 
 
-def fit(model, data, rate, epochs, callbacks=()):
+def fit(model, data, callbacks):
     """SGD, momentum 0.9, cosine decay."""
-    steps = -(-len(data.parts["train"]) // BATCH_SIZE) * epochs
+    schedule = keras.optimizers.schedules.CosineDecay(
+        LEARNING_RATE, total_steps(data)
+    )
     tuner = kerastl.FineTuner(model)
     tuner.compile(
-        optimizer=keras.optimizers.SGD(
-            keras.optimizers.schedules.CosineDecay(rate, steps), momentum=0.9
-        ),
+        optimizer=keras.optimizers.SGD(schedule, momentum=0.9),
         loss="sparse_categorical_crossentropy",
         jit_compile=False,
     )
-    tuner.fit(data.train, epochs=epochs, callbacks=list(callbacks), verbose=2)
+    tuner.fit(data.train, epochs=EPOCHS, callbacks=list(callbacks), verbose=2)
     return model
+
+
+def total_steps(data):
+    return -(-len(data.parts["train"]) // BATCH_SIZE) * EPOCHS
 
 
 def tuned(model, data, *callbacks):
     """A copy, trained on."""
     copy = kerastl.surgery.copy_model(model)
-    return fit(copy, data, TUNING_RATE, TUNING_EPOCHS, callbacks)
+    return fit(copy, data, callbacks)
 
 
 def aware(model, data, *callbacks):
     """A quantization-aware copy, trained on."""
     copy = export.quantization_aware(model, calibration=data.calibration)
-    return fit(copy, data, TUNING_RATE, TUNING_EPOCHS, callbacks)
+    return fit(copy, data, callbacks)
 
 
 def pruning(data):
-    steps = -(-len(data.parts["train"]) // BATCH_SIZE) * TUNING_EPOCHS
     return kerastl.callbacks.MagnitudePruning(
         kerastl.schedules.PolynomialSparsity(
-            0.0, SPARSITY, 0, steps * 2 // 3, frequency=10
+            0.0, SPARSITY, 0, total_steps(data) * 2 // 3, frequency=5
         )
     )
 
 
-def train_networks(data, weights, work):
+def train_networks(trained, data, work):
     """The float networks and the quantization-aware ones, by name."""
 
     def kept(name, make):
@@ -90,20 +94,8 @@ def train_networks(data, weights, work):
             make().save(path)
         return keras.models.load_model(path)
 
-    def source():
-        network = apps.MobileNetV2(
-            weights=weights,
-            input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3),
-            alpha=0.35,
-            include_top=False,
-        )
-        student = kerastl.replace_head(
-            kerastl.antialias(network), data.num_classes, seed=0
-        )
-        return fit(student, data, LEARNING_RATE, EPOCHS)
-
     clustering = kerastl.callbacks.WeightClustering(CLUSTERS)
-    networks = {"float": kept("float", source)}
+    networks = {"float": trained}
     for name, make in {
         "tuned": lambda: tuned(networks["float"], data),
         "pruned": lambda: tuned(networks["float"], data, pruning(data)),
@@ -194,26 +186,32 @@ def write(networks, data, work):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=pathlib.Path)
-    parser.add_argument("weights", type=pathlib.Path)
+    parser.add_argument("network", type=pathlib.Path)
     parser.add_argument(
         "--work", type=pathlib.Path, default=pathlib.Path("runs/edge_files")
     )
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     data = apps.load_image_folder(
-        options.data, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE, seed=0
+        options.data,
+        image_size=IMAGE_SIZE,
+        batch_size=BATCH_SIZE,
+        shots=SHOTS,
+        seed=0,
     )
-    networks = train_networks(data, options.weights, options.work)
+    trained = keras.models.load_model(options.network)
+    networks = train_networks(trained, data, options.work)
     rows, processor = write(networks, data, options.work)
     # The network itself; its float32 file computes the same.
     reference = next(row for row in rows if row["scheme"] == "float32")
     for row in rows:
         row["points_lost"] = round(reference["accuracy"] - row["accuracy"], 2)
     results = {
-        "network": "anti-aliased MobileNetV2 0.35, 128 px, 10 classes",
+        "network": "anti-aliased MobileNetV2 0.35, 128 px, repaired by KTFT",
         "images": len(data.parts["validation"]) + len(data.parts["test"]),
+        "shots": SHOTS,
         "epochs": EPOCHS,
-        "tuning_epochs": TUNING_EPOCHS,
+        "learning_rate": LEARNING_RATE,
         "sparsity": SPARSITY,
         "clusters": CLUSTERS,
         "files": rows,

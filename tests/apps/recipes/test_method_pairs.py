@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
 
 # The columns that a method adds to the history.
 TERMS = {
+    "adversarial": {"adversarial"},
     "akc": {"akc"},
     "akc_arc": {"akc", "arc"},
     "arc": {"arc"},
