@@ -68,7 +68,9 @@ def add_gates(model, parts, make_gates) -> keras.Model:
             return outputs
         twin = _frozen_twin(part)(new(part.start))
         gates = make_gates(part, new)
-        mix = MixByGates(name=f"{part.name}_mixed", dtype=layer.dtype_policy.name)
+        mix = MixByGates(
+            name=f"{part.name}_mixed", dtype=layer.dtype_policy.name
+        )
         return mix([outputs, twin, gates])
 
     return rebuild(model, call=call)
