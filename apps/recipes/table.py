@@ -1,6 +1,7 @@
 """The table of recipes."""
 
 from kerastl.apps.recipes import baseline_rows
+from kerastl.apps.recipes import compression_rows
 from kerastl.apps.recipes import consistency_rows
 from kerastl.apps.recipes import feature_rows
 from kerastl.apps.recipes import gate_rows
@@ -22,6 +23,7 @@ _GROUPS = [
     label_rows,
     layer_rows,
     optimizer_rows,
+    compression_rows,
 ]
 
 RECIPES = {recipe.name: recipe for group in _GROUPS for recipe in group.ROWS}

@@ -28,18 +28,25 @@ class HeldConstraint(constraints.Constraint):
         )
 
     def attach(self, variable):
-        """Puts the constraint on top of those that a weight has."""
+        """Puts the constraint on top of the one that a weight has.
+
+        Raises:
+            ValueError: If another callback holds the weight.
+        """
+        if isinstance(variable.constraint, HeldConstraint):
+            raise ValueError(
+                "Two callbacks of one training hold the same kernel. Prune "
+                "first; `WeightClustering(keep_zeros=True)` or "
+                "`KeepClusters()` keep the zeros in a training after that. "
+                f"Received: kernel={variable.path!r}, held by "
+                f"{type(variable.constraint).__name__}, and now by "
+                f"{type(self).__name__}"
+            )
         self.inner = variable.constraint
         variable.constraint = self
 
-    def detach(self, variable):
-        """Takes the constraint off a weight; others stay."""
-        if variable.constraint is self:
-            variable.constraint = self.inner
-            return
-        above = variable.constraint
-        while isinstance(above, HeldConstraint):
-            if above.inner is self:
-                above.inner = self.inner
-                return
-            above = above.inner
+    @staticmethod
+    def release(variable):
+        """Leaves a weight the constraint of its own."""
+        if isinstance(variable.constraint, HeldConstraint):
+            variable.constraint = variable.constraint.inner

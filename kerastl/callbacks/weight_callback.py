@@ -2,6 +2,7 @@ import contextlib
 
 import keras
 
+from kerastl.callbacks.held_constraint import HeldConstraint
 from kerastl.surgery.find_kernels import find_kernels
 
 
@@ -9,16 +10,18 @@ class WeightCallback(keras.callbacks.Callback):
     """Base of the callbacks that hold kernels in some form while they train.
 
     A subclass implements `make_constraint(kernel)`, which is asked before the
-    first epoch, when a training that is resumed has its weights back.
+    first epoch of that, when a training that is resumed has its weights back.
 
     Args:
         layers: names of the layers, at any depth. `None` takes every
             convolution and dense layer.
         depthwise: whether depthwise kernels are taken too.
+        first_epoch: epoch, counted from 0, from which the kernels are held.
     """
 
-    def __init__(self, layers=None, depthwise=False):
+    def __init__(self, layers=None, depthwise=False, first_epoch=0):
         super().__init__()
+        self.first_epoch = first_epoch
         self.layers = layers
         self.depthwise = depthwise
         self.kernels = []
@@ -37,11 +40,15 @@ class WeightCallback(keras.callbacks.Callback):
         )
 
     def on_train_begin(self, logs=None):
-        self._release()  # of a training that was interrupted
-        find_kernels(self.network, self.layers, self.depthwise)
+        self.kernels, self.constraints = [], []
+        network = self.network
+        find_kernels(network, self.layers, self.depthwise)
+        # A training that was interrupted has left its constraints behind.
+        for kernel in find_kernels(network, depthwise=True):
+            HeldConstraint.release(kernel.variable)
 
     def on_epoch_begin(self, epoch, logs=None):
-        if self.kernels:
+        if self.kernels or epoch < self.first_epoch:
             return
         with self.strategy_scope():
             for kernel in find_kernels(
@@ -55,7 +62,9 @@ class WeightCallback(keras.callbacks.Callback):
         self.retrace()
 
     def on_train_end(self, logs=None):
-        self._release()
+        for kernel in self.kernels:
+            HeldConstraint.release(kernel.variable)
+        self.kernels, self.constraints = [], []
         self.retrace()
 
     def strategy_scope(self):
@@ -66,10 +75,3 @@ class WeightCallback(keras.callbacks.Callback):
     def retrace(self):
         """Lets the next training step see the constraints as they are."""
         self.model.make_train_function(force=True)
-
-    def _release(self):
-        for kernel, constraint in zip(
-            self.kernels, self.constraints, strict=True
-        ):
-            constraint.detach(kernel.variable)
-        self.kernels, self.constraints = [], []

@@ -7,7 +7,7 @@ from kerastl.surgery.weight_clusters import weight_clusters
 class WeightClustering(WeightCallback):
     """Lets every kernel have a few values only, and trains those.
 
-    Before the first epoch the weights of every kernel are put into clusters,
+    Before `first_epoch` the weights of every kernel are put into clusters,
     and each gets the value of its centroid. In training a centroid follows
     the mean gradient of its weights, inside the optimizer's step; which
     weight belongs to which cluster stays. After training the kernels are
@@ -37,6 +37,8 @@ class WeightClustering(WeightCallback):
             convolution and dense layer.
         depthwise: whether depthwise kernels are clustered too.
         seed: seed of `"kmeans++"`.
+        first_epoch: epoch, counted from 0, before which the weights are put
+            into clusters; until then they train freely, as a new head must.
 
     Raises:
         ValueError: if an argument is out of its range, and at the start of
@@ -64,8 +66,9 @@ class WeightClustering(WeightCallback):
         layers=None,
         depthwise=False,
         seed=0,
+        first_epoch=0,
     ):
-        super().__init__(layers, depthwise)
+        super().__init__(layers, depthwise, first_epoch)
         check_clusters(num_clusters, initialization)
         self.num_clusters = num_clusters
         self.initialization = initialization

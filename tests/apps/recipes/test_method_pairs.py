@@ -46,6 +46,7 @@ EXCLUSIVE = [
     {"arc", "akc_arc"},
     {"adafilter", "spottune"},
     {"filtered_transfer", "kakurenbo"},
+    {"clustering", "pruning"},
     {"similarity", "semantic_similarity", "imprinting", "akc_arc"},
 ]
 MOST = 7
@@ -55,7 +56,8 @@ def joinable():
     """Names of the methods that train, without those of another kind."""
     # WordNet is a package of the system's; the head it makes is that of
     # `similarity`.
-    apart = {"fine_tune", "semantic_similarity"}
+    # Channels that are gone cannot be compared with the source's.
+    apart = {"channel_pruning", "fine_tune", "semantic_similarity"}
     return sorted(
         name
         for name, recipe in apps.RECIPES.items()

@@ -6,6 +6,7 @@ import pytest
 
 import kerastl
 from kerastl.callbacks import KeepClusters
+from kerastl.callbacks import MagnitudePruning
 from kerastl.callbacks import WeightClustering
 from kerastl.callbacks.clustering_constraint import ClusteringConstraint
 
@@ -14,8 +15,10 @@ def _num_values(kernels):
     return {name: len(np.unique(kernel)) for name, kernel in kernels.items()}
 
 
-@pytest.mark.parametrize("initialization", ["linear", "density", "kmeans++"])
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    ("initialization", "compiled"),
+    [("linear", False), ("density", False), ("kmeans++", True)],
+)
 def test_few_values_in_every_step(
     compressible, train, watcher, initialization, compiled
 ):
@@ -48,6 +51,21 @@ def test_centroids_follow_the_mean_gradient(compressible, train, kernels_of):
             tied[members], free[members].mean(), rtol=1e-4, atol=1e-6
         )
     assert np.any(tied != before)
+
+
+def test_first_epoch(compressible, train, watcher):
+    train(compressible(), WeightClustering(4, first_epoch=1), watcher)
+    assert len(np.unique(watcher.seen[3]["conv"])) > 4
+    assert len(np.unique(watcher.seen[4]["conv"])) <= 4
+
+
+def test_two_that_hold_the_same_kernel(compressible, train):
+    model = compressible()
+    with pytest.raises(ValueError, match="keep_zeros=True"):
+        train(model, MagnitudePruning(0.5), WeightClustering(4))
+    # What was left behind does not count in the next training.
+    train(model, WeightClustering(4), epochs=1)
+    assert model.get_layer("head").kernel.constraint is None
 
 
 def test_constraint():
