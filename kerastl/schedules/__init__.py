@@ -1,4 +1,4 @@
-"""Learning-rate schedules."""
+"""Schedules of learning rates, and of the sparsity of pruning."""
 
 from kerastl.schedules.constant_sparsity import ConstantSparsity
 from kerastl.schedules.cyclic_cosine import CyclicCosine

@@ -221,6 +221,27 @@ def test_channels_that_are_gone_make_the_file_smaller(
     assert counts[1] < counts[0]
 
 
+def test_beside_a_source_in_a_fine_tuner(trained, calibration):
+    pruned = kerastl.surgery.prune_weights(trained, 0.6)
+    aware = export.quantization_aware(pruned)
+    tuner = kerastl.FineTuner(aware, source=trained)
+    tuner.compile(
+        keras.optimizers.Adam(1e-3),
+        "sparse_categorical_crossentropy",
+        transfer_losses=[kerastl.losses.PixelLevel(0.1)],
+        jit_compile=False,
+    )
+    history = tuner.fit(
+        *calibration, batch_size=16, verbose=0, callbacks=[KeepZeros()]
+    ).history
+    assert np.isfinite(history["pixel_level"]).all()
+    for before, after in zip(
+        find_kernels(pruned), find_kernels(tuner.student), strict=True
+    ):
+        np.testing.assert_array_equal(before.numpy() == 0, after.numpy() == 0)
+        assert np.any(before.numpy() != after.numpy())
+
+
 def test_the_scale_of_a_kernel_survives_saving(exported, tmp_path):
     models, _ = exported
     models["clustered"].save(tmp_path / "aware.keras")
@@ -236,4 +257,3 @@ def test_models_that_are_not_compressed_have_no_note(trained):
     assert describe_compression(trained) == []
     bare = keras.Sequential([keras.Input((4, 4, 3)), layers.ReLU()])
     assert describe_compression(bare) == []
-    assert find_kernels(trained)
