@@ -15,7 +15,6 @@ from kerastl import optimizers
 from kerastl import regularizers
 from kerastl import schedules
 from kerastl import surgery
-from kerastl.adversarial_images import adversarial_images
 from kerastl.find_learning_rate import LearningRateSearch
 from kerastl.find_learning_rate import find_learning_rate
 from kerastl.fine_tuner import FineTuner
@@ -35,6 +34,7 @@ from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
 from kerastl.surgery.replace_head import replace_head
 from kerastl.surgery.similarity_matrix import similarity_matrix
 from kerastl.surgery.train_head import train_head
+from kerastl.training.adversarial_images import adversarial_images
 from kerastl.version import __version__
 
 __all__ = [

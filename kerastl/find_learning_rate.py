@@ -6,7 +6,7 @@ import math
 import keras
 import numpy as np
 
-from kerastl.labelled_batches import labelled_batches
+from kerastl.training.labelled_batches import labelled_batches
 
 # Share of the past in the smoothed loss; a loss of so many times the best is
 # taken for divergence.

@@ -5,14 +5,6 @@ import warnings
 import keras
 from keras import ops
 
-from kerastl.change_images import change_images
-from kerastl.fine_tuner_checks import check_batch
-from kerastl.fine_tuner_checks import check_inputs
-from kerastl.fine_tuner_checks import check_losses
-from kerastl.fine_tuner_checks import check_taps
-from kerastl.fine_tuner_checks import embedding_taps
-from kerastl.fine_tuner_checks import weight_decay_conflict
-from kerastl.frozen_source import frozen_source
 from kerastl.has_accelerator import has_accelerator
 from kerastl.layers.sum_of_shifts import summing_shifts
 from kerastl.surgery.default_taps import default_taps
@@ -21,14 +13,22 @@ from kerastl.surgery.graph import hidden_layers
 from kerastl.surgery.graph import is_graph
 from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
 from kerastl.surgery.set_batch_norm import set_batch_norm
-from kerastl.targets import one_hot
-from kerastl.targets import one_hot_loss
-from kerastl.training_batch import NetworkOutputs
-from kerastl.training_batch import read_batch
-from kerastl.training_batch import read_outputs
-from kerastl.training_batch import sort_outputs
-from kerastl.training_batch import transfer_step
-from kerastl.training_batch import with_embedding
+from kerastl.training.change_images import change_images
+from kerastl.training.fine_tuner_checks import check_batch
+from kerastl.training.fine_tuner_checks import check_inputs
+from kerastl.training.fine_tuner_checks import check_losses
+from kerastl.training.fine_tuner_checks import check_taps
+from kerastl.training.fine_tuner_checks import embedding_taps
+from kerastl.training.fine_tuner_checks import weight_decay_conflict
+from kerastl.training.frozen_source import frozen_source
+from kerastl.training.targets import one_hot
+from kerastl.training.targets import one_hot_loss
+from kerastl.training.training_batch import NetworkOutputs
+from kerastl.training.training_batch import read_batch
+from kerastl.training.training_batch import read_outputs
+from kerastl.training.training_batch import sort_outputs
+from kerastl.training.training_batch import transfer_step
+from kerastl.training.training_batch import with_embedding
 
 
 @keras.saving.register_keras_serializable(package="kerastl")

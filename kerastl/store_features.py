@@ -7,10 +7,10 @@ import keras
 import numpy as np
 
 from kerastl.arguments import nearest_hint
-from kerastl.labelled_batches import labelled_batches
 from kerastl.surgery.find_head import classifier_call
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.split_at import split_at
+from kerastl.training.labelled_batches import labelled_batches
 
 
 class StoredFeatures(NamedTuple):

@@ -65,8 +65,7 @@ def _join(rows):
     merged = {
         field.name: _only_change(rows, field, names)
         for field in dataclasses.fields(Recipe)
-        if field.name not in _OWN
-        and field.name not in _JOINED
+        if field.name not in _OWN and field.name not in _JOINED
     }
     return Recipe(
         name=names,

@@ -3,12 +3,12 @@ from keras import ops
 
 from kerastl.callbacks.period_callback import PeriodCallback
 from kerastl.callbacks.reset_slots import reset_slots
-from kerastl.gradient_sums import GradientSums
-from kerastl.labelled_batches import labelled_batches
-from kerastl.loss_probe import LossProbe
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.fresh_weights import fresh_weights
 from kerastl.surgery.graph import hidden_layers
+from kerastl.training.gradient_sums import GradientSums
+from kerastl.training.labelled_batches import labelled_batches
+from kerastl.training.loss_probe import LossProbe
 
 # PyTorch's code takes every tensor named `weight`: kernels and scales.
 _SPARED = ("bias", "beta")

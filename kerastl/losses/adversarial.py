@@ -1,8 +1,8 @@
 import keras
 from keras import ops
 
-from kerastl.adversarial_images import adversarial_images
 from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.training.adversarial_images import adversarial_images
 
 
 @keras.saving.register_keras_serializable(package="kerastl")

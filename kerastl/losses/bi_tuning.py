@@ -8,7 +8,7 @@ from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.surgery.embed import pool
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.find_head import find_head
-from kerastl.targets import one_hot
+from kerastl.training.targets import one_hot
 
 
 @keras.saving.register_keras_serializable(package="kerastl")

@@ -2,9 +2,9 @@ import numpy as np
 from keras import ops
 
 from kerastl.arguments import unknown_name_error
-from kerastl.labelled_batches import labelled_batches
 from kerastl.losses.head_weights import head_weights
 from kerastl.surgery.embed import embed
+from kerastl.training.labelled_batches import labelled_batches
 
 _KINDS = ("direct", "learned")
 # Inverse strengths of the penalty that are tried, as in the authors' code.

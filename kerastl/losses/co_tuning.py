@@ -4,7 +4,7 @@ from keras import ops
 
 from kerastl.losses.batch_mean import batch_mean
 from kerastl.losses.source_head_loss import SourceHeadLoss
-from kerastl.targets import one_hot
+from kerastl.training.targets import one_hot
 
 _TOLERANCE = 1e-3
 

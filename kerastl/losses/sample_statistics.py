@@ -9,7 +9,7 @@ from kerastl.losses.probabilities import reads_logits
 from kerastl.losses.sample_store import SampleStore
 from kerastl.losses.sample_store import replicas_of
 from kerastl.losses.transfer_loss import TransferLoss
-from kerastl.targets import one_hot
+from kerastl.training.targets import one_hot
 
 
 class Statistics(NamedTuple):

@@ -6,7 +6,7 @@ from kerastl.losses.probabilities import output_probabilities
 from kerastl.losses.probabilities import reads_logits
 from kerastl.losses.sample_store import SampleStore
 from kerastl.losses.sample_store import replicas_of
-from kerastl.targets import one_hot
+from kerastl.training.targets import one_hot
 
 
 @keras.saving.register_keras_serializable(package="kerastl")

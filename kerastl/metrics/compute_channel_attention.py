@@ -7,7 +7,6 @@ import numpy as np
 from keras import layers
 from keras import ops
 
-from kerastl.labelled_batches import labelled_batches
 from kerastl.surgery.convolution_taps import convolution_taps
 from kerastl.surgery.embed import pool
 from kerastl.surgery.feature_extractor import feature_extractor
@@ -15,7 +14,8 @@ from kerastl.surgery.find_head import find_head
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.open_nested import open_nested
 from kerastl.surgery.split_at import split_at
-from kerastl.targets import one_hot
+from kerastl.training.labelled_batches import labelled_batches
+from kerastl.training.targets import one_hot
 
 _PLACES = ("convolution", "batch_norm")
 # Layers that compute a channel from the same channel of what they read.

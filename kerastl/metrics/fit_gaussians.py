@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from keras import layers
 
-from kerastl.labelled_batches import labelled_batches
 from kerastl.surgery.default_taps import default_taps
 from kerastl.surgery.feature_extractor import feature_extractor
+from kerastl.training.labelled_batches import labelled_batches
 
 
 class Gaussian(NamedTuple):

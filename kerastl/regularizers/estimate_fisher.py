@@ -3,12 +3,12 @@
 import numpy as np
 from keras import ops
 
-from kerastl.gradient_sums import GradientSums
-from kerastl.labelled_batches import labelled_batches
-from kerastl.loss_probe import LossProbe
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.find_head import find_head
-from kerastl.targets import class_numbers
+from kerastl.training.gradient_sums import GradientSums
+from kerastl.training.labelled_batches import labelled_batches
+from kerastl.training.loss_probe import LossProbe
+from kerastl.training.targets import class_numbers
 
 _LABELS = ("sampled", "expected", "data")
 

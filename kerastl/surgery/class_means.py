@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from kerastl.labelled_batches import labelled_batches
+from kerastl.training.labelled_batches import labelled_batches
 
 
 def class_means(model, data, num_classes=None, unit=False, batch_size=32):

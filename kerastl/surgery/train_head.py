@@ -4,9 +4,9 @@ import keras
 import numpy as np
 from keras import layers
 
-from kerastl.labelled_batches import labelled_batches
 from kerastl.surgery.embed import embed
-from kerastl.targets import class_numbers
+from kerastl.training.labelled_batches import labelled_batches
+from kerastl.training.targets import class_numbers
 
 
 def train_head(

@@ -4,8 +4,8 @@ import contextlib
 
 import keras
 
-from kerastl.targets import one_hot
-from kerastl.training_batch import read_batch
+from kerastl.training.targets import one_hot
+from kerastl.training.training_batch import read_batch
 
 
 def change_images(tuner, terms, *state_and_data):

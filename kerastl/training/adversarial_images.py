@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from kerastl.input_gradient import input_gradient
-from kerastl.targets import one_hot
+from kerastl.training.input_gradient import input_gradient
+from kerastl.training.targets import one_hot
 
 # Keeps the logarithm finite. Larger ones take the gradient away from images
 # that are very wrong.
