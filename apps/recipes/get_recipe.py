@@ -55,6 +55,10 @@ def _join(rows):
         "method that leaves images out": [
             row.name for row in rows if row.hides_samples
         ],
+        # Shorter epochs have a learning rate of their own.
+        "method that sets the learning rate": [
+            row.name for row in rows if row.hides_samples or row.rates_by_layer
+        ],
     }.items():
         if len(having) > 1:
             raise ValueError(

@@ -58,6 +58,7 @@ ROWS = [
         summary="halves the learning rate from stage to stage down to the "
         "input",
         make_optimizer=_layer_decay,
+        rates_by_layer=True,
     ),
     Recipe(
         name="staged_unfreezing",
@@ -65,6 +66,7 @@ ROWS = [
         paper="Howard and Ruder, ACL 2018",
         summary="trains the head first, then one more stage at a time",
         make_optimizer=_staged_unfreezing,
+        rates_by_layer=True,
     ),
     Recipe(
         name="ema",

@@ -50,6 +50,7 @@ class Recipe:
         needs_unlabelled: Whether every batch has unlabelled images beside.
         hides_samples: Whether the method leaves images out of an epoch, by
             the data's `sample_filter`.
+        rates_by_layer: Whether the optimizer has several learning rates.
         surgery: Function that returns the student to train, rewritten.
         finish: Function that returns the network to ship, what the surgery
             put in folded away; the setting's student is the trained one.
@@ -97,6 +98,7 @@ class Recipe:
     needs_index: bool = False
     needs_unlabelled: bool = False
     hides_samples: bool = False
+    rates_by_layer: bool = False
     surgery: Callable = same_student
     finish: Callable = same_student
     dataset: Callable = same_dataset

@@ -38,7 +38,8 @@ class L2SP:
         fisher: dict from variable path to an array of the variable's shape,
             the diagonal of the Fisher information, for every penalised weight
             outside the head: see `kerastl.estimate_fisher`. Weights of
-            another model are found by layer and variable name.
+            another model are found by layer and variable name. A layer that
+            it does not know is new and held by `head_strength`.
 
     Example:
 
@@ -111,6 +112,9 @@ class L2SP:
             if value is None or id(entry.layer) in head:
                 penalties.append(AnchoredL2(self.head_strength))
                 continue
+            if self._is_new(entry, weights):
+                penalties.append(AnchoredL2(self.head_strength))
+                continue
             strength = strengths[entry.layer.name]
             if strength is None:
                 penalties.append(None)
@@ -143,10 +147,17 @@ class L2SP:
             found.update(dict.fromkeys(fitting, value))
         return found
 
-    def _importance(self, variable):
+    def _is_new(self, entry, weights):
+        """Whether the Fisher information knows other layers, but not this.
+
+        A gate, say, that was put in after the information was estimated.
+        """
         if self.fisher is None:
-            return []
-        shape = tuple(variable.shape)
+            return False
+        known = [e.layer for e in weights if self._find(e.variable) is not None]
+        return bool(known) and entry.layer not in known
+
+    def _find(self, variable):
         value = self.fisher.get(variable.path)
         if value is None:
             same_names = [
@@ -155,6 +166,13 @@ class L2SP:
                 if path.split("/")[-2:] == variable.path.split("/")[-2:]
             ]
             value = same_names[0] if len(same_names) == 1 else None
+        return value
+
+    def _importance(self, variable):
+        if self.fisher is None:
+            return []
+        shape = tuple(variable.shape)
+        value = self._find(variable)
         if value is None or np.shape(value) != shape:
             found = "nothing" if value is None else f"shape {np.shape(value)}"
             raise ValueError(

@@ -168,7 +168,8 @@ def _fix(plain, frozen: Frozen, is_tuned):
     """Gives the filters that are not tuned the weights of the twin.
 
     Filters are the last axis of every weight of a convolution and of
-    BatchNormalization.
+    BatchNormalization. A weight without axes, such as the sigma of a smoothing,
+    is not a filter's.
     """
     for layer in frozen.layer.layers:
         for twin, own in zip(
@@ -176,6 +177,8 @@ def _fix(plain, frozen: Frozen, is_tuned):
             plain.get_layer(layer.name).weights if layer.weights else [],
             strict=True,
         ):
+            if own.shape == ():
+                continue
             own.assign(
                 np.where(
                     is_tuned,

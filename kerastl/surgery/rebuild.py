@@ -135,7 +135,15 @@ class _Rebuilder:
                 # A penalty may hold values of its own, such as the starting
                 # point of the weight.
                 if getattr(source.regularizer, "variables", None):
+                    if target.regularizer is None:
+                        # The layer holds the weight's own layer inside, whose
+                        # penalty is not in its config.
+                        target.regularizer = _copy_of(source.regularizer)
                     target.regularizer.assign(source.regularizer.variables)
+
+
+def _copy_of(regularizer):
+    return type(regularizer).from_config(regularizer.get_config())
 
 
 def _clone_input(tensor):
