@@ -1,10 +1,10 @@
 """What every way to write a network for the edge costs and gains.
 
 A trained network is written as every scheme of `kerastl.export`, as it is and
-trained on: plainly, quantization-aware, pruned or clustered. Every file is run by its runtime: accuracy on
-validation and test images together, shift consistency on test images, size,
-zipped size, latency of one image on one thread (all files in turn in one
-process).
+trained on: plainly, quantization-aware, pruned or clustered. Every file is run
+by its runtime: accuracy on validation and test images together, shift
+consistency on test images, size, zipped size, latency of one image on one
+thread (all files in turn in one process).
 
     python tests/benchmarks/edge_files.py DATA NETWORK
 
