@@ -49,7 +49,7 @@ EXCLUSIVE = [
     {"clustering", "pruning"},
     {"similarity", "semantic_similarity", "imprinting", "akc_arc"},
 ]
-MOST = 7
+MOST = 13
 
 
 def joinable():
