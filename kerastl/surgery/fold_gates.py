@@ -171,11 +171,13 @@ def _fix(plain, frozen: Frozen, is_tuned):
     BatchNormalization. A weight without axes, such as the sigma of a smoothing,
     is not a filter's.
     """
+    tuned = {layer.name: layer for layer in plain.layers}
     for layer in frozen.layer.layers:
+        # What another method put in may be folded away on this side already.
+        if layer.name not in tuned:
+            continue
         for twin, own in zip(
-            layer.weights,
-            plain.get_layer(layer.name).weights if layer.weights else [],
-            strict=True,
+            layer.weights, tuned[layer.name].weights, strict=True
         ):
             if own.shape == ():
                 continue

@@ -145,7 +145,8 @@ def setting():
     )
     source = make_source()
     student = kerastl.replace_head(kerastl.antialias(source), 3, seed=0)
-    return Setting(student, source, data, 2, 3, learning_rate=0.01)
+    # Small: five methods at once pull in five directions.
+    return Setting(student, source, data, 2, 3, learning_rate=0.001)
 
 
 def test_every_method_is_in_a_pair():
@@ -154,7 +155,8 @@ def test_every_method_is_in_a_pair():
         if fits(pair):
             for name in pair:
                 partners[name] += 1
-    alone = len(partners) - 6
+    # Those that leave images out set the learning rate, and so do others.
+    alone = len(partners) - 9
     assert {n for n, count in partners.items() if count < alone} == set()
 
 

@@ -7,6 +7,8 @@ import os
 import sys
 
 legacy = sys.argv[2]
+# Not what a test before this one left in the environment.
+os.environ.pop("TF_USE_LEGACY_KERAS", None)
 if legacy != "unset":
     os.environ["TF_USE_LEGACY_KERAS"] = legacy
 if sys.argv[1] == "keras first":
