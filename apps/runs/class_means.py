@@ -1,10 +1,10 @@
 """What a source network knows of a new task before any training."""
 
-import keras
 import numpy as np
 
-import kerastl
 from kerastl.export import load
+from kerastl.surgery.class_means import unit_rows
+from kerastl.surgery.embed import embed
 
 
 class ClassMeans:
@@ -28,24 +28,16 @@ class ClassMeans:
     """
 
     def __init__(self, source, batches, num_classes):
-        # What a new head would read are the features.
-        headed = kerastl.replace_head(source, num_classes)
-        features = headed.get_layer("head").input
-        self._runner = load(keras.Model(headed.input, features))
+        self._runner = load(embed(source))
         sums = 0.0
         for images, labels in batches:
             marks = np.eye(num_classes)[np.asarray(labels)]
             sums = sums + marks.T @ self._features(images)
-        self._means = _unit(sums)
+        self._means = unit_rows(sums)
 
     def __call__(self, images):
         """Returns one score a class: the cosine to the class mean."""
         return self._features(images) @ self._means.T
 
     def _features(self, images):
-        return _unit(self._runner.predict(np.asarray(images)))
-
-
-def _unit(rows):
-    length = np.linalg.norm(rows, axis=-1, keepdims=True)
-    return rows / np.maximum(length, keras.config.epsilon())
+        return unit_rows(self._runner.predict(np.asarray(images)))

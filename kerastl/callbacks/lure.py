@@ -9,6 +9,7 @@ from kerastl.surgery.graph import hidden_layers
 from kerastl.training.gradient_sums import GradientSums
 from kerastl.training.labelled_batches import labelled_batches
 from kerastl.training.loss_probe import LossProbe
+from kerastl.training.targets import class_numbers
 
 # PyTorch's code takes every tensor named `weight`: kernels and scales.
 _SPARED = ("bias", "beta")
@@ -110,11 +111,9 @@ class LURE(PeriodCallback):
         probe.compile(sums)
         seen = 0
         for images, labels in labelled_batches(self.data, self.batch_size):
-            labels = ops.convert_to_numpy(labels)
-            if labels.ndim == 2 and labels.shape[1] > 1:
-                labels = labels.argmax(axis=1)
+            labels = class_numbers(labels)
             share = np.full(len(labels), 1 / len(labels), "float32")
-            probe.train_on_batch(images, labels.reshape(-1), share)
+            probe.train_on_batch(images, labels, share)
             seen += 1
         if not seen:
             raise ValueError(

@@ -2,9 +2,10 @@ import numpy as np
 from keras import ops
 
 from kerastl.arguments import unknown_name_error
-from kerastl.losses.head_weights import head_weights
 from kerastl.surgery.embed import embed
+from kerastl.surgery.head_weights import head_weights
 from kerastl.training.labelled_batches import labelled_batches
+from kerastl.training.targets import class_numbers
 
 _KINDS = ("direct", "learned")
 # Inverse strengths of the penalty that are tried, as in the authors' code.
@@ -95,10 +96,7 @@ def _reader(source, calibration, batch_size):
         for images, some in labelled_batches(data, batch_size):
             found = ops.convert_to_numpy(embedding(images, training=False))
             rows.append(found.astype("float64") @ kernel + bias)
-            some = np.asarray(some)
-            if some.ndim == 2 and some.shape[1] > 1:
-                some = some.argmax(axis=1)
-            labels.append(some.reshape(-1).astype(int))
+            labels.append(class_numbers(some))
         return _softmax(calibration * np.concatenate(rows)), np.concatenate(
             labels
         )

@@ -1,8 +1,8 @@
 import keras
 
 from kerastl.losses.embedding_units import embedding_units
-from kerastl.losses.head_weights import head_weights
 from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.surgery.head_weights import head_weights
 
 
 class SourceHeadLoss(TransferLoss):

@@ -1,9 +1,9 @@
 """The mean output of a network for each class."""
 
-import keras
 import numpy as np
 
 from kerastl.training.labelled_batches import labelled_batches
+from kerastl.training.targets import class_numbers
 
 
 def class_means(model, data, num_classes=None, unit=False, batch_size=32):
@@ -26,13 +26,10 @@ def class_means(model, data, num_classes=None, unit=False, batch_size=32):
     """
     sums, counts = {}, {}
     for images, labels in labelled_batches(data, batch_size):
-        labels = keras.ops.convert_to_numpy(labels)
-        if labels.ndim == 2 and labels.shape[1] > 1:
-            labels = labels.argmax(axis=-1)
+        labels = class_numbers(labels)
         outputs = np.asarray(model.predict_on_batch(images), "float64")
         if unit:
             outputs = unit_rows(outputs)
-        labels = labels.reshape(-1).astype(int)
         for label in np.unique(labels).tolist():
             rows = outputs[labels == label]
             sums[label] = sums.get(label, 0.0) + rows.sum(axis=0)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from kerastl.losses.head_weights import head_weights
 from kerastl.surgery.class_means import class_means
 from kerastl.surgery.class_means import unit_rows
 from kerastl.surgery.embed import embed
+from kerastl.surgery.head_weights import head_weights
 from kerastl.surgery.initialize_head import mean_cosine
 from kerastl.surgery.initialize_head import write_head
 

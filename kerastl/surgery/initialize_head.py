@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kerastl.losses.head_weights import head_weights
 from kerastl.surgery.find_head import find_head
+from kerastl.surgery.head_weights import head_weights
 from kerastl.surgery.similarity_matrix import similarity_matrix
 
 _NORMALIZATIONS = ("sum", "softmax")

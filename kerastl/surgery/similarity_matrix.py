@@ -4,10 +4,10 @@ import numpy as np
 
 from kerastl.arguments import unknown_name_error
 from kerastl.losses.class_relation import class_relation
-from kerastl.losses.head_weights import head_weights
 from kerastl.surgery.class_means import class_means
 from kerastl.surgery.class_means import unit_rows
 from kerastl.surgery.embed import embed
+from kerastl.surgery.head_weights import head_weights
 from kerastl.surgery.wordnet import WordNet
 
 _VISUAL = ("posterior", "cosine")
