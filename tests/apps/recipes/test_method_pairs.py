@@ -6,40 +6,15 @@ meets in one of them: anti-aliased, compiled by XLA, two epochs.
 
 import itertools
 
-import keras
 import numpy as np
 import pytest
-from keras import layers
 
-import kerastl
 from kerastl import apps
-from kerastl.apps.data.image_data import ImageData
-from kerastl.apps.data.image_part import ImagePart
-from kerastl.apps.recipes.setting import Setting
 from kerastl.apps.runs.make_tuner import make_tuner
 from kerastl.apps.runs.train_network import training_data
 
 pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
 
-# The columns that a method adds to the history.
-TERMS = {
-    "adversarial": {"adversarial"},
-    "akc": {"akc"},
-    "akc_arc": {"akc", "arc"},
-    "arc": {"arc"},
-    "bi_tuning": {"bi_tuning"},
-    "bss": {"bss"},
-    "co_tuning": {"co_tuning"},
-    "delta": {"delta"},
-    "distillation": {"logits_distillation"},
-    "disturb_label": {"disturb_label"},
-    "feature_map": {"feature_map"},
-    "filtered_transfer": {"sample_statistics"},
-    "kakurenbo": {"sample_statistics"},
-    "ktft": {"pixel_level", "global_level"},
-    "lwf": {"lwf"},
-    "tcr": {"tcr"},
-}
 # Together they would make no sense: two of a kind, or one inside the other.
 EXCLUSIVE = [
     {"akc", "akc_arc"},
@@ -104,51 +79,6 @@ def groups():
     return found
 
 
-def make_source():
-    """The smallest network that every method can be put into."""
-    inputs = keras.Input((16, 16, 3), name="image")
-    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(inputs)
-    for stage, filters in enumerate((4,), start=1):
-        name = f"stage{stage}"
-        x = layers.Conv2D(
-            filters, 3, 2, padding="same", use_bias=False, name=f"{name}_down"
-        )(x)
-        x = layers.BatchNormalization(name=f"{name}_down_bn")(x)
-        x = shortcut = layers.ReLU(name=f"{name}_down_relu")(x)
-        x = layers.Conv2D(
-            filters, 3, padding="same", use_bias=False, name=f"{name}_conv"
-        )(x)
-        x = layers.BatchNormalization(name=f"{name}_bn")(x)
-        x = layers.Add(name=f"{name}_add")([shortcut, x])
-        x = layers.ReLU(name=f"{name}_relu")(x)
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    x = layers.Dense(6, activation="softmax", name="predictions")(x)
-    return keras.Model(inputs, x, name="source")
-
-
-@pytest.fixture
-def setting():
-    generator = np.random.default_rng(0)
-
-    def part(count):
-        labels = (np.arange(count) % 3).astype("int32")
-        images = generator.uniform(0, 155, (count, 20, 20, 3))
-        images[np.arange(count), :, :, labels] += 100
-        return ImagePart(labels, 20, images.astype("uint8"))
-
-    data = ImageData(
-        {"train": part(18), "validation": part(6)},
-        ["one", "two", "three"],
-        16,
-        batch_size=6,
-        unlabelled=part(12),
-    )
-    source = make_source()
-    student = kerastl.replace_head(kerastl.antialias(source), 3, seed=0)
-    # Small: five methods at once pull in five directions.
-    return Setting(student, source, data, 2, 3, learning_rate=0.001)
-
-
 def test_every_method_is_in_a_pair():
     partners = {name: 0 for name in joinable()}
     for pair in itertools.combinations(joinable(), 2):
@@ -161,7 +91,7 @@ def test_every_method_is_in_a_pair():
 
 
 @pytest.mark.parametrize("names", groups())
-def test_methods_train_together(names, setting):
+def test_methods_train_together(names, setting, terms_of):
     recipe = apps.get_recipe(names)
     tuner = make_tuner(recipe, setting, jit_compile=True)
     history = tuner.fit(
@@ -171,9 +101,9 @@ def test_methods_train_together(names, setting):
         shuffle=False,
         verbose=0,
     ).history
-    expected = set().union(*(TERMS.get(name, ()) for name in names.split("+")))
-    assert {term.name for term in tuner.transfer_losses} == expected
-    assert expected < set(history)
+    terms = terms_of(names)
+    assert {term.name for term in tuner.transfer_losses} == terms
+    assert terms < set(history)
     for name, values in history.items():
         assert np.isfinite(values).all(), name
     shipped = recipe.finish(setting)
