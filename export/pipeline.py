@@ -49,6 +49,7 @@ def export_model(
     overwrite,
     num_calibration,
     threads,
+    compare_to=None,
     opset=None,
     target=None,
 ):
@@ -83,6 +84,9 @@ def export_model(
         check_finite(lowered.model, images)
         reference, batches = _reference(batches, images, lowered)
         keras_runner = load(lowered.source)
+        truth = keras_runner
+        if compare_to is not None:
+            truth = _other_truth(compare_to, lowered)
         writable = with_fixed_kernels(lowered) if aware else lowered
         notes = write(
             writable,
@@ -94,7 +98,7 @@ def export_model(
         if target is not None:
             require_target(temporary, target)
         runner = load(temporary, threads)
-        comparison = verify(keras_runner, runner, batches)
+        comparison = verify(truth, runner, batches)
         ops, partitions = count_operations(runner, temporary)
         report = ExportReport(
             path=str(path),
@@ -198,6 +202,20 @@ def _random_images(lowered, count):
     generator = np.random.default_rng(0)
     shape = (count, *lowered.input_shape)
     return generator.uniform(0, 255, shape).astype("float32")
+
+
+def _other_truth(model, lowered):
+    runner = load(model)
+    expected = (tuple(lowered.input_shape), lowered.num_classes)
+    received = (tuple(runner.input_shape), runner.num_classes)
+    if received != expected:
+        raise ValueError(
+            "The model to compare the file with must take the same images "
+            "and tell the same classes apart. Expected images of shape "
+            f"{expected[0]} and {expected[1]} classes. Received: compare_to "
+            f"with {received[0]} and {received[1]}"
+        )
+    return runner
 
 
 def _output_name(runner):

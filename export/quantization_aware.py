@@ -1,23 +1,18 @@
 """A model that trains with the rounding of its int8 file."""
 
-import warnings
-
 import keras
 
 from kerastl.export.calibration import choose_calibration
 from kerastl.export.lower import is_augmentation
 from kerastl.export.lower import lower
-from kerastl.export.lower import plain_model
 from kerastl.export.quantization import node_kinds
 from kerastl.export.quantization.activation_quantizer import ActivationQuantizer
 from kerastl.export.quantization.activation_quantizer import observing
 from kerastl.export.quantization.find_quantizers import find_quantizers
-from kerastl.export.quantization.find_quantizers import float_layers
-from kerastl.export.quantization.find_quantizers import is_quantization_aware
-from kerastl.export.quantization.load_quantizers import load_quantizers
 from kerastl.export.quantization.placement import rounds_output
 from kerastl.export.quantization.quantized_activation import FUSED
 from kerastl.export.quantization.quantized_activation import QuantizedActivation
+from kerastl.export.quantization.require_quantizable import require_quantizable
 from kerastl.surgery import graph as graphs
 from kerastl.surgery.rebuild import rebuild
 
@@ -99,28 +94,9 @@ def quantization_aware(
         raise ValueError(
             f"`scheme` must be one of {_SCHEMES}. Received: scheme={scheme!r}"
         )
-    backend = keras.backend.backend()
-    if backend != "tensorflow":
-        raise RuntimeError(
-            "Quantization-aware training runs on TensorFlow, whose "
-            "fake-quantization the converters know. Start the process with "
-            f"KERAS_BACKEND=tensorflow. Received: backend={backend!r}"
-        )
-    load_quantizers()
-    model, _ = plain_model(model)
-    if is_quantization_aware(model):
-        raise ValueError(
-            "The model is quantization-aware already. Train it on. "
-            f"Received: model={model.name!r}"
-        )
+    model = require_quantizable(model, stacklevel=3)
     maker = _Maker(model, per_channel)
     aware = rebuild(model, clone=maker.clone, call=maker.call, name=name)
-    if maker.floats:
-        warnings.warn(
-            "These layers have no 8-bit form and stay in float, in the model "
-            f"and in its files: {', '.join(maker.floats)}.",
-            stacklevel=2,
-        )
     if calibration is not None:
         images = choose_calibration(calibration, lower(model), num_calibration)
         _calibrate(aware, images)
@@ -132,7 +108,6 @@ class _Maker:
 
     def __init__(self, model, per_channel):
         self._per_channel = per_channel
-        self.floats = float_layers(model)
         # id of a tensor -> the graph that it is made in.
         self._graphs = {
             id(node.outputs[0]): graph for graph, node in graphs.walk(model)

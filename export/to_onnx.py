@@ -27,6 +27,7 @@ def to_onnx(
     opset=17,
     calibration_method="minmax",
     activation_type="uint8",
+    compare_to=None,
 ):
     """Writes an .onnx file, runs it in onnxruntime, and reports what it lost.
 
@@ -52,6 +53,7 @@ def to_onnx(
             "percentile" clip rare ones, and hold every activation of the
             calibration set in memory.
         activation_type: "uint8", the quicker on x86, or "int8".
+        compare_to: Keras model to compare the file with. As in `to_tflite`.
 
     Returns:
         An `ExportReport`.
@@ -117,4 +119,5 @@ def to_onnx(
         num_calibration=num_calibration,
         threads=threads,
         opset=opset,
+        compare_to=compare_to,
     )

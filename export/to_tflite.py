@@ -21,6 +21,7 @@ def to_tflite(
     num_calibration=200,
     threads=1,
     target=None,
+    compare_to=None,
 ):
     """Writes a .tflite file, runs it, and reports what it lost.
 
@@ -53,6 +54,9 @@ def to_tflite(
         target: Device that has to run the file, "xnnpack", "tflite-micro" or
             "full-int8" (see `kerastl.export.check`); one that it cannot run
             is not written.
+        compare_to: Keras model to compare the file with, in place of `model`:
+            for a model from `quantization_aware` the float one that it came
+            from, so that the drop is that of the whole way.
 
     Returns:
         An `ExportReport`.
@@ -87,6 +91,7 @@ def to_tflite(
         num_calibration=num_calibration,
         threads=threads,
         target=target,
+        compare_to=compare_to,
     )
 
 

@@ -1,0 +1,61 @@
+"""Refuses what cannot be trained quantization-aware, before the work."""
+
+import warnings
+
+import keras
+
+from kerastl.export.lower import plain_model
+from kerastl.export.quantization.find_quantizers import float_layers
+from kerastl.export.quantization.find_quantizers import is_quantization_aware
+from kerastl.export.quantization.load_quantizers import load_quantizers
+
+
+def require_quantizable(model, stacklevel=2):
+    """Checks that a model can be trained with the rounding of its int8 file.
+
+    Layers that have no 8-bit form are no reason to refuse it: they stay in
+    float, and are named in a warning.
+
+    Args:
+        model: Functional or Sequential classifier, or a `FineTuner`, whose
+            student is taken.
+        stacklevel: Of the warning; 2 is the caller's line.
+
+    Returns:
+        The plain model.
+
+    Raises:
+        ImportError: If tensorflow-model-optimization is missing.
+        RuntimeError: If Keras does not run on TensorFlow.
+        ValueError: If the model is quantization-aware already, or has no
+            graph.
+
+    Example:
+
+    ```python
+    require_quantizable(model)
+    aware = kerastl.export.quantization_aware(model)
+    ```
+    """
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise RuntimeError(
+            "Quantization-aware training runs on TensorFlow, whose "
+            "fake-quantization the converters know. Start the process with "
+            f"KERAS_BACKEND=tensorflow. Received: backend={backend!r}"
+        )
+    load_quantizers()
+    model, _ = plain_model(model)
+    if is_quantization_aware(model):
+        raise ValueError(
+            "The model is quantization-aware already. Train it on. "
+            f"Received: model={model.name!r}"
+        )
+    floats = float_layers(model)
+    if floats:
+        warnings.warn(
+            "These layers have no 8-bit form and stay in float, in the model "
+            f"and in its files: {', '.join(floats)}.",
+            stacklevel=stacklevel,
+        )
+    return model

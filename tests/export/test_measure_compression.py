@@ -1,0 +1,31 @@
+import keras
+import numpy as np
+import pytest
+
+from kerastl.export.measure_compression import measure_compression
+
+
+def with_kernel(kernel):
+    model = keras.Sequential([keras.Input((16,)), keras.layers.Dense(16)])
+    model.layers[0].set_weights([kernel, np.zeros(16)])
+    return model
+
+
+def test_sees_what_pruning_and_clustering_leave():
+    kernel = np.random.default_rng(0).normal(size=(16, 16))
+    assert measure_compression(with_kernel(kernel)) == (None, None)
+    few = np.round(kernel)
+    zeros = np.mean(few == 0)
+    assert measure_compression(with_kernel(few)) == (
+        pytest.approx(zeros),
+        len(np.unique(few)),
+    )
+    kernel[::4] = 0
+    assert measure_compression(with_kernel(kernel)) == (0.25, None)
+    kernel[::4, 1:] = 1  # 4 zeros of 256
+    assert measure_compression(with_kernel(kernel)) == (None, None)
+
+
+def test_a_model_without_kernels_is_neither():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.ReLU()])
+    assert measure_compression(model) == (None, None)
