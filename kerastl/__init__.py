@@ -22,6 +22,7 @@ from kerastl.metrics.compute_channel_attention import compute_channel_attention
 from kerastl.regularizers.estimate_fisher import estimate_fisher
 from kerastl.store_features import StoredFeatures
 from kerastl.store_features import store_features
+from kerastl.store_source_features import store_source_features
 from kerastl.suggest_hyperparameters import HyperparameterSuggestion
 from kerastl.suggest_hyperparameters import suggest_hyperparameters
 from kerastl.surgery import antialias
@@ -65,6 +66,7 @@ __all__ = [
     "schedules",
     "similarity_matrix",
     "store_features",
+    "store_source_features",
     "suggest_hyperparameters",
     "surgery",
     "train_head",

@@ -21,6 +21,7 @@ from kerastl.training.fine_tuner_checks import check_taps
 from kerastl.training.fine_tuner_checks import embedding_taps
 from kerastl.training.fine_tuner_checks import weight_decay_conflict
 from kerastl.training.frozen_source import frozen_source
+from kerastl.training.source_features import source_features
 from kerastl.training.targets import one_hot
 from kerastl.training.targets import one_hot_loss
 from kerastl.training.training_batch import NetworkOutputs
@@ -39,8 +40,9 @@ class FineTuner(keras.Model):
     terms that compare its features with those of the network it came from.
     Everything else is plain Keras: `compile`, `fit`, `evaluate`, `predict`,
     `save`. Features and predictions of the student come from one forward
-    pass; the source runs once a training step, and never in `evaluate` or
-    `predict`. Every term shows in the progress bar and in `History`, bare,
+    pass; the source runs once a training step, unless its features are stored
+    (`kerastl.store_source_features`), and never in `evaluate` or `predict`.
+    Every term shows in the progress bar and in `History`, bare,
     without its weight; `loss` is what is minimized, all terms at their
     weights and the regularizers included.
 
@@ -270,8 +272,7 @@ class FineTuner(keras.Model):
         source = NetworkOutputs(None, {})
         if self.source is not None:
             with summing_shifts(self._state.shifting):
-                found = self.source(batch.all_images, training=False)
-            found = {tap: ops.stop_gradient(found[tap]) for tap in found}
+                found = source_features(self.source, batch)
             source = sort_outputs(
                 batch, None, found, self.taps, self.embedding[1]
             )

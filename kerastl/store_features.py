@@ -11,6 +11,7 @@ from kerastl.surgery.find_head import classifier_call
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.split_at import split_at
 from kerastl.training.labelled_batches import labelled_batches
+from kerastl.training.stored_rows import stored_rows
 
 
 class StoredFeatures(NamedTuple):
@@ -68,11 +69,10 @@ def store_features(model, layer, data, path=None, batch_size=32):
     front, top = split_at(model, _tensor(model, layer))
     if len(top.inputs) == 1:
         top = keras.Model(top.inputs[0], top.output, name=top.name)
-    batches = _outputs(front, data, batch_size)
-    if path is None:
-        stored, labels = _in_memory(batches)
-    else:
-        stored, labels = _on_disk(batches, pathlib.Path(path))
+    stored, labels = stored_rows(
+        _outputs(front, data, batch_size),
+        None if path is None else pathlib.Path(path),
+    )
     features = stored[0] if len(stored) == 1 else stored
     return StoredFeatures(features, labels, top)
 
@@ -93,92 +93,8 @@ def _tensor(model, name):
 
 
 def _outputs(front, data, batch_size):
-    count = 0
     for images, labels in labelled_batches(data, batch_size, False):
-        count += 1
         outputs = front.predict_on_batch(images)
         if labels is not None:
             labels = keras.ops.convert_to_numpy(labels)
         yield keras.tree.flatten(outputs), labels
-    if not count:
-        raise ValueError(
-            "The data has no batch, so there is nothing to store. "
-            f"Received: data={data!r}"
-        )
-
-
-def _joined(labels):
-    return None if labels[0] is None else np.concatenate(labels)
-
-
-def _in_memory(batches):
-    outputs, labels = zip(*batches, strict=True)
-    parts = zip(*outputs, strict=True)
-    return [np.concatenate(part) for part in parts], _joined(labels)
-
-
-def _on_disk(batches, folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    writers, labels = [], []
-    try:
-        for outputs, batch_labels in batches:
-            if not writers:
-                writers = [
-                    _Writer(folder / f"features_{i}.npy", output)
-                    for i, output in enumerate(outputs)
-                ]
-            for writer, output in zip(writers, outputs, strict=True):
-                writer.append(output)
-            labels.append(batch_labels)
-        return [writer.finish() for writer in writers], _joined(labels)
-    finally:
-        for writer in writers:
-            writer.close()
-
-
-class _Writer:
-    """Writes an `.npy` file of as many rows as will come.
-
-    NumPy's headers leave room for a first axis of any length, so the one
-    written at the end is as long as the one at the start.
-    """
-
-    def __init__(self, path, example):
-        self.path = path
-        self.example = example
-        self.count = 0
-        self.part = path.with_suffix(".part")
-        self.file = open(self.part, "wb")
-        self.header = self._write_header()
-
-    def append(self, output):
-        self.count += len(output)
-        self.file.write(np.ascontiguousarray(output).tobytes())
-
-    def finish(self):
-        """Moves the file into its place and opens it as a memory map."""
-        self.file.seek(0)
-        if self._write_header() != self.header:
-            raise RuntimeError(
-                "The header of the features grew over the first of them. "
-                f"Received: path={str(self.path)!r}"
-            )
-        self.file.close()
-        self.part.replace(self.path)
-        return np.load(self.path, mmap_mode="r")
-
-    def close(self):
-        self.file.close()
-        self.part.unlink(missing_ok=True)
-
-    def _write_header(self):
-        example = self.example
-        np.lib.format.write_array_header_1_0(
-            self.file,
-            {
-                "shape": (self.count, *example.shape[1:]),
-                "fortran_order": False,
-                "descr": np.lib.format.dtype_to_descr(example.dtype),
-            },
-        )
-        return self.file.tell()

@@ -124,6 +124,20 @@ def check_batch(losses, batch):
                     f"`kerastl.data.{function}` makes. "
                     f"Received: {field}=None"
                 )
+    if batch.source_features is not None:
+        check_images_stay(losses)
+
+
+def check_images_stay(losses):
+    """Images that no transfer loss changes, so that features can be stored."""
+    changing = [term.name for term in losses if term.changes_images]
+    if changing:
+        raise ValueError(
+            "The source's features are stored for the images of the data, and "
+            f"the transfer loss {changing[0]!r} trains on others. Fit on the "
+            "data without stored features. "
+            f"Received: transfer losses that change images={changing}"
+        )
 
 
 def weight_decay_conflict(optimizer, student):

@@ -16,11 +16,14 @@ class TrainingBatch(NamedTuple):
         images: The labelled images.
         unlabelled: Images without labels, or `None`.
         index: Position of each labelled image in the training set, or `None`.
+        source_features: Dict from layer name to what that layer of the source
+            gives for the labelled images, or `None` where nothing is stored.
     """
 
     images: Any
     unlabelled: Any = None
     index: Any = None
+    source_features: Any = None
 
     @property
     def all_images(self):
