@@ -1,0 +1,87 @@
+"""Every method in mixed precision: the same seed gives the same result.
+
+Step by step, without a graph: that a compiled step repeats, too, is shown by
+the trainings that go on after a kill.
+"""
+
+import keras
+import numpy as np
+import pytest
+
+from kerastl import apps
+from kerastl.apps.runs.make_tuner import make_tuner
+from kerastl.apps.runs.train_network import training_data
+
+pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
+
+# Without any of them nothing is drawn after the networks are there.
+DRAWING = {
+    "adafilter",
+    "adversarial",
+    "bi_tuning",
+    "clustering",
+    "delta",
+    "disturb_label",
+    "drop_connect",
+    "l2_sp_fisher",
+    "lure",
+    "rifle",
+    "spottune",
+    "stoch_norm",
+    "stochastic_depth",
+}
+
+
+@pytest.fixture
+def train(make_setting):
+    """Trains the same network; returns the tuner and the history."""
+
+    def fit(names, seed):
+        keras.utils.set_random_seed(3)
+        keras.config.set_dtype_policy("mixed_float16")
+        setting, recipe = make_setting(seed), apps.get_recipe(names)
+        tuner = make_tuner(recipe, setting, jit_compile=False)
+        tuner.run_eagerly = True
+        history = tuner.fit(
+            training_data(recipe, setting),
+            epochs=setting.epochs,
+            callbacks=recipe.callbacks(setting),
+            shuffle=False,
+            verbose=0,
+        ).history
+        return tuner, history
+
+    return fit
+
+
+def test_every_method_is_in_a_group(groups):
+    grouped = {name for names in groups for name in names.split("+")}
+    trained = {name for name, each in apps.RECIPES.items() if each.trains}
+    # It is left out where the system has no WordNet.
+    assert trained - grouped <= {"semantic_similarity"}
+    assert grouped <= trained
+
+
+def test_same_seed_same_result(group, train, terms_of):
+    tuner, history = train(group, 3)
+    scaled = tuner.optimizer
+    assert isinstance(scaled, keras.optimizers.LossScaleOptimizer)
+    # Steps with gradients that do not fit into float16 are left out.
+    assert int(scaled.inner_optimizer.iterations) > 0
+    assert terms_of(group) < set(history)
+    for name, values in history.items():
+        assert np.isfinite(values).all(), name
+    for variable in tuner.variables:
+        assert "float16" not in variable.dtype, variable.path
+    again, repeated = train(group, 3)
+    assert repeated == history
+    for one, other in zip(tuner.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(other, one, err_msg=one.path)
+    other, _ = train(group, 4)
+    same = [
+        np.array_equal(one, two)
+        for one, two in zip(
+            tuner.get_weights(), other.get_weights(), strict=True
+        )
+    ]
+    assert all(same) == DRAWING.isdisjoint(group.split("+"))
