@@ -11,11 +11,12 @@ from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.load_image_folder import load_image_folder
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.recipes.get_recipe import get_recipe
+from kerastl.apps.runs.add_aware import add_aware
+from kerastl.apps.runs.check_outputs import check_outputs
 from kerastl.apps.runs.class_means import ClassMeans
 from kerastl.apps.runs.describe_run import describe_measures
 from kerastl.apps.runs.describe_run import describe_title
 from kerastl.apps.runs.describe_run import describe_training
-from kerastl.apps.runs.export_files import check_exports
 from kerastl.apps.runs.finish_run import finish_run
 from kerastl.apps.runs.measure import measure
 from kerastl.apps.runs.prepare_student import prepare_student
@@ -26,6 +27,7 @@ from kerastl.apps.runs.suggest_for_run import suggest_for_run
 from kerastl.apps.runs.train_network import train_network
 from kerastl.apps.runs.versions import versions
 from kerastl.export import load
+from kerastl.export.quantization.require_quantizable import require_quantizable
 from kerastl.surgery import find_head
 
 # Enough for a standard error of about one point.
@@ -50,7 +52,9 @@ def fine_tune(
     learning_rate=None,
     augment=True,
     seed=0,
+    qat=None,
     exports=("tflite:int8",),
+    target=None,
     max_accuracy_drop=None,
     threads=1,
     output="runs/fine_tune",
@@ -63,8 +67,9 @@ def fine_tune(
     Everything goes to one folder: `model.keras`, the exported files,
     `history.json` and `.csv`, `labels.txt`, `class_means.npz` (which tells a
     later run from this model how near its task is), `report.json`,
-    `report.html`, `MODEL_CARD.md` and `run.json`. A run that was killed goes
-    on with `resume=True`.
+    `report.html`, `MODEL_CARD.md` and `run.json`; with `qat` also
+    `model_aware.keras` and its history. A run that was killed goes on with
+    `resume=True`.
 
     Args:
         data: Folder of class folders (see `apps.load_image_folder`), or an
@@ -89,7 +94,14 @@ def fine_tune(
         learning_rate: Defaults to the recipe's, and then to the preset's.
         augment: Whether training images are cropped and mirrored.
         seed: Seed of everything that is drawn.
+        qat: Number of epochs that a copy of the trained network is trained
+            further with the rounding of int8 files (see
+            `kerastl.export.quantization_aware`). The int8 files are then
+            written from it, all others from the network itself, which all
+            are compared with. A resumed run may add it.
         exports: Files to write, such as `"tflite:int8"`, `"onnx:int8"`.
+        target: Device that has to run the TFLite files, `"xnnpack"`,
+            `"tflite-micro"` or `"full-int8"` (see `kerastl.export.check`).
         max_accuracy_drop: Refuse a file that loses more than this fraction.
         threads: CPU threads that the files are timed with.
         output: Folder of the run.
@@ -105,6 +117,8 @@ def fine_tune(
             other files and the report are written.
         FileExistsError: `output` exists and `resume` is off.
         FloatingPointError: The loss became NaN; the message names the term.
+        TargetError: `target` cannot run a file. The other files and the
+            report are written.
         ValueError: An argument does not fit; nothing has been written.
 
     Example:
@@ -122,7 +136,7 @@ def fine_tune(
         if name not in ("resume", "console", "output")
     }
     row, recipe = get_preset(preset), get_recipe(method)
-    pairs = check_exports(exports)
+    pairs = check_outputs(exports, qat, target)
     _check_numbers(epochs, learning_rate)
     name = "arrays" if isinstance(data, ImageData) else pathlib.Path(data).name
     if isinstance(data, ImageData):
@@ -167,6 +181,8 @@ def fine_tune(
         )
 
     student, blurs = make_student()
+    if qat is not None:
+        require_quantizable(student, stacklevel=3)
     folder.begin()
     _say(console, _opening(folder, data))
     if not folder.trained:
@@ -228,6 +244,8 @@ def fine_tune(
         folder.write_json("report.json", report)
         folder.advance("trained")
         folder.file("checkpoint.npz").unlink(missing_ok=True)
+    if qat is not None:
+        add_aware(folder, data, qat, jit_compile, console, seed)
     return finish_run(
         folder,
         data,
@@ -236,6 +254,7 @@ def fine_tune(
         max_accuracy_drop=max_accuracy_drop,
         threads=threads,
         console=console,
+        target=target,
     )
 
 

@@ -8,6 +8,7 @@ import typer
 from kerastl_command_line.support import Debug
 from kerastl_command_line.support import Gate
 from kerastl_command_line.support import Json
+from kerastl_command_line.support import Target
 from kerastl_command_line.support import Threads
 from kerastl_command_line.support import open_console
 from kerastl_command_line.support import report_errors
@@ -34,14 +35,7 @@ def export(
         pathlib.Path | None,
         typer.Option(help="Default: MODEL_SCHEME beside the model."),
     ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Refuse a file that this device cannot run: see kerastl "
-            "check.",
-        ),
-    ] = None,
+    target: Target = None,
     overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
     max_accuracy_drop: Gate = None,
     threads: Threads = 1,

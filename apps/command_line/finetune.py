@@ -9,6 +9,7 @@ from kerastl_command_line.support import Debug
 from kerastl_command_line.support import Gate
 from kerastl_command_line.support import Json
 from kerastl_command_line.support import Switch
+from kerastl_command_line.support import Target
 from kerastl_command_line.support import Threads
 from kerastl_command_line.support import open_console
 from kerastl_command_line.support import report_errors
@@ -107,6 +108,15 @@ def finetune(
     seed: Annotated[
         int, typer.Option(metavar="N", min=0, help="Of all that is drawn.")
     ] = 0,
+    qat: Annotated[
+        int | None,
+        typer.Option(
+            metavar="EPOCHS",
+            min=1,
+            help="Then train a copy so many passes more with the rounding of "
+            "int8, and write the int8 files from it.",
+        ),
+    ] = None,
     export: Annotated[
         str,
         typer.Option(
@@ -114,6 +124,7 @@ def finetune(
             help="Files to write, by comma, or none: see kerastl schemes.",
         ),
     ] = "tflite:int8",
+    target: Target = None,
     max_accuracy_drop: Gate = None,
     threads: Threads = 1,
     output: Annotated[
@@ -127,7 +138,7 @@ def finetune(
         typer.Option(
             "--resume",
             help="Continue the run in the output folder, with the same "
-            "arguments; exports may be added.",
+            "arguments; exports and --qat may be added.",
         ),
     ] = False,
     jit: Annotated[
@@ -140,10 +151,12 @@ def finetune(
     """Fine-tune a network on a folder of photos, export and report.
 
     Without a test folder, the validation images are the test. Exit code 1:
-    an exported file lost more accuracy than allowed, or the loss became NaN.
+    an exported file lost more accuracy than allowed, the target cannot run
+    it, or the loss became NaN.
 
         kerastl finetune photos/
         kerastl finetune photos/ --method ktft --antialias 3
+        kerastl finetune photos/ --qat 5 --target tflite-micro
         kerastl finetune photos/ --preset mobilenet_v2 --alpha 0.35 \\
             --image-size 128 --shots 25 --epochs 20 \\
             --export tflite:int8,onnx:int8 --max-accuracy-drop 0.01 \\
@@ -170,7 +183,9 @@ def finetune(
             learning_rate=learning_rate,
             augment=not no_augment,
             seed=seed,
+            qat=qat,
             exports=[] if export.lower() == "none" else export.split(","),
+            target=target,
             max_accuracy_drop=max_accuracy_drop,
             threads=threads,
             output=output or f"runs/{photos.resolve().name}-{method}",

@@ -59,6 +59,16 @@ Gate = Annotated[
 ]
 
 
+Target = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Refuse a TFLite file that this device cannot run: xnnpack, "
+        "tflite-micro or full-int8, see kerastl check.",
+    ),
+]
+
+
 @contextlib.contextmanager
 def report_errors(debug):
     """Turns exceptions into one short message and an exit code."""
@@ -130,7 +140,12 @@ def _load_quietly():
 
 def _print_warning(message, category, filename, *_):
     # Of other packages' warnings, a user of the command has no use.
-    own = ("kerastl", "kerastl.apps", "kerastl.export")
+    own = (
+        "kerastl",
+        "kerastl.apps",
+        "kerastl.export",
+        "kerastl_command_line",
+    )
     if any(
         pathlib.Path(filename).is_relative_to(
             pathlib.Path(sys.modules[name].__file__).parent

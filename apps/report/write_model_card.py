@@ -4,6 +4,8 @@ import math
 import pathlib
 
 from kerastl.apps.report import figures
+from kerastl.apps.report.describe_origins import describe_origins
+from kerastl.apps.report.shipped_rows import shipped_rows
 from kerastl.export.stage import staged_file
 
 # Of the normal distribution: 95 % of it lie within so many deviations.
@@ -112,7 +114,7 @@ def _classes(report):
 
 
 def _files(report):
-    rows = [report["reference"], *report.get("exports", ())]
+    rows = shipped_rows(report)
     table = _table(
         ("file", ">size", ">accuracy", ">points lost", ">one image"),
         [
@@ -134,7 +136,9 @@ def _files(report):
             f"thread{'s' if row['threads'] > 1 else ''}; accuracy measured "
             "by running the files."
         )
-    return f"## Files\n\n{table}{where}"
+    origins = describe_origins(report)
+    made_of = f"\n\n{origins}" if origins else ""
+    return f"## Files\n\n{table}{made_of}{where}"
 
 
 def _use(report):

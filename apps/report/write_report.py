@@ -5,6 +5,8 @@ import pathlib
 
 from kerastl.apps.report import figures
 from kerastl.apps.report import plots
+from kerastl.apps.report.describe_origins import describe_origins
+from kerastl.apps.report.shipped_rows import shipped_rows
 from kerastl.export.stage import staged_file
 
 _TEMPLATE = pathlib.Path(__file__).with_name("report.html")
@@ -62,6 +64,8 @@ def write_report(report, path, folder=None):
     html = template.render(
         report={**_EMPTY, **report},
         plots=_draw(report),
+        shipped=shipped_rows(report),
+        origins=describe_origins(report),
         worst=_worst_confusions(report.get("confusion")),
         examples=_examples(
             report.get("examples", ()), pathlib.Path(folder or path.parent)
@@ -83,6 +87,7 @@ _EMPTY = dict.fromkeys(
         "measures",
         "exports",
         "reference",
+        "aware",
         "confusion",
         "diagnosis",
         "examples",
@@ -99,6 +104,8 @@ def _draw(report):
     drawn = {"curves": []}
     if report.get("history"):
         drawn["curves"] = _curves(report["history"])
+    if report.get("aware"):
+        drawn["aware_curves"] = _curves(report["aware"]["history"])
     if report.get("confusion"):
         drawn["confusion"] = plots.plot_confusion(
             report["confusion"]["matrix"], report["confusion"]["class_names"]

@@ -25,6 +25,15 @@ def describe_training(arguments, preset, recipe, data):
     )
 
 
+def describe_aware(epochs):
+    """Returns the sentence that says which files were trained further."""
+    unit = "epoch" if epochs == 1 else "epochs"
+    return (
+        f"For its int8 files it was trained {epochs} more {unit} with their "
+        "rounding; all other files are written from the network before that."
+    )
+
+
 def describe_measures(data, keep_head):
     """Returns what the figures before and after mean."""
     room = data.parts["train"].size - data.image_size

@@ -5,11 +5,15 @@ import dataclasses
 from kerastl.arguments import unknown_name_error
 from kerastl.export import SCHEMES
 from kerastl.export import AccuracyDropError
+from kerastl.export import TargetError
 from kerastl.export import to_onnx
 from kerastl.export import to_tflite
 from kerastl.export import write_metadata
 from kerastl.export.schemes import get_scheme
 
+# Of a run, the network and its quantization-aware copy.
+MODEL = "model.keras"
+AWARE_MODEL = "model_aware.keras"
 WRITERS = {"tflite": to_tflite, "onnx": to_onnx}
 # Of an `ExportReport`, what goes into the file.
 _METRICS = (
@@ -52,10 +56,13 @@ def export_files(
     threads=1,
     console=None,
     metadata=None,
+    aware=None,
+    target=None,
 ):
     """Exports a model in every wanted way, skipping what is there.
 
-    A file that loses too much is refused; the others are still written.
+    A file that loses too much or that the target cannot run is refused; the
+    others are still written. All are compared with `model`.
 
     Args:
         model: The trained model.
@@ -69,32 +76,53 @@ def export_files(
         console: `rich.console.Console` to say what is being written.
         metadata: `kerastl.export.Metadata` that goes into every file, with
             what was measured on it.
+        aware: The quantization-aware copy of the model that the int8 files
+            are written from, or `None`.
+        target: Device that has to run the TFLite files, or `None`.
 
     Returns:
         The rows of all files (`ExportReport.to_dict()` with `file`, its name
-        in the folder), and the list of `AccuracyDropError`s.
+        in the folder, `network`, the one that it was written from, and
+        `target`, the one that it was checked for), and the list of
+        `AccuracyDropError`s and `TargetError`s.
     """
-    rows = {row["file"]: row for row in written}
+    unknown = {"network": MODEL, "target": None}
+    rows = {row["file"]: {**unknown, **row} for row in written}
     refused = []
     for format, scheme in exports:
         name = f"model_{scheme}.{format}"
-        if name in rows and (folder / name).exists():
+        rounds = aware is not None and scheme == "int8"
+        network = AWARE_MODEL if rounds else MODEL
+        device = target if format == "tflite" else None
+        if (
+            name in rows
+            and (folder / name).exists()
+            and rows[name]["network"] == network
+            and device in (None, rows[name]["target"])
+        ):
             continue
         if console is not None:
             console.print(f"exporting {name}", highlight=False)
         try:
             report = WRITERS[format](
-                model,
+                aware if rounds else model,
                 folder / name,
                 scheme=scheme,
-                calibration=calibration,
+                calibration=None if rounds else calibration,
                 evaluation=evaluation,
                 max_accuracy_drop=max_accuracy_drop,
                 overwrite=True,
                 threads=threads,
+                **({"compare_to": model} if rounds else {}),
+                **({} if device is None else {"target": device}),
             )
-        except AccuracyDropError as error:
+        except (AccuracyDropError, TargetError) as error:
+            if console is not None:
+                console.print(f"refused {name}", highlight=False)
             refused.append(error)
+            # What a run without the target has left there.
+            rows.pop(name, None)
+            (folder / name).unlink(missing_ok=True)
             continue
         if metadata is not None:
             metrics = {key: getattr(report, key) for key in _METRICS}
@@ -105,6 +133,8 @@ def export_files(
             **report.to_dict(),
             "path": name,
             "file": name,
+            "network": network,
+            "target": device,
             "size_bytes": (folder / name).stat().st_size,
         }
     return list(rows.values()), refused

@@ -7,6 +7,8 @@ import keras
 from kerastl.apps.report.save_examples import save_examples
 from kerastl.apps.report.write_model_card import write_model_card
 from kerastl.apps.report.write_report import write_report
+from kerastl.apps.runs.export_files import AWARE_MODEL
+from kerastl.apps.runs.export_files import MODEL
 from kerastl.apps.runs.export_files import export_files
 from kerastl.apps.runs.run_result import RunResult
 from kerastl.export import Metadata
@@ -22,28 +24,31 @@ def finish_run(
     max_accuracy_drop=None,
     threads=1,
     console=None,
+    target=None,
 ):
     """Exports the model of a run, compares, and writes the report.
 
     What is there already is not made again.
 
     Args:
-        folder: `RunFolder` with `model.keras` and the `report.json` of the
-            training.
+        folder: `RunFolder` with `model.keras`, its quantization-aware copy
+            where the run has one, and the `report.json` of the training.
         data: The `apps.ImageData` of the run.
         part: Part of the data to measure on.
         exports: Pairs of format and scheme.
         max_accuracy_drop: Largest allowed loss of accuracy, as a fraction.
         threads: CPU threads to time with.
         console: `rich.console.Console` to show progress on.
+        target: Device that has to run the TFLite files, or `None`.
 
     Returns:
         A `RunResult`.
 
     Raises:
         AccuracyDropError: A file lost too much. The rest is written.
+        TargetError: The target cannot run a file. The rest is written.
     """
-    model = keras.saving.load_model(folder.file("model.keras"), compile=False)
+    model = _load(folder, MODEL)
     batches = getattr(data, part)
     report = folder.read_json("report.json")
     if "confusion" not in report:
@@ -52,21 +57,21 @@ def finish_run(
             "class_names": data.class_names,
             "matrix": measured["confusion_matrix"],
         }
-        # Its latency is left out: Keras takes all threads that there are.
-        report["reference"] = {
-            "file": "model.keras",
-            "size_bytes": folder.file("model.keras").stat().st_size,
-            "accuracy": measured["accuracy"],
-            "accuracy_drop": None,
-            "top1_agreement": None,
-            "max_abs_difference": None,
-            "latency_ms": None,
-        }
+        report["reference"] = _keras_row(folder, MODEL, measured["accuracy"])
         report["evaluated_on"] = f"{measured['num_images']} {part} images"
         report["examples"] = save_examples(
             folder, load(model).predict, batches, data.class_names
         )
         folder.write_json("report.json", report)
+    aware = None
+    if "aware" in report:
+        aware = _load(folder, AWARE_MODEL)
+    if aware is not None and "accuracy" not in report["aware"]:
+        accuracy = evaluate(aware, batches, threads=threads)["accuracy"]
+        report["aware"] |= _keras_row(folder, AWARE_MODEL, accuracy)
+        report["aware"]["accuracy_drop"] = (
+            report["reference"]["accuracy"] - accuracy
+        )
     before = report.get("exports", [])
     report["exports"], refused = export_files(
         model,
@@ -79,6 +84,8 @@ def finish_run(
         threads=threads,
         console=console,
         metadata=_metadata(report, data),
+        aware=aware,
+        target=target,
     )
     if console is not None and folder.resumed and report["exports"] == before:
         console.print("no file was missing", highlight=False)
@@ -91,6 +98,23 @@ def finish_run(
         raise refused[0]
     folder.advance("finished")
     return RunResult(folder.path, report)
+
+
+def _load(folder, name):
+    return keras.saving.load_model(folder.file(name), compile=False)
+
+
+def _keras_row(folder, name, accuracy):
+    # The latency is left out: Keras takes all threads that there are.
+    return {
+        "file": name,
+        "size_bytes": folder.file(name).stat().st_size,
+        "accuracy": accuracy,
+        "accuracy_drop": None,
+        "top1_agreement": None,
+        "max_abs_difference": None,
+        "latency_ms": None,
+    }
 
 
 def _metadata(report, data):

@@ -8,7 +8,11 @@ from kerastl.export.stage import staged_file
 
 # What may change between a run and its resumption: none of it touches the
 # weights.
-_FREE = frozenset({"exports", "max_accuracy_drop", "threads", "jit_compile"})
+_FREE = frozenset(
+    {"exports", "max_accuracy_drop", "threads", "jit_compile", "target"}
+)
+# What may come in with a resumption: it begins where the rest ends.
+_ADDABLE = frozenset({"qat"})
 
 
 class RunFolder:
@@ -17,14 +21,15 @@ class RunFolder:
     Making the object only looks, and refuses; `begin` makes the folder.
 
     `run.json` in the folder holds the arguments, the versions and how far
-    the run has come: `"training"`, `"trained"` (the model is saved, exports
-    or report are missing) or `"finished"`.
+    the run has come: `"training"`, `"trained"` (the model is saved; its
+    quantization-aware copy, exports or report are missing) or `"finished"`.
 
     Args:
         path: Folder of the run; made if it is missing.
         arguments: Dict of the run's arguments, JSON-able. On resume they have
             to be those that the run began with, but for the ones that leave
-            the weights alone (exports, threads and the like).
+            the weights alone (exports, threads and the like); `qat` may be
+            added.
         versions: Dict of package name to version, kept in `run.json`.
         resume: Continue the run that the folder holds, if it holds one.
 
@@ -140,6 +145,7 @@ class RunFolder:
             f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
             for name in sorted({*before, *now} - _FREE)
             if before.get(name) != now.get(name)
+            and not (name in _ADDABLE and before.get(name) is None)
         ]
         if changed:
             raise ValueError(

@@ -23,6 +23,17 @@ class RunResult:
 
         return keras.saving.load_model(self.output / "model.keras")
 
+    @property
+    def aware_model(self):
+        """The quantization-aware model of the int8 files, `None` without."""
+        import keras
+
+        if "aware" not in self.report:
+            return None
+        return keras.saving.load_model(
+            self.output / self.report["aware"]["file"]
+        )
+
     def to_dict(self):
         """Returns the report with the folder, ready for JSON."""
         return {"output": str(self.output), **self.report}
@@ -30,6 +41,8 @@ class RunResult:
     def print(self, console):
         """Prints the figures as tables to a `rich.console.Console`."""
         from kerastl.apps.report import tables
+        from kerastl.apps.report.describe_origins import describe_origins
+        from kerastl.apps.report.shipped_rows import shipped_rows
 
         report = self.report
         if report.get("comparison"):
@@ -39,8 +52,9 @@ class RunResult:
         if report.get("measures"):
             console.print(tables.measures_table(report["measures"]["rows"]))
         if report.get("exports"):
-            rows = [report["reference"], *report["exports"]]
-            console.print(tables.exports_table(rows))
+            console.print(tables.exports_table(shipped_rows(report)))
+            if "aware" in report:
+                console.print(describe_origins(report), highlight=False)
         console.print(
             f"report: {self.output / 'report.html'}",
             highlight=False,

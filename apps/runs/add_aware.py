@@ -1,0 +1,61 @@
+"""The quantization-aware part of a run."""
+
+import keras
+
+from kerastl.apps.runs.describe_run import describe_aware
+from kerastl.apps.runs.export_files import AWARE_MODEL
+from kerastl.apps.runs.export_files import MODEL
+from kerastl.apps.runs.save_history import save_history
+from kerastl.apps.runs.train_aware import train_aware
+
+
+def add_aware(folder, data, epochs, jit_compile=None, console=None, seed=0):
+    """Trains the network of a run on for int8, if that is not done.
+
+    Writes `model_aware.keras` and `history_aware.json` and `.csv`, and says
+    so in `report.json`.
+
+    Args:
+        folder: `RunFolder` with `model.keras` and the `report.json` of the
+            training. A training that was killed goes on.
+        data: The `apps.ImageData` of the run.
+        epochs: Number of epochs.
+        jit_compile: As in `train_network`.
+        console: `rich.console.Console` to show progress on.
+        seed: Seed of what is drawn.
+
+    Raises:
+        FloatingPointError: If the loss becomes NaN; it names the term.
+    """
+    report = folder.read_json("report.json")
+    if "aware" in report:
+        return
+    folder.advance("trained")
+    if console is not None:
+        console.print(
+            f"training with int8 rounding, {epochs} more epochs",
+            highlight=False,
+        )
+    # The same whether the run has come here at once or was resumed.
+    keras.utils.set_random_seed(seed)
+    checkpoint = folder.file("checkpoint_aware.npz")
+    aware, history = train_aware(
+        keras.saving.load_model(folder.file(MODEL), compile=False),
+        data,
+        epochs,
+        jit_compile=jit_compile,
+        checkpoint=checkpoint,
+        console=console,
+        seed=seed,
+    )
+    folder.save_model(aware, AWARE_MODEL)
+    save_history(folder, history, "history_aware")
+    report["aware"] = {
+        "file": AWARE_MODEL,
+        "epochs": epochs,
+        "history": history,
+    }
+    report["summary"]["text"] += f" {describe_aware(epochs)}"
+    report["settings"]["qat"] = epochs
+    folder.write_json("report.json", report)
+    checkpoint.unlink(missing_ok=True)

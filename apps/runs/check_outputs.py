@@ -1,0 +1,40 @@
+"""What a run is asked to leave behind, checked before it begins."""
+
+from kerastl.apps.runs.export_files import check_exports
+from kerastl.export.targets.op_table import load_op_table
+
+
+def check_outputs(exports, qat=None, target=None):
+    """Returns the files to write as pairs, if all that is asked for fits.
+
+    Args:
+        exports: Texts as `check_exports` takes them.
+        qat: Epochs of quantization-aware training, or `None`.
+        target: Device that has to run the TFLite files, or `None`.
+
+    Returns:
+        Pairs of format and scheme.
+
+    Raises:
+        ValueError: If a name does not exist, `qat` is no number of epochs or
+            would train for no file, or the target would check no file.
+    """
+    pairs = check_exports(exports)
+    if qat is not None and not qat > 0:
+        raise ValueError(f"`qat` must be larger than 0. Received: qat={qat}")
+    if qat is not None and not any(scheme == "int8" for _, scheme in pairs):
+        raise ValueError(
+            "Quantization-aware training is for the int8 files, and none is "
+            "asked for. Add 'tflite:int8' or 'onnx:int8' to `exports` "
+            "(--export), or leave `qat` (--qat) out. "
+            f"Received: qat={qat}, exports={list(exports)}"
+        )
+    if target is not None:
+        load_op_table(target)
+        if not any(format == "tflite" for format, _ in pairs):
+            raise ValueError(
+                "Targets run TFLite files, and none is asked for. Add one to "
+                "`exports` (--export), or leave `target` (--target) out. "
+                f"Received: target={target!r}, exports={list(exports)}"
+            )
+    return pairs

@@ -1,0 +1,105 @@
+"""Training a finished network on with the rounding of its int8 file."""
+
+import warnings
+
+import kerastl
+from kerastl import export
+from kerastl.apps.recipes.recipe import Recipe
+from kerastl.apps.runs.train_network import train_network
+from kerastl.export.measure_compression import measure_compression
+
+# SGD whose learning rate falls to zero along a cosine.
+LEARNING_RATE = 3e-4
+MOMENTUM = 0.9
+# The labels' cross-entropy has weight 1.
+DISTILLATION_WEIGHT = 10.0
+
+
+def train_aware(
+    network,
+    data,
+    epochs,
+    jit_compile=None,
+    checkpoint=None,
+    console=None,
+    seed=0,
+):
+    """Makes a quantization-aware copy of a network and trains it.
+
+    The copy learns the labels and, with the float network as its source, to
+    answer as that does. What pruning or clustering left in the network's
+    kernels stays.
+
+    Args:
+        network: The finished float network; it is left as it is.
+        data: The `apps.ImageData` that it was trained on. Its training
+            images set the ranges that the training starts from.
+        epochs: Number of epochs.
+        jit_compile: As in `train_network`.
+        checkpoint: As in `train_network`.
+        console: As in `train_network`.
+        seed: As in `train_network`.
+
+    Returns:
+        The quantization-aware network and the history, as `train_network`
+        does.
+
+    Raises:
+        FloatingPointError: If the loss becomes NaN; it names the term.
+
+    Example:
+
+    ```python
+    aware, history = train_aware(network, data, epochs=5)
+    kerastl.export.to_tflite(aware, "model.tflite", compare_to=network)
+    ```
+    """
+    return train_network(
+        network,
+        network,
+        _RECIPE,
+        data,
+        epochs,
+        jit_compile=jit_compile,
+        checkpoint=checkpoint,
+        console=console,
+        seed=seed,
+    )
+
+
+def _rounded(setting):
+    with warnings.catch_warnings():
+        # Said before the float network was trained: `require_quantizable`.
+        warnings.filterwarnings("ignore", message="These layers have no 8-bit")
+        return export.quantization_aware(
+            setting.student, calibration=setting.data.calibration
+        )
+
+
+def _distillation(setting):
+    return [
+        kerastl.losses.LogitsDistillation(
+            setting.source, weight=DISTILLATION_WEIGHT
+        )
+    ]
+
+
+def _keep_compression(setting):
+    zeros, values = measure_compression(setting.source)
+    if values is not None:
+        return [kerastl.callbacks.KeepClusters()]
+    return [] if zeros is None else [kerastl.callbacks.KeepZeros()]
+
+
+_RECIPE = Recipe(
+    name="quantization_aware",
+    title="Quantization-aware training",
+    paper="Jacob et al., CVPR 2018",
+    summary="trains with the rounding of the int8 file",
+    uses_source=True,
+    surgery=_rounded,
+    transfer_losses=_distillation,
+    callbacks=_keep_compression,
+    learning_rate=LEARNING_RATE,
+    momentum=MOMENTUM,
+)

@@ -1,0 +1,168 @@
+"""`kerastl finetune` with quantization-aware training and targets."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from kerastl import apps
+from kerastl import export
+from kerastl_command_line.app import app
+
+pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
+
+INT8 = ("model_int8.tflite", "model_int8.onnx")
+EXPORTS = "tflite:int8,onnx:int8,tflite:float32"
+
+
+def finetune(photos, output, *more):
+    arguments = (
+        *("finetune", photos, "--preset", "resnet8", "--weights", "none"),
+        *("--image-size", 16, "--epochs", 2, "--output", output, *more),
+    )
+    return CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+def said(result):
+    return " ".join(result.output.split())
+
+
+def read(run, name="report.json"):
+    return json.loads((run / name).read_text())
+
+
+def file_names(run):
+    return {row["file"] for row in read(run)["exports"]}
+
+
+@pytest.fixture(scope="module")
+def run(shapes, tmp_path_factory):
+    output = tmp_path_factory.mktemp("runs") / "aware"
+    result = finetune(shapes, output, "--qat", 3, "--export", EXPORTS)
+    assert result.exit_code == 0, result.output
+    assert "2/2" in result.output
+    assert "training with int8 rounding, 3 more epochs" in result.output
+    assert "3/3" in result.output
+    return output
+
+
+@pytest.fixture
+def own_run(run, tmp_path):
+    return shutil.copytree(run, tmp_path / "run")
+
+
+def test_int8_files_are_the_aware_networks(run, shapes):
+    data = apps.load_image_folder(shapes, 16, augment=False)
+    images, labels = data.images("validation")
+    answers = {
+        name: export.load(run / name).predict(images.astype("float32"))
+        for name in (*INT8, "model.keras", "model_aware.keras")
+    }
+    truth, aware = answers["model.keras"], answers["model_aware.keras"]
+    assert np.abs(truth - aware).max() > 1 / 256
+    rows = {row["file"]: row for row in read(run)["exports"]}
+    for name in INT8:
+        found, row = answers[name], rows[name]
+        assert row["network"] == "model_aware.keras"
+        assert row["num_calibration"] == 0
+        assert np.abs(found - aware).mean() <= 1 / 256
+        # What is lost is measured from the float network.
+        assert row["max_abs_difference"] == pytest.approx(
+            np.abs(found - truth).max(), abs=1e-5
+        )
+        accuracy = np.mean(truth.argmax(-1) == labels)
+        assert row["keras_accuracy"] == pytest.approx(accuracy)
+        assert row["accuracy_drop"] == pytest.approx(
+            accuracy - np.mean(found.argmax(-1) == labels)
+        )
+    row = rows["model_float32.tflite"]
+    assert row["network"] == "model.keras"
+    assert row["max_abs_difference"] < 1e-5
+
+
+def test_both_parts_are_told_apart(run):
+    history, further = (
+        read(run, "history.json"),
+        read(run, "history_aware.json"),
+    )
+    assert (history["epoch"], further["epoch"]) == ([1, 2], [1, 2, 3])
+    assert "logits_distillation" in set(further) - set(history)
+    head = (run / "history_aware.csv").read_text().splitlines()[0]
+    assert head.split(",") == list(further)
+    origins = (
+        "Written from model_aware.keras: model_int8.tflite, model_int8.onnx. "
+        "Written from model.keras: model_float32.tflite."
+    )
+    page = (run / "report.html").read_text()
+    assert origins in page
+    assert '<section id="aware">' in page
+    card = (run / "MODEL_CARD.md").read_text()
+    assert origins in card
+    assert "| model_aware.keras |" in card
+    assert "trained 3 more epochs with their rounding" in card
+    report = read(run)
+    assert report["settings"]["qat"] == 3
+    metrics = export.read_metadata(run / INT8[0]).metrics
+    assert metrics["keras_accuracy"] == report["reference"]["accuracy"]
+    assert not list(run.glob("checkpoint*"))
+
+
+def test_a_finished_run_has_nothing_left_to_do(own_run, shapes):
+    before = {path: path.stat().st_mtime_ns for path in own_run.glob("model*")}
+    again = finetune(
+        *(shapes, own_run, "--qat", 3, "--export", EXPORTS, "--resume")
+    )
+    assert again.exit_code == 0, again.output
+    assert "no file was missing" in again.output
+    assert "int8 rounding, 3" not in again.output
+    for path, time in before.items():
+        assert path.stat().st_mtime_ns == time
+    without = finetune(shapes, own_run, "--resume")
+    assert without.exit_code == 2
+    assert "qat was 3, is None" in said(without)
+
+
+def test_a_target_refuses_files_and_keeps_the_others(own_run, shapes):
+    exports = ("--export", "tflite:int8,tflite:float16")
+    arguments = (shapes, own_run, "--qat", 3, *exports, "--resume")
+    half = own_run / "model_float16.tflite"
+    allowed = finetune(*arguments)
+    assert allowed.exit_code == 0, allowed.output
+    assert half.exists()
+    for _ in range(2):
+        refused = finetune(*arguments, "--target", "tflite-micro")
+        assert refused.exit_code == 1, refused.output
+        assert "refused model_float16.tflite" in said(refused)
+        assert "DEQUANTIZE in float16 has no kernel" in said(refused)
+        assert not half.exists()
+        assert half.name not in file_names(own_run)
+    assert "exporting model_int8.tflite" not in refused.output
+    [row] = [row for row in read(own_run)["exports"] if row["file"] == INT8[0]]
+    assert (row["target"], row["network"]) == (
+        "tflite-micro",
+        "model_aware.keras",
+    )
+    assert half.name not in (own_run / "MODEL_CARD.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--qat", 2, "--export", "tflite:float16"), "for the int8 files"),
+        (("--qat", 2, "--export", "none"), "for the int8 files"),
+        (("--qat", 0), "greater than or equal to 1"),
+        (("--qat", -3), "greater than or equal to 1"),
+        (("--target", "tflite-mikro"), "Did you mean 'tflite-micro'?"),
+        (("--target", "xnnpack", "--export", "onnx:int8"), "run TFLite files"),
+    ],
+)
+def test_what_cannot_be_is_said_before_the_training(
+    shapes, tmp_path, arguments, message
+):
+    result = finetune(shapes, tmp_path / "run", *arguments)
+    assert result.exit_code == 2, result.output
+    assert message in said(result)
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "run").exists()

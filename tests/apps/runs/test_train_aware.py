@@ -1,0 +1,89 @@
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kerastl import apps
+from kerastl.apps.recipes.setting import Setting
+from kerastl.apps.runs import train_aware as module
+from kerastl.apps.runs.make_tuner import make_tuner
+from kerastl.apps.runs.train_aware import train_aware
+from kerastl.export.measure_compression import measure_compression
+from kerastl.surgery import cluster_weights
+from kerastl.surgery import prune_weights
+
+pytestmark = pytest.mark.tensorflow_only
+
+
+@pytest.fixture
+def digits():
+    return apps.load_digits_pair(shots=10, image_size=16, batch_size=10).target
+
+
+@pytest.fixture
+def network():
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Rescaling(1 / 127.5, -1)(inputs)
+    x = layers.Conv2D(8, 3, strides=2, padding="same", use_bias=False)(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.ReLU()(x)
+    x = layers.Conv2D(16, 3, padding="same", activation="relu")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Dense(5, activation="softmax", name="head")(x)
+    return keras.Model(inputs, x)
+
+
+def test_learns_labels_and_the_float_networks_answers(network, digits):
+    setting = Setting(network, network, digits, 3, 5)
+    tuner = make_tuner(module._RECIPE, setting, jit_compile=False)
+    rate = tuner.optimizer._learning_rate
+    assert float(tuner.optimizer.momentum) == 0.9
+    assert float(rate(0)) == pytest.approx(3e-4)
+    assert float(rate(7.5)) == pytest.approx(1.5e-4)
+    assert float(rate(15)) == pytest.approx(0, abs=1e-9)
+    [term] = tuner.transfer_losses
+    assert (term.name, term.weight) == ("logits_distillation", 10.0)
+    kernel, bias = term.teacher.get_weights()
+    np.testing.assert_array_equal(kernel, network.layers[-1].get_weights()[0])
+    assert not term.teacher.trainable
+
+
+def test_trains_a_copy(network, digits):
+    before = network.get_weights()
+    aware, history = train_aware(network, digits, 2)
+    assert history["epoch"] == [1, 2]
+    assert {"loss", "logits_distillation", "accuracy"} <= set(history)
+    for value, old in zip(network.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(value, old)
+    kernel = aware.get_layer("head").get_weights()[0]
+    assert not np.array_equal(kernel, before[-2])
+    np.testing.assert_allclose(kernel, before[-2], atol=0.05)
+
+
+def test_what_pruning_and_clustering_left_stays(network, digits):
+    pruned = prune_weights(network, sparsity=0.5)
+    aware, _ = train_aware(pruned, digits, 1)
+    zeros, values = measure_compression(pruned)
+    assert zeros > 0.45
+    assert measure_compression(aware) == (zeros, None)
+    clustered = cluster_weights(network, num_clusters=8)
+    aware, _ = train_aware(clustered, digits, 1)
+    assert measure_compression(aware)[1] <= 8
+    trained, before = (
+        model.get_layer("head").get_weights()[0] for model in (aware, clustered)
+    )
+    assert not np.array_equal(trained, before)
+
+
+def test_says_nothing_twice(digits):
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(4, 3, strides=2)(inputs)
+    x = layers.Activation("softsign")(x)
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(x))
+    x = layers.Dense(5, activation="softmax")(x)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        train_aware(keras.Model(inputs, x), digits, 1)
+    assert not any("8-bit" in str(warning.message) for warning in found)
