@@ -61,7 +61,13 @@ class FeatureStore:
             np.save(folder / "images.npy", digests)
             description = json.dumps(_description(source), indent=2)
             (folder / "source.json").write_text(description)
-            folder.replace(path)
+            try:
+                folder.replace(path)
+            except OSError:
+                # Another process, which stores the same, was first.
+                if not path.exists():
+                    raise
+                return cls.open(path, source, data)
         return cls._read(path)
 
     @classmethod
