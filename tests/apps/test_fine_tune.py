@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -102,6 +103,37 @@ def test_resume_adds_missing_exports_only(tiny_arguments, tmp_path):
     assert (tmp_path / "run" / "model.keras").stat().st_mtime_ns == before
     files = [row["file"] for row in result.report["exports"]]
     assert files == ["model_float32.tflite", "model_float32.onnx"]
+
+
+def test_resume_adds_quantization_aware_training(
+    finished_run, tiny_arguments, tmp_path
+):
+    output = shutil.copytree(finished_run.output, tmp_path / "run")
+    before = (output / "model.keras").read_bytes()
+    result = apps.fine_tune(
+        **tiny_arguments,
+        method="ktft",
+        antialias=3,
+        qat=1,
+        output=output,
+        resume=True,
+    )
+    assert (output / "model.keras").read_bytes() == before
+    assert (output / "history.json").read_bytes() == (
+        finished_run.output / "history.json"
+    ).read_bytes()
+    assert result.report["aware"]["history"]["epoch"] == [1]
+    assert finished_run.aware_model is None
+    layers = {layer.name: layer for layer in result.aware_model.layers}
+    for layer in finished_run.model.layers:
+        assert isinstance(layers[layer.name], type(layer))
+    sources = [row["network"] for row in result.report["exports"]]
+    assert sources == ["model_aware.keras"] * 2
+    for row in result.report["exports"]:
+        name = row["file"]
+        assert (output / name).read_bytes() != (
+            finished_run.output / name
+        ).read_bytes()
 
 
 def test_known_classes_keep_the_head(finished_run, tiny_arguments, tmp_path):

@@ -7,12 +7,19 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
+from typer.testing import CliRunner
+
+from kerastl import apps
+from kerastl.apps.runs.train_aware import train_aware
+from kerastl_command_line.app import app
 
 pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
 
 EPOCHS = 40
+AWARE_EPOCHS = 15
 
 
 def command(shapes, output, *more):
@@ -25,15 +32,16 @@ def command(shapes, output, *more):
         *("--preset", "resnet8", "--weights", "none", "--image-size", "16"),
         *("--epochs", str(EPOCHS), "--export", "none"),
         *("--output", str(output)),
+        # The last of an option counts.
         *more,
     ]
 
 
-def interrupt(shapes, output, number):
+def interrupt(shapes, output, number, *more, checkpoint="checkpoint.npz"):
     """Starts a run and sends it a signal after its first epochs."""
-    checkpoint = output / "checkpoint.npz"
+    checkpoint = output / checkpoint
     with subprocess.Popen(
-        command(shapes, output),
+        command(shapes, output, *more),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         # What starts in a shell's background ignores SIGINT, and so would
@@ -83,6 +91,42 @@ def test_resumes_after_a_kill(shapes, tmp_path):
         np.testing.assert_allclose(
             history[name], values, rtol=1e-4, atol=1e-4, err_msg=name
         )
+
+
+def test_resumes_after_a_kill_in_the_quantization_aware_part(shapes, tmp_path):
+    output = tmp_path / "run"
+    more = ("--epochs", "1", "--export", "tflite:int8")
+    more += ("--qat", str(AWARE_EPOCHS))
+    code, _ = interrupt(
+        shapes,
+        output,
+        signal.SIGKILL,
+        *more,
+        checkpoint="checkpoint_aware.npz",
+    )
+    assert code == -signal.SIGKILL
+    assert json.loads((output / "run.json").read_text())["status"] == "trained"
+    assert not (output / "model_aware.keras").exists()
+    model = (output / "model.keras").read_bytes()
+    arguments = command(shapes, output, *more, "--resume")
+    finished = CliRunner().invoke(app, arguments[3:])
+    assert finished.exit_code == 0, finished.output
+    assert "already trained" in finished.output
+    assert f" of {AWARE_EPOCHS}" in finished.output
+    assert f" 1/{AWARE_EPOCHS} " not in finished.output
+    assert (output / "model.keras").read_bytes() == model
+    assert not (output / "checkpoint_aware.npz").exists()
+    history = json.loads((output / "history_aware.json").read_text())
+    assert history["epoch"] == list(range(1, AWARE_EPOCHS + 1))
+    # The same as if nothing had happened.
+    _, expected = train_aware(
+        keras.saving.load_model(output / "model.keras", compile=False),
+        apps.load_image_folder(shapes, 16),
+        AWARE_EPOCHS,
+    )
+    assert history.keys() == expected.keys()
+    for name, values in expected.items():
+        assert history[name] == pytest.approx(values, rel=1e-3, abs=1e-3)
 
 
 def test_ctrl_c_leaves_a_run_to_resume(shapes, tmp_path):
