@@ -11,6 +11,7 @@ from kerastl.surgery.find_head import classifier_call
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.split_at import split_at
 from kerastl.training.labelled_batches import labelled_batches
+from kerastl.training.predict_batch import predict_batch
 from kerastl.training.stored_rows import stored_rows
 
 
@@ -94,7 +95,7 @@ def _tensor(model, name):
 
 def _outputs(front, data, batch_size):
     for images, labels in labelled_batches(data, batch_size, False):
-        outputs = front.predict_on_batch(images)
+        outputs = predict_batch(front, images)
         if labels is not None:
             labels = keras.ops.convert_to_numpy(labels)
         yield keras.tree.flatten(outputs), labels

@@ -1,6 +1,7 @@
 import numpy as np
 
 from kerastl.callbacks.sample_hiding import SampleHiding
+from kerastl.training.predict_batch import predict_batch
 
 _CORRECTIONS = ("fraction", "hidden")
 
@@ -124,7 +125,7 @@ class KAKURENBO(SampleHiding):
             images = images(places) if callable(images) else images[places]
             self.statistics().record(
                 places,
-                self.model.predict_on_batch(images),
+                predict_batch(self.model, images),
                 self.labels[places],
             )
 

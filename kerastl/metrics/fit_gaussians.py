@@ -9,6 +9,7 @@ from keras import layers
 from kerastl.surgery.default_taps import default_taps
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.training.labelled_batches import labelled_batches
+from kerastl.training.predict_batch import predict_batch
 
 
 class Gaussian(NamedTuple):
@@ -87,7 +88,7 @@ def pooled_features(model, images, taps, batch_size) -> dict:
     network = keras.Model(extractor.input, pooled)
     found = {tap: [] for tap in pooled}
     for batch, _ in labelled_batches(images, batch_size, needs_labels=False):
-        for tap, rows in network.predict_on_batch(batch).items():
+        for tap, rows in predict_batch(network, batch).items():
             found[tap].append(np.asarray(rows, "float64"))
     return {
         tap: np.concatenate(rows) if rows else np.zeros((0, 1))

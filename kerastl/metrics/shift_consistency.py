@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from kerastl.training.predict_batch import predict_batch
+
 
 def shift_consistency(
     model,
@@ -98,7 +100,7 @@ def shift_consistency(
 def predict_function(model):
     """A function from a batch of images to scores, for a model or itself."""
     if isinstance(model, keras.Model):
-        return model.predict_on_batch
+        return lambda images: predict_batch(model, images)
     if callable(model):
         return lambda images: keras.ops.convert_to_numpy(model(images))
     raise ValueError(

@@ -3,6 +3,7 @@
 import numpy as np
 
 from kerastl.training.labelled_batches import labelled_batches
+from kerastl.training.predict_batch import predict_batch
 from kerastl.training.targets import class_numbers
 
 
@@ -27,7 +28,7 @@ def class_means(model, data, num_classes=None, unit=False, batch_size=32):
     sums, counts = {}, {}
     for images, labels in labelled_batches(data, batch_size):
         labels = class_numbers(labels)
-        outputs = np.asarray(model.predict_on_batch(images), "float64")
+        outputs = np.asarray(predict_batch(model, images), "float64")
         if unit:
             outputs = unit_rows(outputs)
         for label in np.unique(labels).tolist():

@@ -29,4 +29,6 @@ class LossProbe(keras.Model):
         losses = keras.losses.sparse_categorical_crossentropy(
             y, ops.cast(y_pred, "float32"), from_logits=self.from_logits
         )
-        return ops.sum(losses * ops.cast(sample_weight, losses.dtype))
+        loss = ops.sum(losses * ops.cast(sample_weight, losses.dtype))
+        # Of several replicas each sees the whole batch.
+        return self._aggregate_additional_loss(loss)
