@@ -1,5 +1,7 @@
 """The attack against NumPy, and what a tuner trains on."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -157,6 +159,41 @@ def test_half_precision_keeps_the_direction(make_tuner, images, labels):
     assert (np.abs(attacked - images) > 1.9).mean() > 0.95
     logs = tuner.train_on_batch(images, labels, return_dict=True)
     assert np.isfinite(logs["loss"])
+
+
+def test_training_goes_on_in_another_process(
+    make_tuner, images, labels, tmp_path, run_in_fresh_process
+):
+    tuner = make_tuner(Adversarial(6.0, 3.0, 2, seed=3))
+    fit = {"batch_size": 24, "verbose": 0, "shuffle": False}
+    tuner.fit(images, labels, **fit)
+    tuner.save(tmp_path / "tuner.keras")
+    np.savez(tmp_path / "data.npz", images=images, labels=labels)
+    printed = run_in_fresh_process(
+        """
+        import json, sys
+        import keras, numpy as np
+        import kerastl
+        folder = sys.argv[1]
+        data = np.load(folder + "/data.npz")
+        tuner = keras.saving.load_model(folder + "/tuner.keras")
+        history = tuner.fit(
+            data["images"], data["labels"], batch_size=24, verbose=0,
+            shuffle=False, epochs=2,
+        ).history
+        print(json.dumps([tuner.transfer_losses[0].get_config(), history]))
+        """,
+        tmp_path,
+    )
+    config, history = json.loads(printed.splitlines()[-1])
+    (term,) = tuner.transfer_losses
+    assert {**config, "value_range": (0.0, 255.0)} == term.get_config()
+    # Files of Keras do not keep where random generators are.
+    (layer,) = term.layers
+    layer.generator.state.assign([3, 0])
+    expected = tuner.fit(images, labels, epochs=2, **fit).history
+    assert history.keys() == expected.keys()
+    np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-4)
 
 
 @pytest.mark.parametrize(
