@@ -1,0 +1,92 @@
+"""Every method on two replicas."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
+
+# The devices are made before TensorFlow starts: a process of its own, one for
+# all methods, because starting takes as long as training.
+TWO_REPLICAS = """
+    import contextlib, json, runpy, sys
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+    # Takes longer than the few steps that gain from it.
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": True}
+    )
+    import keras, numpy as np
+    from kerastl import apps
+    from kerastl.apps.runs.make_tuner import make_tuner
+    from kerastl.apps.runs.train_network import training_data
+
+    toys = runpy.run_path(sys.argv[1])
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+    def train(names, scope):
+        keras.utils.set_random_seed(1234)
+        recipe = apps.get_recipe(names)
+        with scope:
+            setting = toys["make_setting"]()
+            tuner = make_tuner(recipe, setting, jit_compile=False)
+
+        def draw(epoch, logs=None):
+            # Keras looks at a batch before the first epoch of two replicas.
+            setting.data.next_epoch = epoch
+
+        drawing = keras.callbacks.LambdaCallback(on_epoch_begin=draw)
+        history = tuner.fit(
+            training_data(recipe, setting),
+            epochs=setting.epochs,
+            callbacks=[drawing, *recipe.callbacks(setting)],
+            shuffle=False,
+            verbose=0,
+        ).history
+        return tuner, history
+
+    found = {}
+    for names in sys.argv[2:]:
+        tuner, history = train(names, strategy.scope())
+        apart = []
+        for variable in [*tuner.variables, *tuner.optimizer.variables]:
+            one, two = strategy.experimental_local_results(variable.value)
+            if not np.array_equal(one.numpy(), two.numpy()):
+                apart.append(variable.path)
+        found[names] = {"history": history, "apart": apart}
+    alone, history = train("linear_probe", contextlib.nullcontext())
+    found["linear_probe"]["expected"] = history
+    weights = zip(tuner.get_weights(), alone.get_weights(), strict=True)
+    found["linear_probe"]["distance"] = max(
+        float(np.abs(one - other).max()) for one, other in weights
+    )
+    print(json.dumps(found))
+"""
+
+
+def test_two_replicas_stay_the_same(groups, terms_of, run_in_fresh_process):
+    toys = pathlib.Path(__file__).with_name("conftest.py")
+    printed = run_in_fresh_process(TWO_REPLICAS, toys, *groups)
+    found = json.loads(printed.splitlines()[-1])
+    assert list(found) == groups
+    for names, result in found.items():
+        # Keras's BatchNormalization keeps the statistics of each replica, and
+        # saves those of the first.
+        apart = [path.partition("/moving_")[1] for path in result["apart"]]
+        assert all(apart), (names, result["apart"])
+        assert terms_of(names) < set(result["history"]), names
+        for column, values in result["history"].items():
+            assert np.isfinite(values).all(), (names, column)
+    # Frozen statistics: the mean over the replicas is that over the batch.
+    probe = found["linear_probe"]
+    assert probe["apart"] == []
+    assert probe["distance"] < 1e-5
+    np.testing.assert_allclose(
+        probe["history"]["loss"], probe["expected"]["loss"], rtol=1e-5
+    )
