@@ -32,10 +32,7 @@ def add_aware(folder, data, epochs, jit_compile=None, console=None, seed=0):
         return
     folder.advance("trained")
     if console is not None:
-        console.print(
-            f"training with int8 rounding, {epochs} more epochs",
-            highlight=False,
-        )
+        console.print("training a copy with int8 rounding")
     # The same whether the run has come here at once or was resumed.
     keras.utils.set_random_seed(seed)
     checkpoint = folder.file("checkpoint_aware.npz")

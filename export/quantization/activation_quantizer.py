@@ -48,6 +48,8 @@ class ActivationQuantizer(keras.layers.Layer):
     >>> outputs = quantizer(np.linspace(0, 255, 9), training=True)
     """
 
+    #: What looks for a layer, such as `find_head`, looks through this one.
+    transparent = True
     #: Whether ranges are followed outside training too, see `observing`.
     observes = False
 

@@ -112,7 +112,8 @@ def _classifier(producers, output):
             pooled = True
         elif isinstance(operation, _SHAPING):
             shaped = True
-        else:
+        # Such as the quantizers of `kerastl.export.quantization_aware`.
+        elif not getattr(operation, "transparent", False):
             return None
         tensor = node.inputs[0]
     return None

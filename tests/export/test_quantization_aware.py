@@ -263,6 +263,24 @@ def test_save_and_reload_in_a_fresh_process(
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["logits", "convolution"])
+def test_its_head_is_found_where_that_of_the_model_is(kind):
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, activation="relu")(inputs)
+    x = layers.GlobalAveragePooling2D(keepdims=True, name="pool")(x)
+    if kind == "logits":
+        x = layers.Flatten(name="flat")(x)
+        x = layers.Dense(3, name="head")(x)
+    else:
+        x = layers.Flatten()(layers.Conv2D(3, 1, name="head")(x))
+        x = layers.Softmax()(x)
+    model = keras.Model(inputs, x)
+    head = kerastl.surgery.find_head(model)
+    found = kerastl.surgery.find_head(export.quantization_aware(model))
+    assert (head.layer.name, found.layer.name) == ("head", "head")
+    assert found.tap in (head.tap, f"{head.tap}_quantizer")
+
+
 def test_what_has_no_8_bit_form_is_named_and_stays_float(tmp_path):
     images = np.random.default_rng(0).uniform(0, 255, (60, 8, 8, 3))
     inputs = keras.Input((8, 8, 3))
