@@ -1,0 +1,88 @@
+"""What the README says is what is there."""
+
+import json
+import pathlib
+import re
+
+import pytest
+
+from kerastl import apps
+from kerastl import export
+
+ROOT = pathlib.Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def rows(first_cell):
+    """The cells of the table whose header begins with a cell."""
+    lines = README.splitlines()
+    start = next(
+        number
+        for number, line in enumerate(lines)
+        if line.startswith(f"| {first_cell} |")
+    )
+    table = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            return table
+        table.append([cell.strip() for cell in line.strip("|").split("|")])
+    return table
+
+
+def results(name):
+    return json.loads((ROOT / "tests/benchmarks" / name).read_text())
+
+
+def test_links_lead_somewhere():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert len(links) > 40
+    missing = [link for link in links if not (ROOT / link).exists()]
+    assert missing == []
+
+
+def test_method_table_is_the_table_of_recipes():
+    table = {
+        row[0].strip("`"): (row[1], row[2], row[4]) for row in rows("method")
+    }
+    assert table == {
+        name: (recipe.summary, recipe.paper, recipe.exact)
+        for name, recipe in apps.RECIPES.items()
+    }
+
+
+def test_every_scheme_is_explained():
+    named = {
+        name for row in rows("scheme") for name in re.findall("`(.+?)`", row[0])
+    }
+    assert named == {
+        f"{format}:{scheme}"
+        for format, schemes in export.SCHEMES.items()
+        for scheme in schemes
+    }
+
+
+@pytest.mark.parametrize("row", rows("network | file"), ids=lambda row: row[0])
+def test_edge_table_has_the_figures_of_the_results(row):
+    names = {
+        "as trained": "float",
+        "trained on": "tuned",
+        "half pruned": "pruned",
+        "32 clusters": "clustered",
+        "QAT": "qat",
+        "half pruned + QAT": "pruned_qat",
+        "32 clusters + QAT": "clustered_qat",
+    }
+    format, scheme = row[1].split(":")
+    (found,) = (
+        each
+        for each in results("edge_files.json")["files"]
+        if (each["network"], each["format"], each["scheme"])
+        == (names[row[0]], format, scheme)
+    )
+    assert row[2:] == [
+        f"{found['accuracy']:.1f}",
+        f"{found['consistency']:.1f}",
+        f"{found['size_bytes'] / 1000:.0f} kB",
+        f"{found['zipped_bytes'] / 1000:.0f} kB",
+        f"{found['latency_ms']:.2f} ms",
+    ]
