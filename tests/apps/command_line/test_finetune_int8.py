@@ -84,7 +84,7 @@ def test_both_parts_are_told_apart(run):
         read(run, "history_aware.json"),
     )
     assert (history["epoch"], further["epoch"]) == ([1, 2], [1, 2, 3])
-    assert "logits_distillation" in set(further) - set(history)
+    assert "pixel_level" in set(further) - set(history)
     head = (run / "history_aware.csv").read_text().splitlines()[0]
     assert head.split(",") == list(further)
     origins = (

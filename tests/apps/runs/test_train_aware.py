@@ -37,7 +37,7 @@ def network():
     return keras.Model(inputs, x)
 
 
-def test_learns_labels_and_the_float_networks_answers(network, digits):
+def test_learns_labels_and_keeps_the_float_networks_features(network, digits):
     setting = Setting(network, network, digits, 3, 5)
     tuner = make_tuner(module._RECIPE, setting, jit_compile=False)
     rate = tuner.optimizer._learning_rate
@@ -45,11 +45,13 @@ def test_learns_labels_and_the_float_networks_answers(network, digits):
     assert float(rate(0)) == pytest.approx(3e-4)
     assert float(rate(7.5)) == pytest.approx(1.5e-4)
     assert float(rate(15)) == pytest.approx(0, abs=1e-9)
-    [term] = tuner.transfer_losses
-    assert (term.name, term.weight) == ("logits_distillation", 10.0)
-    kernel, bias = term.teacher.get_weights()
-    np.testing.assert_array_equal(kernel, network.layers[-1].get_weights()[0])
-    assert not term.teacher.trainable
+    terms = {term.name: term.weight for term in tuner.transfer_losses}
+    assert terms == {"pixel_level": 10.0, "global_level": 10.0}
+    for kept, weight in zip(
+        tuner.source.get_weights(), network.get_weights(), strict=False
+    ):
+        np.testing.assert_array_equal(kept, weight)
+    assert tuner.batch_norm == "freeze"
 
 
 def test_trains_a_copy_that_stays_pruned(network, digits):
@@ -61,7 +63,7 @@ def test_trains_a_copy_that_stays_pruned(network, digits):
     # It was said before the float network was trained.
     assert not any("8-bit" in str(warning.message) for warning in found)
     assert history["epoch"] == [1, 2]
-    assert {"loss", "logits_distillation", "accuracy"} <= set(history)
+    assert {"loss", "pixel_level", "global_level", "accuracy"} <= set(history)
     for value, old in zip(pruned.get_weights(), before, strict=True):
         np.testing.assert_array_equal(value, old)
     kernel = aware.get_layer("head").get_weights()[0]
