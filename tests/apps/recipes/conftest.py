@@ -49,6 +49,16 @@ TERMS = {
 
 
 @pytest.fixture
+def eagerly():
+    """Without graphs, which take longer to trace than a few steps to run."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
 def student():
     source = apps.get_preset("resnet8").build(
         input_shape=(24, 24, 3), classes=5

@@ -8,7 +8,10 @@ from kerastl import count_multiply_adds
 from kerastl.apps.runs.train_network import train_network
 from kerastl.surgery.find_kernels import find_kernels
 
-pytestmark = pytest.mark.tensorflow_only
+pytestmark = [
+    pytest.mark.tensorflow_only,
+    pytest.mark.usefixtures("eagerly"),
+]
 
 
 def _kernels(name, student, digits):

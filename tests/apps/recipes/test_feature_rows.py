@@ -9,7 +9,10 @@ from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.train_network import train_network
 from kerastl.losses import DELTA
 
-pytestmark = pytest.mark.tensorflow_only
+pytestmark = [
+    pytest.mark.tensorflow_only,
+    pytest.mark.usefixtures("eagerly"),
+]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from kerastl.apps.runs.train_network import train_network
 
 pytestmark = [
     pytest.mark.tensorflow_only,
+    pytest.mark.usefixtures("eagerly"),
     pytest.mark.filterwarnings("ignore:A network without gates ships"),
 ]
 

@@ -18,7 +18,10 @@ from kerastl.apps.runs.save_class_means import save_class_means
 from kerastl.apps.runs.train_network import train_network
 from kerastl.surgery.wordnet import WordNet
 
-pytestmark = pytest.mark.tensorflow_only
+pytestmark = [
+    pytest.mark.tensorflow_only,
+    pytest.mark.usefixtures("eagerly"),
+]
 
 
 @pytest.fixture(scope="module")

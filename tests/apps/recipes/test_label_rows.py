@@ -9,7 +9,10 @@ from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.recipes.get_recipe import get_recipe
 from kerastl.apps.runs.train_network import train_network
 
-pytestmark = pytest.mark.tensorflow_only
+pytestmark = [
+    pytest.mark.tensorflow_only,
+    pytest.mark.usefixtures("eagerly"),
+]
 
 
 class Killed(Exception):

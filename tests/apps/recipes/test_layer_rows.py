@@ -10,7 +10,10 @@ from kerastl.apps.recipes.layer_rows import ROWS
 from kerastl.apps.recipes.setting import Setting
 from kerastl.apps.runs.train_network import train_network
 
-pytestmark = pytest.mark.tensorflow_only
+pytestmark = [
+    pytest.mark.tensorflow_only,
+    pytest.mark.usefixtures("eagerly"),
+]
 
 PUT_IN = {
     "stoch_norm": (layers.StochNorm, 7),

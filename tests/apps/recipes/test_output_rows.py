@@ -8,7 +8,10 @@ from kerastl.apps.recipes.get_recipe import get_recipe
 from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.train_network import train_network
 
-pytestmark = pytest.mark.tensorflow_only
+pytestmark = [
+    pytest.mark.tensorflow_only,
+    pytest.mark.usefixtures("eagerly"),
+]
 
 
 @pytest.mark.parametrize(

@@ -90,21 +90,6 @@ def test_xla_gives_the_same_numbers(make_tuner, data):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [losses.DisturbLabel, losses.BiTuning])
-def test_what_draws_compiles(make_network, data, make):
-    term = make()
-    tuner = kerastl.FineTuner(make_network())
-    tuner.compile(
-        "sgd",
-        "sparse_categorical_crossentropy",
-        transfer_losses=[term],
-        jit_compile=True,
-    )
-    history = tuner.fit(*data, epochs=1, **FIT).history
-    assert np.isfinite(history["loss"]).all() and term.name in history
-
-
-@pytest.mark.slow
 def test_mixed_precision_and_the_same_seed(make_tuner, data):
     keras.config.set_dtype_policy("mixed_float16")
     histories = [
@@ -172,16 +157,10 @@ def test_training_goes_on_in_another_process(
 
 @pytest.mark.slow
 @pytest.mark.tensorflow_only
-@pytest.mark.parametrize("exact", [True, False])
-def test_two_replicas(make_tuner, data, tmp_path, run_in_fresh_process, exact):
+def test_two_replicas(make_tuner, data, tmp_path, run_in_fresh_process):
     """Frozen statistics, so that the split is exact."""
-    others = DRAWING + QUEUEING
-    tuner = make_tuner(
-        all_but(others) if exact else others, batch_norm="freeze"
-    )
+    tuner = make_tuner(all_but(DRAWING + QUEUEING), batch_norm="freeze")
     here = train_and_save(tuner, data, tmp_path)
     printed = run_in_fresh_process(PREPARE + TWO_REPLICAS + GO_ON, tmp_path)
     there = json.loads(printed.splitlines()[-1])
-    assert all(np.isfinite(values).all() for values in there.values())
-    if exact:
-        assert_close(there, here)
+    assert_close(there, here)
