@@ -35,7 +35,13 @@ class FilteredBatches(keras.utils.PyDataset):
     def __len__(self):
         return math.ceil(self.sample_filter.kept.sum() / self.batch_size)
 
+    def on_epoch_begin(self):
+        self._iterator = None
+
     def __getitem__(self, index):
-        if index == 0 or self._iterator is None:
+        # In the order of the dataset, also where `fit` shuffles the places.
+        batch = None if self._iterator is None else next(self._iterator, None)
+        if batch is None:
             self._iterator = iter(self.dataset)
-        return next(self._iterator)
+            batch = next(self._iterator)
+        return batch
