@@ -1,7 +1,8 @@
 """Every method beside every other one that it can be joined with.
 
 A fit holds several methods at once, and the fits are chosen so that each pair
-meets in one of them: anti-aliased, compiled by XLA, two epochs.
+meets in one of them: anti-aliased, two epochs. Methods that are part of the
+training step are compiled by XLA.
 """
 
 import itertools
@@ -25,7 +26,20 @@ EXCLUSIVE = [
     {"clustering", "pruning"},
     {"similarity", "semantic_similarity", "imprinting", "akc_arc"},
 ]
-MOST = 24
+# What these do happens before the step, between steps or in the optimizer, so
+# that there is nothing new to compile beside another method.
+OUTSIDE = {
+    "cyclic",
+    "ema",
+    "filtered_transfer",
+    "imprinting",
+    "kakurenbo",
+    "layer_decay",
+    "lure",
+    "rifle",
+    "similarity",
+    "staged_unfreezing",
+}
 
 
 def joinable():
@@ -51,23 +65,26 @@ def fits(names):
     return True
 
 
-def groups():
-    """Few groups of methods in which every pair that can be meets."""
-    pairs = {
+def groups(compiled):
+    """Few groups of methods in which every pair that can be meets.
+
+    Args:
+        compiled: Whether for the pairs that are compiled together, or for
+            those of which one acts outside of the step.
+    """
+    missing = {
         frozenset(pair)
         for pair in itertools.combinations(joinable(), 2)
-        if fits(pair)
+        if fits(pair) and compiled == OUTSIDE.isdisjoint(pair)
     }
-    missing, found = set(pairs), []
+    found = []
     while missing:
         left = Counter(itertools.chain.from_iterable(missing))
-        group = sorted(
-            max(
-                sorted(map(sorted, missing)),
-                key=lambda p: left[p[0]] + left[p[1]],
-            )
+        group = max(
+            sorted(map(sorted, missing)),
+            key=lambda pair: left[pair[0]] + left[pair[1]],
         )
-        while len(group) < MOST:
+        while True:
             gains = {
                 name: sum(
                     frozenset((name, member)) in missing for member in group
@@ -97,10 +114,9 @@ def test_every_method_is_in_a_pair():
     assert {n for n, count in partners.items() if count < alone} == set()
 
 
-@pytest.mark.parametrize("names", groups())
-def test_methods_train_together(names, setting, terms_of):
+def train(names, setting, terms, **options):
     recipe = apps.get_recipe(names)
-    tuner = make_tuner(recipe, setting, jit_compile=True)
+    tuner = make_tuner(recipe, setting, **options)
     history = tuner.fit(
         training_data(recipe, setting),
         epochs=setting.epochs,
@@ -108,7 +124,6 @@ def test_methods_train_together(names, setting, terms_of):
         shuffle=False,
         verbose=0,
     ).history
-    terms = terms_of(names)
     assert {term.name for term in tuner.transfer_losses} == terms
     assert terms < set(history)
     for name, values in history.items():
@@ -116,3 +131,14 @@ def test_methods_train_together(names, setting, terms_of):
     shipped = recipe.finish(setting)
     predictions = shipped.predict(setting.data.images("train")[0], verbose=0)
     np.testing.assert_allclose(predictions.sum(-1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("names", groups(compiled=True))
+def test_methods_compile_together(names, setting, terms_of):
+    train(names, setting, terms_of(names), jit_compile=True)
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("names", groups(compiled=False))
+def test_methods_train_together(names, setting, terms_of):
+    train(names, setting, terms_of(names), jit_compile=False)
