@@ -1,12 +1,11 @@
 """What every way to write a network for the edge costs and gains.
 
 A trained network is written as every scheme of `kerastl.export`, as it is and
-trained on, pruned, clustered or made quantization-aware with the few photos a
-class that it was repaired with, all in the way of `kerastl finetune --qat`:
-its features are held to those that it had, its BatchNormalization statistics
-stay. Every file is run by its runtime: accuracy on validation and test images
-together, shift consistency on test images, size, zipped size, latency of one
-image on one thread (all files in turn in one process).
+trained on quantization-aware, pruned or clustered with the few photos a class
+that it was repaired with. Every file is run by its runtime: accuracy on
+validation and test images together, shift consistency on test images, size,
+zipped size, latency of one image on one thread (all files in turn in one
+process).
 
     python tests/benchmarks/edge_files.py DATA NETWORK
 
@@ -31,18 +30,33 @@ import kerastl
 from kerastl import apps
 from kerastl import export
 from kerastl.apps.benchmark import benchmark
-from kerastl.apps.runs import train_aware
 from kerastl.apps.runs.versions import versions
 
 IMAGE_SIZE = 128
 BATCH_SIZE = 32
 SHOTS = 25
-# Of the further training.
+# Further training, of the float network and of the quantization-aware one.
 EPOCHS = 10
+LEARNING_RATE = 0.0003
 SPARSITY = 0.5
 CLUSTERS = 32
 SHIFT_PASSES = 5
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
+
+
+def fit(model, data, callbacks):
+    """SGD, momentum 0.9, cosine decay."""
+    schedule = keras.optimizers.schedules.CosineDecay(
+        LEARNING_RATE, total_steps(data)
+    )
+    tuner = kerastl.FineTuner(model)
+    tuner.compile(
+        optimizer=keras.optimizers.SGD(schedule, momentum=0.9),
+        loss="sparse_categorical_crossentropy",
+        jit_compile=False,
+    )
+    tuner.fit(data.train, epochs=EPOCHS, callbacks=list(callbacks), verbose=2)
+    return model
 
 
 def total_steps(data):
@@ -50,29 +64,15 @@ def total_steps(data):
 
 
 def tuned(model, data, *callbacks):
-    """A copy, trained on as `train_aware` does it, without rounding."""
+    """A copy, trained on."""
     copy = kerastl.surgery.copy_model(model)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        train_aware.LEARNING_RATE, total_steps(data)
-    )
-    tuner = kerastl.FineTuner(copy, source=model, batch_norm="freeze")
-    tuner.compile(
-        optimizer=keras.optimizers.SGD(schedule, train_aware.MOMENTUM),
-        loss="sparse_categorical_crossentropy",
-        transfer_losses=[
-            loss(train_aware.FEATURE_WEIGHT, relative=True)
-            for loss in (kerastl.losses.PixelLevel, kerastl.losses.GlobalLevel)
-        ],
-        jit_compile=False,
-    )
-    tuner.fit(data.train, epochs=EPOCHS, callbacks=list(callbacks), verbose=2)
-    return copy
+    return fit(copy, data, callbacks)
 
 
-def aware(model, data):
-    """A quantization-aware copy, trained on; zeros and clusters stay."""
-    trained, _ = train_aware.train_aware(model, data, EPOCHS, jit_compile=False)
-    return trained
+def aware(model, data, *callbacks):
+    """A quantization-aware copy, trained on."""
+    copy = export.quantization_aware(model, calibration=data.calibration)
+    return fit(copy, data, callbacks)
 
 
 def pruning(data):
@@ -101,8 +101,12 @@ def train_networks(trained, data, work):
         "pruned": lambda: tuned(networks["float"], data, pruning(data)),
         "clustered": lambda: tuned(networks["float"], data, clustering),
         "qat": lambda: aware(networks["float"], data),
-        "pruned_qat": lambda: aware(networks["pruned"], data),
-        "clustered_qat": lambda: aware(networks["clustered"], data),
+        "pruned_qat": lambda: aware(
+            networks["pruned"], data, kerastl.callbacks.KeepZeros()
+        ),
+        "clustered_qat": lambda: aware(
+            networks["clustered"], data, kerastl.callbacks.KeepClusters()
+        ),
     }.items():
         networks[name] = kept(name, make)
     return networks
@@ -207,7 +211,7 @@ def main():
         "images": len(data.parts["validation"]) + len(data.parts["test"]),
         "shots": SHOTS,
         "epochs": EPOCHS,
-        "learning_rate": train_aware.LEARNING_RATE,
+        "learning_rate": LEARNING_RATE,
         "sparsity": SPARSITY,
         "clusters": CLUSTERS,
         "files": rows,
