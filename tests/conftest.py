@@ -62,3 +62,31 @@ def run_in_fresh_process():
         return finished.stdout.strip()
 
     return run
+
+
+@pytest.fixture
+def run_on_two_replicas(run_in_fresh_process):
+    """The same, with two virtual devices and a `strategy` that mirrors them.
+
+    In a process of its own, because the devices are made before TensorFlow
+    starts.
+    """
+    before = textwrap.dedent(
+        """
+        import tensorflow as tf
+
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+        )
+        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+        assert strategy.num_replicas_in_sync == 2
+        """
+    )
+
+    def run(source, *arguments):
+        return run_in_fresh_process(
+            before + textwrap.dedent(source), *arguments
+        )
+
+    return run

@@ -167,25 +167,19 @@ def test_a_tuner_goes_on_in_another_process(
 
 @pytest.mark.tensorflow_only
 def test_two_replicas_give_the_numbers_of_one(
-    make_tuner, images, labels, tmp_path, run_in_fresh_process
+    make_tuner, images, labels, tmp_path, run_on_two_replicas
 ):
     """Two virtual CPUs; frozen statistics, so that the split is exact."""
     tuner = make_tuner(batch_norm="freeze")
     tuner.save(tmp_path / "tuner.keras")
     np.savez(tmp_path / "data.npz", images=images, labels=labels)
-    printed = run_in_fresh_process(
+    printed = run_on_two_replicas(
         """
         import json, sys
-        import tensorflow as tf
-        cpu = tf.config.list_physical_devices("CPU")[0]
-        tf.config.set_logical_device_configuration(
-            cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-        )
         import keras, numpy as np
         import kerastl
         folder = sys.argv[1]
         data = np.load(folder + "/data.npz")
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
         with strategy.scope():
             tuner = keras.models.load_model(folder + "/tuner.keras")
             kerastl.regularizers.L2SP(0.1).attach(tuner.student)

@@ -238,7 +238,7 @@ def test_errors_of_tf_data(make_tuner, images, labels):
 
 @pytest.mark.tensorflow_only
 def test_another_process_with_two_replicas_reads_the_store(
-    make_tuner, images, labels, tmp_path, run_in_fresh_process
+    make_tuner, images, labels, tmp_path, run_on_two_replicas
 ):
     """Frozen statistics, so that the split over replicas is exact."""
     tuner = make_tuner([PixelLevel()], batch_norm="freeze", run_eagerly=True)
@@ -247,19 +247,13 @@ def test_another_process_with_two_replicas_reads_the_store(
     data = ArrayBatches((images, labels), 8, shuffle=False)
     kerastl.store_source_features(tuner, data, tmp_path / "store")
     expected = tuner.fit(data, epochs=2, shuffle=False, verbose=0).history
-    printed = run_in_fresh_process(
+    printed = run_on_two_replicas(
         """
         import json, sys
-        import tensorflow as tf
-        cpu = tf.config.list_physical_devices("CPU")[0]
-        tf.config.set_logical_device_configuration(
-            cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-        )
         import keras, numpy as np
         import kerastl
         folder = sys.argv[1]
         data = np.load(folder + "/data.npz")
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
         with strategy.scope():
             tuner = keras.models.load_model(folder + "/tuner.keras")
         train = kerastl.store_source_features(

@@ -11,6 +11,7 @@ from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.image_part import ImagePart
 from kerastl.apps.recipes.setting import Setting
 from kerastl.apps.runs.prepare_student import prepare_student
+from kerastl.apps.runs.train_network import training_data
 from kerastl.surgery.wordnet import WordNet
 
 # Every method that trains, in few fits. Apart are those that set the learning
@@ -127,6 +128,22 @@ def make_setting(seed=0):
         seed=seed,
         source_classes=["wolf", "lion", "bus", "tree", "house", "boat"],
     )
+
+
+def fit(tuner, recipe, setting, *callbacks):
+    """Trains as a recipe says; returns the history."""
+    return tuner.fit(
+        training_data(recipe, setting),
+        epochs=setting.epochs,
+        callbacks=[*callbacks, *recipe.callbacks(setting)],
+        shuffle=False,
+        verbose=0,
+    ).history
+
+
+@pytest.fixture(name="fit")
+def _fit():
+    return fit
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pytest
 
 from kerastl import apps
 from kerastl.apps.runs.make_tuner import make_tuner
-from kerastl.apps.runs.train_network import training_data
 
 pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
 
@@ -26,16 +25,22 @@ EXCLUSIVE = [
     {"clustering", "pruning"},
     {"similarity", "semantic_similarity", "imprinting", "akc_arc"},
 ]
-# What these do happens before the step, between steps or in the optimizer, so
-# that there is nothing new to compile beside another method.
+# What these do happens before the step, between steps, in the optimizer or to
+# the weights alone, so that there is nothing new to compile beside another
+# method.
 OUTSIDE = {
+    "clustering",
     "cyclic",
     "ema",
     "filtered_transfer",
     "imprinting",
     "kakurenbo",
+    "l2",
+    "l2_sp",
+    "l2_sp_fisher",
     "layer_decay",
     "lure",
+    "pruning",
     "rifle",
     "similarity",
     "staged_unfreezing",
@@ -114,31 +119,33 @@ def test_every_method_is_in_a_pair():
     assert {n for n, count in partners.items() if count < alone} == set()
 
 
-def train(names, setting, terms, **options):
-    recipe = apps.get_recipe(names)
-    tuner = make_tuner(recipe, setting, **options)
-    history = tuner.fit(
-        training_data(recipe, setting),
-        epochs=setting.epochs,
-        callbacks=recipe.callbacks(setting),
-        shuffle=False,
-        verbose=0,
-    ).history
-    assert {term.name for term in tuner.transfer_losses} == terms
-    assert terms < set(history)
-    for name, values in history.items():
-        assert np.isfinite(values).all(), name
-    shipped = recipe.finish(setting)
-    predictions = shipped.predict(setting.data.images("train")[0], verbose=0)
-    np.testing.assert_allclose(predictions.sum(-1), 1, atol=1e-5)
+@pytest.fixture
+def train(setting, terms_of, fit):
+    """Trains methods together and checks what came of it."""
+
+    def run(names, jit_compile):
+        recipe = apps.get_recipe(names)
+        tuner = make_tuner(recipe, setting, jit_compile)
+        history = fit(tuner, recipe, setting)
+        terms = terms_of(names)
+        assert {term.name for term in tuner.transfer_losses} == terms
+        assert terms < set(history)
+        for name, values in history.items():
+            assert np.isfinite(values).all(), name
+        shipped = recipe.finish(setting)
+        images, _ = setting.data.images("train")
+        predictions = shipped.predict(images, verbose=0)
+        np.testing.assert_allclose(predictions.sum(-1), 1, atol=1e-5)
+
+    return run
 
 
 @pytest.mark.parametrize("names", groups(compiled=True))
-def test_methods_compile_together(names, setting, terms_of):
-    train(names, setting, terms_of(names), jit_compile=True)
+def test_methods_compile_together(names, train):
+    train(names, jit_compile=True)
 
 
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("names", groups(compiled=False))
-def test_methods_train_together(names, setting, terms_of):
-    train(names, setting, terms_of(names), jit_compile=False)
+def test_methods_train_together(names, train):
+    train(names, jit_compile=False)

@@ -8,16 +8,10 @@ import pytest
 
 pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
 
-# The devices are made before TensorFlow starts: a process of its own, one for
-# all methods, because starting takes as long as training.
-TWO_REPLICAS = """
+# One process for all methods: starting takes as long as training.
+TRAIN_ALL = """
     import contextlib, json, runpy, sys
-    import tensorflow as tf
 
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(
-        cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-    )
     # Takes longer than the few steps that gain from it.
     tf.config.optimizer.set_experimental_options(
         {"disable_meta_optimizer": True}
@@ -25,10 +19,8 @@ TWO_REPLICAS = """
     import keras, numpy as np
     from kerastl import apps
     from kerastl.apps.runs.make_tuner import make_tuner
-    from kerastl.apps.runs.train_network import training_data
 
     toys = runpy.run_path(sys.argv[1])
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
     def train(names, scope):
         keras.utils.set_random_seed(1234)
@@ -42,14 +34,7 @@ TWO_REPLICAS = """
             setting.data.next_epoch = epoch
 
         drawing = keras.callbacks.LambdaCallback(on_epoch_begin=draw)
-        history = tuner.fit(
-            training_data(recipe, setting),
-            epochs=setting.epochs,
-            callbacks=[drawing, *recipe.callbacks(setting)],
-            shuffle=False,
-            verbose=0,
-        ).history
-        return tuner, history
+        return tuner, toys["fit"](tuner, recipe, setting, drawing)
 
     found = {}
     for names in sys.argv[2:]:
@@ -70,9 +55,9 @@ TWO_REPLICAS = """
 """
 
 
-def test_two_replicas_stay_the_same(groups, terms_of, run_in_fresh_process):
+def test_two_replicas_stay_the_same(groups, terms_of, run_on_two_replicas):
     toys = pathlib.Path(__file__).with_name("conftest.py")
-    printed = run_in_fresh_process(TWO_REPLICAS, toys, *groups)
+    printed = run_on_two_replicas(TRAIN_ALL, toys, *groups)
     found = json.loads(printed.splitlines()[-1])
     assert list(found) == groups
     for names, result in found.items():

@@ -10,7 +10,6 @@ import pytest
 
 from kerastl import apps
 from kerastl.apps.runs.make_tuner import make_tuner
-from kerastl.apps.runs.train_network import training_data
 
 pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
 
@@ -33,25 +32,18 @@ DRAWING = {
 
 
 @pytest.fixture
-def train(make_setting):
+def train(make_setting, fit):
     """Trains the same network; returns the tuner and the history."""
 
-    def fit(names, seed):
+    def run(names, seed):
         keras.utils.set_random_seed(3)
         keras.config.set_dtype_policy("mixed_float16")
         setting, recipe = make_setting(seed), apps.get_recipe(names)
         tuner = make_tuner(recipe, setting, jit_compile=False)
         tuner.run_eagerly = True
-        history = tuner.fit(
-            training_data(recipe, setting),
-            epochs=setting.epochs,
-            callbacks=recipe.callbacks(setting),
-            shuffle=False,
-            verbose=0,
-        ).history
-        return tuner, history
+        return tuner, fit(tuner, recipe, setting)
 
-    return fit
+    return run
 
 
 def test_every_method_is_in_a_group(groups):

@@ -214,14 +214,10 @@ def test_a_killed_training_goes_on(
 
 
 @pytest.mark.tensorflow_only
-def test_two_replicas(run_in_fresh_process):
-    printed = run_in_fresh_process(
+def test_two_replicas(run_on_two_replicas):
+    printed = run_on_two_replicas(
         """
-        import keras, numpy as np, tensorflow as tf, kerastl
-        cpu = tf.config.list_physical_devices("CPU")[0]
-        tf.config.set_logical_device_configuration(
-            cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+        import keras, numpy as np, kerastl
         with strategy.scope():
             model = keras.Sequential([
                 keras.Input((8,)), keras.layers.Dense(8, name="one"),

@@ -237,23 +237,17 @@ def test_xla_sees_the_fresh_head(make_tuner, images, labels):
 @pytest.mark.tensorflow_only
 @pytest.mark.slow
 def test_two_replicas_have_the_same_head(
-    make_tuner, images, labels, tmp_path, run_in_fresh_process
+    make_tuner, images, labels, tmp_path, run_on_two_replicas
 ):
     tuner = make_tuner()
     tuner.save(tmp_path / "tuner.keras")
     np.savez(tmp_path / "data.npz", images=images, labels=labels)
-    printed = run_in_fresh_process(
+    printed = run_on_two_replicas(
         """
         import json, sys
-        import tensorflow as tf
-        cpu = tf.config.list_physical_devices("CPU")[0]
-        tf.config.set_logical_device_configuration(
-            cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-        )
         import keras, numpy as np
         import kerastl
         data = np.load(sys.argv[1] + "/data.npz")
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
         with strategy.scope():
             tuner = keras.models.load_model(sys.argv[1] + "/tuner.keras")
         seen = []

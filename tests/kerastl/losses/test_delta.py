@@ -156,28 +156,23 @@ def test_xla_and_half_precision(make_tuner, images, labels):
     "replicas", [1, pytest.param(2, marks=pytest.mark.tensorflow_only)]
 )
 def test_a_saved_tuner_keeps_the_attention(
-    make_tuner, images, labels, tmp_path, run_in_fresh_process, replicas
+    make_tuner, images, labels, tmp_path, request, replicas
 ):
     """Two replicas: the mean of the terms over the halves is the whole's."""
     tuner = make_tuner()
     tuner.fit(images, labels, batch_size=8, verbose=0)
     tuner.save(tmp_path / "tuner.keras")
     np.savez(tmp_path / "data.npz", images=images, labels=labels)
-    printed = run_in_fresh_process(
+    run = request.getfixturevalue(
+        "run_on_two_replicas" if replicas == 2 else "run_in_fresh_process"
+    )
+    printed = run(
         """
         import contextlib, sys
-        replicas, scope = int(sys.argv[2]), contextlib.nullcontext()
-        if replicas == 2:
-            import tensorflow as tf
-            cpu = tf.config.list_physical_devices("CPU")[0]
-            tf.config.set_logical_device_configuration(
-                cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-            )
-            strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-            scope = strategy.scope()
         import keras, numpy as np
         import kerastl
-        with scope:
+        mirrored = "strategy" in globals()
+        with strategy.scope() if mirrored else contextlib.nullcontext():
             tuner = keras.models.load_model(sys.argv[1] + "/tuner.keras")
         data = np.load(sys.argv[1] + "/data.npz")
         history = tuner.fit(
@@ -188,7 +183,6 @@ def test_a_saved_tuner_keeps_the_attention(
         print(history["delta"][0], *attention["block2_conv"])
         """,
         tmp_path,
-        replicas,
     )
     value, *weights = map(float, printed.splitlines()[-1].split())
     attention = tuner.transfer_losses[0].attention["block2_conv"]

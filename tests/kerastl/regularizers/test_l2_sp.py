@@ -183,6 +183,7 @@ def test_anchors_travel_through_surgery(make_network):
         _penalty(cloned)
 
 
+@pytest.mark.slow
 def test_anchors_travel_through_files(
     make_network, tmp_path, run_in_fresh_process
 ):
@@ -225,6 +226,7 @@ def test_weight_files_with_and_without_anchors(make_network, tmp_path):
     assert _penalty(other) == pytest.approx(_penalty(model), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_detached_model_needs_no_kerastl(
     make_network, images, labels, tmp_path, run_in_fresh_process
 ):

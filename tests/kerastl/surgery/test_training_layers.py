@@ -126,27 +126,19 @@ def test_same_seed_same_result(make_tuner, images, labels):
 
 
 _GO_ON = """
-    import json, sys
+    import contextlib, json, sys
     import keras, numpy as np
-    {before}
     import kerastl
     folder = sys.argv[1]
     data = np.load(folder + "/data.npz")
-    {scope}
+    mirrored = "strategy" in globals()
+    with strategy.scope() if mirrored else contextlib.nullcontext():
         tuner = keras.models.load_model(folder + "/tuner.keras")
     print(json.dumps(tuner.fit(
         data["images"], data["labels"], batch_size=8, verbose=0, epochs=2,
         shuffle=False,
     ).history["loss"]))
 """
-_TWO_REPLICAS = """
-    import tensorflow as tf
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(
-        cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-    )
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-""".strip()
 
 
 def _trained_and_saved(make_tuner, images, labels, folder):
@@ -167,9 +159,7 @@ def test_training_goes_on_in_another_process(
     make_tuner, images, labels, tmp_path, run_in_fresh_process
 ):
     tuner = _trained_and_saved(make_tuner, images, labels, tmp_path)
-    printed = run_in_fresh_process(
-        _GO_ON.format(before="", scope="if True:"), tmp_path
-    )
+    printed = run_in_fresh_process(_GO_ON, tmp_path)
     np.testing.assert_allclose(
         json.loads(printed.splitlines()[-1]),
         _fit(tuner, images, labels),
@@ -180,13 +170,10 @@ def test_training_goes_on_in_another_process(
 @pytest.mark.tensorflow_only
 @pytest.mark.slow
 def test_two_replicas_train(
-    make_tuner, images, labels, tmp_path, run_in_fresh_process
+    make_tuner, images, labels, tmp_path, run_on_two_replicas
 ):
     _trained_and_saved(make_tuner, images, labels, tmp_path)
-    printed = run_in_fresh_process(
-        _GO_ON.format(before=_TWO_REPLICAS, scope="with strategy.scope():"),
-        tmp_path,
-    )
+    printed = run_on_two_replicas(_GO_ON, tmp_path)
     first, second = json.loads(printed.splitlines()[-1])
     # Draws and batch statistics are each replica's own.
     assert np.isfinite([first, second]).all() and first != second

@@ -21,25 +21,19 @@ def test_structures_stay(make_network, images):
 
 @pytest.mark.tensorflow_only
 def test_two_replicas(
-    make_network, images, labels, tmp_path, run_in_fresh_process
+    make_network, images, labels, tmp_path, run_on_two_replicas
 ):
     model = make_network()
     model.save(tmp_path / "model.keras")
     np.savez(tmp_path / "data.npz", images=images, labels=labels)
-    printed = run_in_fresh_process(
+    printed = run_on_two_replicas(
         """
         import json, sys
-        import tensorflow as tf
-        cpu = tf.config.list_physical_devices("CPU")[0]
-        tf.config.set_logical_device_configuration(
-            cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-        )
         import keras, numpy as np
         import kerastl
         from kerastl.training.predict_batch import predict_batch
         folder = sys.argv[1]
         data = np.load(folder + "/data.npz")
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
         with strategy.scope():
             model = keras.models.load_model(folder + "/model.keras")
             fisher = kerastl.estimate_fisher(model, data["images"], limit=3)
