@@ -150,5 +150,3 @@ def test_two_replicas(make_tuner, data, tmp_path, run_on_two_replicas):
     printed = run_on_two_replicas(GO_ON, tmp_path)
     there = json.loads(printed.splitlines()[-1])
     assert_close(there, here)
-
-
