@@ -19,10 +19,26 @@ class AccuracyDropError(RuntimeError):
             f"({100 * report.keras_accuracy:.2f} % -> "
             f"{100 * report.accuracy:.2f} % on {report.num_images} images), "
             f"more than the allowed {100 * max_accuracy_drop:.2f}. No file "
-            "was written. Calibrate with more images of the training set, "
-            "try a scheme that keeps more bits ('int16x8', 'float16', "
-            "'dynamic'), or allow more. "
+            f"was written. {_ways_out(report)} "
             f"Received: max_accuracy_drop={max_accuracy_drop}"
         )
         self.report = report
         self.max_accuracy_drop = max_accuracy_drop
+
+
+def _ways_out(report):
+    """A sentence of what helps, by where the activation ranges come from."""
+    ways = []
+    if report.num_calibration:
+        ways = [
+            "calibrate with more images of the training set",
+            "train on with `export.quantization_aware`",
+        ]
+    elif report.scheme.startswith("int"):
+        ways = ["train the quantization-aware network for more epochs"]
+    ways += [
+        "try a scheme that keeps more bits ('int16x8', 'float16', 'dynamic')",
+        "or allow more.",
+    ]
+    sentence = ", ".join(ways)
+    return sentence[0].upper() + sentence[1:]

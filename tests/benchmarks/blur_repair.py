@@ -72,17 +72,26 @@ def load(data, shots=None, seed=0):
     )
 
 
-def train(model, data, learning_rate, epochs, source=None, losses=None):
+def train(
+    model,
+    data,
+    learning_rate,
+    epochs,
+    source=None,
+    losses=None,
+    taps=TAPS,
+    loss="sparse_categorical_crossentropy",
+):
     """Fine-tunes `model` in place: SGD, momentum 0.9, cosine decay."""
     images = sum(data.counts["train"].values())
     steps = -(-images // BATCH_SIZE) * epochs
-    tuner = kerastl.FineTuner(model, source=source, taps=source and TAPS)
+    tuner = kerastl.FineTuner(model, source=source, taps=source and taps)
     tuner.compile(
         optimizer=keras.optimizers.SGD(
             keras.optimizers.schedules.CosineDecay(learning_rate, steps),
             momentum=0.9,
         ),
-        loss="sparse_categorical_crossentropy",
+        loss=loss,
         transfer_losses=losses,
         jit_compile=False,
     )

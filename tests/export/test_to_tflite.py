@@ -253,6 +253,7 @@ def test_too_large_a_drop_leaves_no_file(
         )
     assert error.value.report.accuracy_drop > 0.01
     assert error.value.report.keras_accuracy == 1.0
+    assert "Calibrate with more images" in str(error.value)
     assert os.listdir(tmp_path) == []
 
 

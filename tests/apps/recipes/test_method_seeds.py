@@ -1,7 +1,7 @@
-"""Every method in mixed precision: the same seed gives the same result.
+"""Every method in mixed precision, and what its seed draws.
 
-Step by step, without a graph: that a compiled step repeats, too, is shown by
-the trainings that go on after a kill.
+Step by step, without a graph. That the same seed gives the same result is
+shown by the trainings that go on after a kill: each is done twice.
 """
 
 import keras
@@ -54,7 +54,7 @@ def test_every_method_is_in_a_group(groups):
     assert grouped <= trained
 
 
-def test_same_seed_same_result(group, train, terms_of):
+def test_trains_and_the_seed_counts(group, train, terms_of):
     tuner, history = train(group, 3)
     scaled = tuner.optimizer
     assert isinstance(scaled, keras.optimizers.LossScaleOptimizer)
@@ -65,10 +65,6 @@ def test_same_seed_same_result(group, train, terms_of):
         assert np.isfinite(values).all(), name
     for variable in tuner.variables:
         assert "float16" not in variable.dtype, variable.path
-    again, repeated = train(group, 3)
-    assert repeated == history
-    for one, other in zip(tuner.weights, again.weights, strict=True):
-        np.testing.assert_array_equal(other, one, err_msg=one.path)
     other, _ = train(group, 4)
     same = [
         np.array_equal(one, two)

@@ -161,6 +161,7 @@ def test_half_precision_keeps_the_direction(make_tuner, images, labels):
     assert np.isfinite(logs["loss"])
 
 
+@pytest.mark.slow
 def test_training_goes_on_in_another_process(
     make_tuner, images, labels, tmp_path, run_in_fresh_process
 ):

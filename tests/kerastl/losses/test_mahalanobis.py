@@ -48,6 +48,7 @@ def test_value(make_tuner, images, labels):
     assert logs["loss"] == pytest.approx(plain + 0.5 * expected, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "policy, jit_compile",
     [("float32", True), ("mixed_float16", False), ("mixed_bfloat16", False)],
@@ -80,6 +81,7 @@ def test_no_gradient_where_there_is_no_distance():
     np.testing.assert_allclose(kernel, np.eye(4), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_gaussians_are_saved(
     make_tuner, images, labels, tmp_path, run_in_fresh_process
 ):
