@@ -179,7 +179,8 @@ class FineTuner(keras.Model):
 
         Args:
             optimizer: as in Keras.
-            loss: as in Keras.
+            loss: as in Keras. `None` trains with the transfer losses alone,
+                which then need no labels.
             transfer_losses: list of `kerastl.losses.TransferLoss`.
             metrics: as in Keras.
             jit_compile: as in Keras: `"auto"` uses XLA on accelerators only.
@@ -258,7 +259,7 @@ class FineTuner(keras.Model):
             step = self._step(batch, y, outputs, sample_weight)
         for term in terms:
             y = term.change_target(y, step)
-        total = super().compute_loss(
+        total = self._labels_loss(
             x, y, outputs.predictions, sample_weight, training
         )
         size = ops.shape(keras.tree.flatten(batch.images)[0])[0]
@@ -267,6 +268,12 @@ class FineTuner(keras.Model):
             tracker.update_state(value, sample_weight=size)
             total = total + self._aggregate_additional_loss(term.weight * value)
         return total
+
+    def _labels_loss(self, *batch_and_training):
+        alone = self._compile_loss is None and self._state.losses
+        if alone and not self.losses:
+            return ops.zeros(())
+        return super().compute_loss(*batch_and_training)
 
     def _step(self, batch, y, student, sample_weight):
         source = NetworkOutputs(None, {})

@@ -316,3 +316,28 @@ def test_batch_norm_policies(make_network, images, labels):
         measured.student.input, measured.student.get_layer("stem_conv").output
     ).predict(images, verbose=0)
     np.testing.assert_allclose(mean, expected.mean((0, 1, 2)), atol=1e-5)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_transfer_losses_alone_need_no_labels(
+    make_network, images, labels, labelled
+):
+    student, source = _blurred_pair(make_network)
+    tuner = kerastl.FineTuner(student, source)
+    tuner.compile(
+        keras.optimizers.SGD(0.0),
+        transfer_losses=[
+            kerastl.losses.PixelLevel(2.0),
+            kerastl.losses.GlobalLevel(10.0),
+        ],
+        metrics=["accuracy"] if labelled else None,
+    )
+    data = (images, labels) if labelled else (images,)
+    logs = tuner.fit(*data, batch_size=len(images), verbose=0).history
+    terms = 2 * logs["pixel_level"][0] + 10 * logs["global_level"][0]
+    assert logs["loss"][0] == pytest.approx(terms, rel=1e-5) and terms > 0
+    assert tuner.evaluate(*data, verbose=0, return_dict=True)["loss"] == 0.0
+    if labelled:
+        right = tuner.predict(images, verbose=0).argmax(-1) == labels
+        found = tuner.evaluate(*data, verbose=0, return_dict=True)["accuracy"]
+        assert found == pytest.approx(right.mean())
