@@ -86,3 +86,41 @@ def test_edge_table_has_the_figures_of_the_results(row):
         f"{found['zipped_bytes'] / 1000:.0f} kB",
         f"{found['latency_ms']:.2f} ms",
     ]
+
+
+@pytest.mark.parametrize(
+    "row", rows("network | accuracy"), ids=lambda row: row[0]
+)
+def test_repair_table_has_the_figures_of_the_results(row):
+    names = {
+        "original": "original",
+        "original, fine-tuned on": "fine_tuned_original",
+        "blurred, untouched": "blurred",
+        "blurred, BatchNorm re-estimated": "reestimated",
+        "blurred, fine-tuned": "fine_tuned",
+        "blurred, KTFT": "ktft",
+    }
+    (found,) = (
+        each
+        for each in results("blur_repair.json")["table"]
+        if each["method"] == names[row[0]]
+    )
+    expected = []
+    for key in ("accuracy", "shifted_accuracy", "consistency"):
+        interval = found[f"{key}_interval"]
+        spread = f" ± {interval:.1f}" if interval else ""
+        expected.append(f"{found[key]:.1f}{spread}")
+    assert row[1:] == expected
+
+
+def test_attempts_table_has_the_figures_of_the_results():
+    keys = ("shifted_accuracy", "consistency")
+    assert rows("attempt") == [
+        [
+            found["attempt"],
+            str(found["runs"]),
+            *(f"{found[f'validation_{key}']:.1f}" for key in keys),
+            *(f"{found[f'test_{key}']:.1f}" for key in keys),
+        ]
+        for found in results("ktft_attempts.json")["table"]
+    ]
