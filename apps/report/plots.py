@@ -289,7 +289,7 @@ def plot_layer_errors(layers, title):
     Returns:
         SVG as a string.
     """
-    figure, axes = _panel(7.2, 3.2)
+    figure, axes = _panel(7.2, 4.0)
     ordered = sorted(layers, key=lambda row: row["position"])
     for key, color, style, label in (
         ("accumulated_sqnr", _ORANGE, "-", "with all that came before"),
@@ -306,21 +306,27 @@ def plot_layer_errors(layers, title):
             linewidth=1.6,
             label=label,
         )
-    for place, row in enumerate(layers[:_MAX_NAMED_LAYERS]):
+    for place, row in enumerate(layers[:_MAX_NAMED_LAYERS], start=1):
         if row["sqnr"] is not None:
             axes.annotate(
-                f"{place + 1} {_shorten(row['layer'].split('/')[-1], 24)}",
+                str(place),
                 (row["position"], row["sqnr"]),
-                xytext=(4, -9),
+                xytext=(4, 3),
                 textcoords="offset points",
-                fontsize=7.5,
+                fontsize=8,
+                fontweight="bold",
+            )
+            # Names beside the points would cover each other.
+            name = _shorten(row["layer"].split("/")[-1], 28)
+            axes.plot(
+                [], [], marker=f"${place}$", color="black", ls="", label=name
             )
     axes.set_title(title, loc="left")
     axes.set_xlabel("layer, in the order they run")
     axes.set_ylabel("SQNR in dB (higher is better)")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(axis="y")
-    axes.legend(loc="best")
+    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), ncols=2)
     return _svg(figure, title)
 
 
