@@ -270,6 +270,7 @@ class FineTuner(keras.Model):
         return total
 
     def _labels_loss(self, *batch_and_training):
+        # Keras refuses a step that has no loss of its own.
         alone = self._compile_loss is None and self._state.losses
         if alone and not self.losses:
             return ops.zeros(())

@@ -49,6 +49,10 @@ KTFT = [
     {"learning_rate": 0.01, "pixel": weight, "global": weight}
     for weight in (3, 10, 30)
 ]
+LOSSES = {
+    "pixel": kerastl.losses.PixelLevel,
+    "global": kerastl.losses.GlobalLevel,
+}
 # Every method: whether the network is blurred, whether its BatchNorm
 # statistics are measured anew first, and the settings that it chooses from.
 METHODS = {
@@ -127,10 +131,7 @@ def repair(original, method, setting, data, seed):
     if setting:
         losses = [
             loss(setting[name], relative=True)
-            for name, loss in (
-                ("pixel", kerastl.losses.PixelLevel),
-                ("global", kerastl.losses.GlobalLevel),
-            )
+            for name, loss in LOSSES.items()
             if setting.get(name)
         ]
         train(
@@ -224,16 +225,21 @@ def export(model_path, data_folder, work):
     return {"images": len(evaluation[1]), "files": reports}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+def read_arguments(description, names, seeds):
+    """The command line: data, weights, what to run and where to keep it."""
+    parser = argparse.ArgumentParser(description=description.split("\n\n")[0])
     parser.add_argument("data", type=pathlib.Path)
     parser.add_argument("weights", type=pathlib.Path)
-    parser.add_argument("--only", nargs="*", default=list(METHODS))
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", nargs="*", default=list(names))
+    parser.add_argument("--seeds", type=int, default=seeds)
     parser.add_argument(
         "--work", type=pathlib.Path, default=pathlib.Path("runs/blur_repair")
     )
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main():
+    arguments = read_arguments(__doc__, METHODS, seeds=5)
     work = arguments.work
     work.mkdir(parents=True, exist_ok=True)
     original = trained_original(
@@ -266,13 +272,14 @@ def main():
     summarize(work)
 
 
+def read_runs(work, pattern):
+    return [json.loads(path.read_text()) for path in sorted(work.glob(pattern))]
+
+
 def summarize(work):
     """Writes one results file of all runs that are there, and the table."""
 
-    def read(pattern):
-        return [json.loads(p.read_text()) for p in sorted(work.glob(pattern))]
-
-    finals = read("seed-*.json")
+    finals = read_runs(work, "seed-*.json")
     rows = []
     for name in METHODS:
         runs = [run for run in finals if run["method"] == name]
@@ -291,8 +298,8 @@ def summarize(work):
         "keras": keras.__version__,
         "table": rows,
         "runs": finals,
-        "search": read("search-*.json"),
-        "export": read("export.json"),
+        "search": read_runs(work, "search-*.json"),
+        "export": read_runs(work, "export.json"),
     }
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 

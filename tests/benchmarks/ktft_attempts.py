@@ -10,7 +10,6 @@ Every run is kept in the work folder of `blur_repair.py`, so that a stopped
 benchmark, or one with more seeds, goes on where it was.
 """
 
-import argparse
 import json
 import os
 import pathlib
@@ -68,10 +67,6 @@ ATTEMPTS = {
     },
     "fine-tuning": {"pixel": None, "global": None, "learning_rate": 0.0003},
 }
-LOSSES = {
-    "pixel": kerastl.losses.PixelLevel,
-    "global": kerastl.losses.GlobalLevel,
-}
 
 
 def repair(original, setting, data, seed):
@@ -81,7 +76,7 @@ def repair(original, setting, data, seed):
         kerastl.reestimate_batch_norm(model, data.calibration)
     terms = [
         loss(**setting[name], relative=True)
-        for name, loss in LOSSES.items()
+        for name, loss in blur_repair.LOSSES.items()
         if setting[name]
     ]
     blur_repair.train(
@@ -113,10 +108,7 @@ def attempt(name, seed, original, folder):
 
 
 def summarize(work):
-    runs = [
-        json.loads(path.read_text())
-        for path in sorted(work.glob("attempt-*.json"))
-    ]
+    runs = blur_repair.read_runs(work, "attempt-*.json")
     rows = []
     for name in ATTEMPTS:
         mine = [run for run in runs if run["attempt"] == name]
@@ -124,7 +116,7 @@ def summarize(work):
             continue
         row = {"attempt": name, "runs": len(mine)}
         for part in ("validation", "test"):
-            for key in ("shifted_accuracy", "consistency"):
+            for key in ("accuracy", "shifted_accuracy", "consistency"):
                 values = [run[part][key] for run in mine]
                 row[f"{part}_{key}"] = round(float(np.mean(values)), 2)
         rows.append(row)
@@ -134,15 +126,7 @@ def summarize(work):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("data", type=pathlib.Path)
-    parser.add_argument("weights", type=pathlib.Path)
-    parser.add_argument("--only", nargs="*", default=list(ATTEMPTS))
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument(
-        "--work", type=pathlib.Path, default=pathlib.Path("runs/blur_repair")
-    )
-    arguments = parser.parse_args()
+    arguments = blur_repair.read_arguments(__doc__, ATTEMPTS, seeds=3)
     work = arguments.work
     original = blur_repair.trained_original(
         arguments.data, arguments.weights, work / "original.keras"

@@ -69,11 +69,11 @@ def data(images, labels):
 FIT = {"batch_size": 8, "shuffle": False, "verbose": 0}
 
 
-def assert_close(first, second):
+def assert_close(first, second, rel=1e-3):
     assert first.keys() == second.keys()
     for name in first:
         np.testing.assert_allclose(
-            first[name], second[name], rtol=1e-3, atol=1e-5, err_msg=name
+            first[name], second[name], rtol=rel, atol=1e-5, err_msg=name
         )
 
 
@@ -133,14 +133,16 @@ def train_and_save(tuner, data, folder):
 def test_training_goes_on_in_another_process(
     make_tuner, data, tmp_path, run_in_fresh_process
 ):
-    # Files of Keras do not keep where random generators are. Bi-Tuning's term
-    # would be half of what it is with queues that are not kept, and 0.3 % more
-    # with a key encoder that is not. That term alone was 0.03 % off once in
-    # some thousand runs.
+    # Files of Keras do not keep where random generators are.
     tuner = make_tuner(all_but(["disturb_label"]))
     here = train_and_save(tuner, data, tmp_path)
     printed = run_in_fresh_process(GO_ON, tmp_path)
-    assert_close(json.loads(printed.splitlines()[-1]), here)
+    there = json.loads(printed.splitlines()[-1])
+    # Was 0.03 % off once in some thousand runs, all else equal. With queues
+    # that are not kept it is half, with such a key encoder 0.3 % more.
+    one, other = here.pop("bi_tuning"), there.pop("bi_tuning")
+    assert other == pytest.approx(one, rel=1e-3)
+    assert_close(there, here, rel=1e-4)
 
 
 @pytest.mark.slow
