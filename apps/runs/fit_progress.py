@@ -82,24 +82,30 @@ class FitProgress(keras.callbacks.Callback):
             self._bar = None
 
 
-def describe_epoch(epoch, epochs, logs):
-    """Returns the line of an epoch.
+def describe_epoch(epoch, epochs, logs, width=80):
+    """Returns the line of an epoch, or two where one is too long.
 
     >>> describe_epoch(3, 20, {"loss": 1.25, "accuracy": 0.5})
     ' 3/20  loss 1.25  acc 50.0 %'
     """
-    width = len(str(epochs))
+    number = f" {epoch:>{len(str(epochs))}}/{epochs}"
     terms = {
         name: value
         for name, value in logs.items()
         if not name.startswith("val_")
         and name not in ("accuracy", "learning_rate")
     }
-    parts = [f"{epoch:>{width}}/{epochs}"]
+    lines = [number]
     # The sum first, then what it is made of.
-    for name in sorted(terms, key=lambda name: name != "loss"):
-        parts.append(f"{name} {terms[name]:.3g}")
+    parts = [
+        f"{name} {terms[name]:.3g}"
+        for name in sorted(terms, key=lambda name: name != "loss")
+    ]
     for name, label in (("accuracy", "acc"), ("val_accuracy", "val")):
         if name in logs:
             parts.append(f"{label} {100 * logs[name]:.1f} %")
-    return " " + "  ".join(parts)
+    for part in parts:
+        if len(lines[-1]) + 2 + len(part) > width:
+            lines.append(" " * len(number))
+        lines[-1] += f"  {part}"
+    return "\n".join(lines)

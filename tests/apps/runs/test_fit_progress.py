@@ -24,6 +24,15 @@ def test_a_line_has_the_loss_its_terms_and_the_accuracies():
     assert len(line) <= 80
 
 
+def test_what_does_not_fit_a_line_stands_below():
+    logs = {**LOGS, "delta": 0.000123, "logits_distillation": 2.5}
+    assert describe_epoch(3, 20, logs).splitlines() == [
+        "  3/20  loss 10.5  global_level 0.0123  pixel_level 1.23"
+        "  delta 0.000123",
+        "        logits_distillation 2.5  acc 50.0 %  val 25.0 %",
+    ]
+
+
 def test_prints_a_line_an_epoch_where_nothing_can_be_redrawn():
     out = io.StringIO()
     progress = FitProgress(rich.console.Console(file=out, width=80))
