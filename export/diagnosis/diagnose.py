@@ -8,6 +8,8 @@ from kerastl.export.diagnosis.diagnosis import Diagnosis
 from kerastl.export.diagnosis.examine import READERS
 from kerastl.export.diagnosis.examine import examine
 from kerastl.export.lower import lower
+from kerastl.export.quantization.find_quantizers import is_quantization_aware
+from kerastl.export.quantization.without_rounding import without_rounding
 from kerastl.export.runner import load
 
 
@@ -23,6 +25,10 @@ def diagnose(model, path, data, num_images=32):
     listens to is harmless. Layers that the converter merged, such as a
     convolution, its BatchNormalization and its ReLU, are one row, named after
     the last.
+
+    A quantization-aware model computes what its file does. The file is
+    compared with its layers and weights without their rounding, so that the
+    errors are those of int8 again.
 
     Args:
         model: The Keras model that the file was written from.
@@ -71,8 +77,11 @@ def diagnose(model, path, data, num_images=32):
             f"{received[1]} outputs"
         )
     images, _ = spread_images(data, lowered, num_images, "data")
-    check_finite(lowered.model, images)
-    examination = examine(lowered.model, path, images)
+    network = lowered.model
+    if is_quantization_aware(network):
+        network = without_rounding(network)
+    check_finite(network, images)
+    examination = examine(network, path, images)
     return Diagnosis(
         path=str(path),
         model=lowered.source.name,
