@@ -8,6 +8,10 @@ from kerastl.apps.data.load_matching_images import load_matching_images
 from kerastl.apps.runs.export_files import WRITERS
 from kerastl.apps.runs.export_files import check_exports
 from kerastl.export import load
+from kerastl.export import selective_int8
+
+# Of the selective search, where the user names no other.
+_MAX_DROP = 0.01
 
 
 def export_model(
@@ -20,6 +24,7 @@ def export_model(
     max_accuracy_drop=None,
     threads=1,
     target=None,
+    keep_float=None,
 ):
     """Exports a `.keras` file to TFLite or ONNX and proves the result.
 
@@ -38,9 +43,14 @@ def export_model(
         threads: CPU threads to time with.
         target: Device that has to run a TFLite file, as
             `kerastl.export.check` knows it.
+        keep_float: For int8: `"auto"` keeps the fewest worst layers in float
+            that keep the loss within `max_accuracy_drop` (0.01 if that is
+            `None`), a list of layer names those layers. See
+            `kerastl.export.selective_int8`. The layers are chosen on the
+            validation images where there are such.
 
     Returns:
-        An `ExportReport`.
+        An `ExportReport`; with `keep_float` a `SelectiveReport`.
 
     Raises:
         AccuracyDropError: The file lost too much; none is left.
@@ -64,12 +74,27 @@ def export_model(
             "Targets run TFLite files. Leave out the target, or choose the "
             f"format tflite. Received: target={target!r}, format={format!r}"
         )
+    if keep_float is not None:
+        _check_selective(scheme, photos, target, keep_float)
     if output is None:
         output = model.with_name(f"{model.stem}_{scheme}.{format}")
     runner = load(model)
     data = None
     if photos is not None:
         data = load_matching_images(model, photos, runner)
+    if keep_float is not None:
+        return selective_int8(
+            keras.saving.load_model(model, compile=False),
+            output,
+            calibration=data.calibration,
+            evaluation=data.validation or data.test,
+            max_accuracy_drop=(
+                _MAX_DROP if max_accuracy_drop is None else max_accuracy_drop
+            ),
+            keep_float=keep_float,
+            overwrite=overwrite,
+            threads=threads,
+        )
     return WRITERS[format](
         keras.saving.load_model(model, compile=False),
         output,
@@ -81,3 +106,25 @@ def export_model(
         threads=threads,
         **({} if target is None else {"target": target}),
     )
+
+
+def _check_selective(scheme, photos, target, keep_float):
+    if scheme != "int8":
+        raise ValueError(
+            "Single layers can be kept in float in an int8 file only. Leave "
+            "`keep_float` (--keep-float) out, or choose the scheme int8. "
+            f"Received: keep_float={keep_float!r}, scheme={scheme!r}"
+        )
+    if photos is None:
+        raise ValueError(
+            "Which layers must stay float is measured on labelled photos. "
+            "Pass a folder of class folders as `photos` (--calibration). "
+            f"Received: keep_float={keep_float!r}, photos=None"
+        )
+    if target is not None:
+        raise ValueError(
+            "A target is checked for a file as it was converted, not for one "
+            "with layers in float. Leave `target` (--target) out, and run "
+            "kerastl check on the file. "
+            f"Received: keep_float={keep_float!r}, target={target!r}"
+        )

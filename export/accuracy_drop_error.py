@@ -30,10 +30,13 @@ def _ways_out(report):
     """A sentence of what helps, by where the activation ranges come from."""
     ways = []
     if report.num_calibration:
-        ways = [
-            "calibrate with more images of the training set",
-            "train on with `export.quantization_aware`",
-        ]
+        ways = ["calibrate with more images of the training set"]
+        if report.scheme == "int8":
+            ways.append(
+                "keep the worst layers in float (`export.selective_int8`, "
+                "--keep-float auto)"
+            )
+        ways.append("train on with `export.quantization_aware`")
     elif report.scheme.startswith("int"):
         ways = ["train the quantization-aware network for more epochs"]
     ways += [

@@ -36,6 +36,14 @@ def export(
         typer.Option(help="Default: MODEL_SCHEME beside the model."),
     ] = None,
     target: Target = None,
+    keep_float: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|LAYERS",
+            help="Keep layers of an int8 file in float: auto keeps the fewest "
+            "that meet --max-accuracy-drop (0.01), or name them, by comma.",
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
     max_accuracy_drop: Gate = None,
     threads: Threads = 1,
@@ -52,6 +60,7 @@ def export(
         kerastl export model.keras --calibration photos/ --target full-int8
         kerastl export model.keras --format onnx --calibration photos/ \\
             --max-accuracy-drop 0.01
+        kerastl export model.keras --calibration photos/ --keep-float auto
     """
     with report_errors(debug), open_console(as_json) as console:
         from kerastl import apps
@@ -66,5 +75,10 @@ def export(
             max_accuracy_drop=max_accuracy_drop,
             threads=threads,
             target=target,
+            keep_float=(
+                keep_float
+                if keep_float in (None, "auto")
+                else keep_float.split(",")
+            ),
         )
         show(report, console, as_json)

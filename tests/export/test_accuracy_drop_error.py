@@ -9,6 +9,8 @@ from kerastl.export import AccuracyDropError
     ("scheme", "num_calibration", "helps", "helps_not"),
     [
         ("int8", 200, "Calibrate with more images", "for more epochs"),
+        ("int8", 200, "keep the worst layers in float", "for more epochs"),
+        ("int16x8", 200, "Calibrate with more images", "worst layers"),
         ("int8", 0, "Train the quantization-aware network", "alibrate"),
         ("dynamic", 0, "Try a scheme that keeps more bits", "rain"),
     ],
