@@ -69,7 +69,7 @@ def initialize_head(
         target_classes: names of the target classes, for a semantic
             similarity.
         source_classes: the same of the source.
-        dictionary: folder of WordNet's dictionary.
+        dictionary: folder of WordNet's dictionary, or NLTK's `wordnet.zip`.
         batch_size: batch size for arrays.
 
     Returns:
@@ -77,6 +77,7 @@ def initialize_head(
 
     Raises:
         FileNotFoundError: if WordNet's dictionary is not installed.
+        ImportError: if NLTK is not, for a semantic similarity.
         ValueError: if a classifier is missing, or the numbers of classes or
             of features do not fit.
 

@@ -33,7 +33,8 @@ def similarity_matrix(
     - `"cosine"`: the cosine between the mean of what the source's classifier
       reads and its weights for the source class, between -1 and 1.
 
-    Semantic ones look at the names of the classes in WordNet:
+    Semantic ones look at the names of the classes in WordNet, which NLTK
+    reads (`pip install nltk`, the extra `semantic`):
 
     - `"path"`: `1 / (1 + d)` with the steps `d` from one to the other;
     - `"wu_palmer"`: `2 c / (a + b)` with the depths of the two and of what
@@ -57,8 +58,9 @@ def similarity_matrix(
             similarity: nouns, of which the most frequent meaning is taken,
             or WordNet ids, such as `"n03595614"`.
         source_classes: the same of the source.
-        dictionary: folder of WordNet's dictionary. `None` looks in the usual
-            places.
+        dictionary: folder of WordNet's dictionary, or NLTK's `wordnet.zip`.
+            `None` looks where `WNSEARCHDIR` says, then in Debian's folder and
+            in those of NLTK.
         batch_size: batch size for arrays.
 
     Returns:
@@ -66,6 +68,7 @@ def similarity_matrix(
 
     Raises:
         FileNotFoundError: if WordNet's dictionary is not installed.
+        ImportError: if NLTK is not, for a semantic similarity.
         ValueError: if something that the similarity needs is missing or does
             not fit.
 
