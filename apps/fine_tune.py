@@ -8,7 +8,7 @@ import keras
 
 from kerastl.apps.data.describe_data import describe_data
 from kerastl.apps.data.image_data import ImageData
-from kerastl.apps.data.load_image_folder import load_image_folder
+from kerastl.apps.data.load_task import load_task
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.recipes.get_recipe import get_recipe
 from kerastl.apps.runs.add_aware import add_aware
@@ -72,9 +72,10 @@ def fine_tune(
     `resume=True`.
 
     Args:
-        data: Folder of class folders (see `apps.load_image_folder`), or an
-            `apps.ImageData`, whose own image size, batch size, shots and
-            augmentation count then.
+        data: Folder of class folders (see `apps.load_image_folder`),
+            `"digits"` for the bundled digits 5 to 9 (25 shots of each if
+            `shots` is `None`), or an `apps.ImageData`, whose own image size,
+            batch size, shots and augmentation count then.
         preset: Name of the network, a key of `apps.PRESETS`.
         method: Name of the recipe, a key of `apps.RECIPES`, or several
             joined by `+`.
@@ -146,14 +147,14 @@ def fine_tune(
     folder = RunFolder(output, arguments, versions(), resume)
     keras.utils.set_random_seed(seed)
     if not isinstance(data, ImageData):
-        data = load_image_folder(
+        data = load_task(
             data,
             image_size or row.default_size,
-            batch_size=batch_size,
-            shots=shots,
-            seed=seed,
-            augment=augment,
-            unlabelled=recipe.needs_unlabelled and (unlabelled or True),
+            batch_size,
+            shots,
+            seed,
+            augment,
+            recipe.needs_unlabelled and (unlabelled or True),
         )
     _check_unlabelled(unlabelled, recipe, data)
     part = _evaluation_part(data)

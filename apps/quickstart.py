@@ -68,12 +68,15 @@ def quickstart(output="runs/quickstart", seeds=3, resume=False, console=None):
 
 
 def _load_or_train_source(folder, console):
-    path = folder.file("source.keras")
+    # In a folder of its own, so that its labels do not pass for the run's.
+    path = folder.file("source/model.keras")
     if path.exists():
         return keras.saving.load_model(path, compile=False)
     source, found = train_digits_source(console)
     _say(console, f"source, digits 0 to 4: {_figures(found)}")
-    folder.save_model(source, "source.keras")
+    path.parent.mkdir(exist_ok=True)
+    folder.write_text("source/labels.txt", "0\n1\n2\n3\n4\n")
+    folder.save_model(source, "source/model.keras")
     return source
 
 

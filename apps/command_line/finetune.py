@@ -21,7 +21,8 @@ def finetune(
         pathlib.Path,
         typer.Argument(
             help="Folder with one folder of images a class, or with "
-            "train/, validation/ and test/ of such folders."
+            "train/, validation/ and test/ of such folders; or the word "
+            "digits, for the bundled digits 5 to 9."
         ),
     ],
     preset: Annotated[
@@ -162,6 +163,8 @@ def finetune(
             --export tflite:int8,onnx:int8 --max-accuracy-drop 0.01 \\
             --output runs/mine
         kerastl finetune photos/ --output runs/mine --resume ...
+        kerastl finetune digits --preset resnet8 --image-size 24 \\
+            --weights runs/quickstart/source/model.keras --method delta
     """
     with report_errors(debug), open_console(as_json) as console:
         from kerastl import apps

@@ -32,6 +32,23 @@ def test_compares_exports_and_resumes(short, tmp_path, monkeypatch):
         assert found["num_images"] == 671
     assert (output / "report.html").exists()
     assert (output / "labels.txt").read_text().split() == list("56789")
+    source = output / "source"
+    assert (source / "labels.txt").read_text().split() == list("01234")
+    # Anybody's next command: a method on the digits, from that source.
+    run = apps.fine_tune(
+        "digits",
+        preset="resnet8",
+        method="lwf",
+        weights=source / "model.keras",
+        image_size=16,
+        shots=2,
+        epochs=1,
+        exports=[],
+        output=tmp_path / "digits",
+    )
+    assert run.report["settings"]["keep_head"] is False
+    assert run.report["data"]["totals"]["train"] == 10
+    assert "lwf" in run.report["history"]
 
     # Stopped before its last training: that alone is done again.
     trainings = json.loads((output / "trainings.json").read_text())
