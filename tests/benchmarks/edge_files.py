@@ -1,11 +1,12 @@
 """What every way to write a network for the edge costs and gains.
 
 A trained network is written as every scheme of `kerastl.export`, as it is and
-trained on quantization-aware, pruned or clustered with the few photos a class
-that it was repaired with. Every file is run by its runtime: accuracy on
-validation and test images together, shift consistency on test images, size,
-zipped size, latency of one image on one thread (all files in turn in one
-process).
+trained on, pruned or clustered with the few photos a class that it was repaired
+with. Quantization-aware copies of these are trained as `kerastl finetune --qat`
+trains them: their features held to those of the network that they are copies
+of. Every file is run by its runtime: accuracy on validation and test images
+together, shift consistency on test images, size, zipped size, latency of one
+image on one thread (all files in turn in one process).
 
     python tests/benchmarks/edge_files.py DATA NETWORK
 
@@ -30,13 +31,15 @@ import kerastl
 from kerastl import apps
 from kerastl import export
 from kerastl.apps.benchmark import benchmark
+from kerastl.apps.runs.train_aware import train_aware
 from kerastl.apps.runs.versions import versions
 
 IMAGE_SIZE = 128
 BATCH_SIZE = 32
 SHOTS = 25
-# Further training, of the float network and of the quantization-aware one.
+# Further training, of the float networks and of the quantization-aware ones.
 EPOCHS = 10
+# Of the float networks; `train_aware` has its own.
 LEARNING_RATE = 0.0003
 SPARSITY = 0.5
 CLUSTERS = 32
@@ -44,35 +47,29 @@ SHIFT_PASSES = 5
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 
 
-def fit(model, data, callbacks):
-    """SGD, momentum 0.9, cosine decay."""
+def tuned(model, data, *callbacks):
+    """A copy, trained on: SGD, momentum 0.9, cosine decay."""
+    copy = kerastl.surgery.copy_model(model)
     schedule = keras.optimizers.schedules.CosineDecay(
         LEARNING_RATE, total_steps(data)
     )
-    tuner = kerastl.FineTuner(model)
+    tuner = kerastl.FineTuner(copy)
     tuner.compile(
         optimizer=keras.optimizers.SGD(schedule, momentum=0.9),
         loss="sparse_categorical_crossentropy",
         jit_compile=False,
     )
     tuner.fit(data.train, epochs=EPOCHS, callbacks=list(callbacks), verbose=2)
-    return model
+    return copy
 
 
 def total_steps(data):
     return -(-len(data.parts["train"]) // BATCH_SIZE) * EPOCHS
 
 
-def tuned(model, data, *callbacks):
-    """A copy, trained on."""
-    copy = kerastl.surgery.copy_model(model)
-    return fit(copy, data, callbacks)
-
-
-def aware(model, data, *callbacks):
+def aware(model, data):
     """A quantization-aware copy, trained on."""
-    copy = export.quantization_aware(model, calibration=data.calibration)
-    return fit(copy, data, callbacks)
+    return train_aware(model, data, EPOCHS)[0]
 
 
 def pruning(data):
@@ -101,12 +98,8 @@ def train_networks(trained, data, work):
         "pruned": lambda: tuned(networks["float"], data, pruning(data)),
         "clustered": lambda: tuned(networks["float"], data, clustering),
         "qat": lambda: aware(networks["float"], data),
-        "pruned_qat": lambda: aware(
-            networks["pruned"], data, kerastl.callbacks.KeepZeros()
-        ),
-        "clustered_qat": lambda: aware(
-            networks["clustered"], data, kerastl.callbacks.KeepClusters()
-        ),
+        "pruned_qat": lambda: aware(networks["pruned"], data),
+        "clustered_qat": lambda: aware(networks["clustered"], data),
     }.items():
         networks[name] = kept(name, make)
     return networks

@@ -67,6 +67,12 @@ def measure(name):
     from kerastl.apps.runs.make_tuner import make_tuner
     from kerastl.apps.runs.train_network import training_data
 
+    class OneEpoch(keras.callbacks.Callback):
+        """Stops after an epoch of a training that knows how long it is."""
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = True
+
     keras.utils.set_random_seed(0)
     generator = np.random.default_rng(0)
 
@@ -104,8 +110,8 @@ def measure(name):
             return tuner.fit(
                 batches,
                 initial_epoch=number,
-                epochs=number + 1,
-                callbacks=callbacks,
+                epochs=epochs,
+                callbacks=[*callbacks, OneEpoch()],
                 shuffle=False,
                 verbose=0,
             )

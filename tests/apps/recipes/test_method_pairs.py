@@ -1,8 +1,7 @@
 """Every method beside every other one that it can be joined with.
 
 A fit holds several methods at once, and the fits are chosen so that each pair
-meets in one of them: anti-aliased, two epochs. Methods that are part of the
-training step are compiled by XLA.
+meets in one of them: anti-aliased, compiled by XLA, two epochs.
 """
 
 import itertools
@@ -25,26 +24,6 @@ EXCLUSIVE = [
     {"clustering", "pruning"},
     {"similarity", "semantic_similarity", "imprinting", "akc_arc"},
 ]
-# What these do happens before the step, between steps, in the optimizer or to
-# the weights alone, so that there is nothing new to compile beside another
-# method.
-OUTSIDE = {
-    "clustering",
-    "cyclic",
-    "ema",
-    "filtered_transfer",
-    "imprinting",
-    "kakurenbo",
-    "l2",
-    "l2_sp",
-    "l2_sp_fisher",
-    "layer_decay",
-    "lure",
-    "pruning",
-    "rifle",
-    "similarity",
-    "staged_unfreezing",
-}
 
 
 def joinable():
@@ -70,17 +49,12 @@ def fits(names):
     return True
 
 
-def groups(compiled):
-    """Few groups of methods in which every pair that can be meets.
-
-    Args:
-        compiled: Whether for the pairs that are compiled together, or for
-            those of which one acts outside of the step.
-    """
+def groups():
+    """Few groups of methods in which every pair that can be meets."""
     missing = {
         frozenset(pair)
         for pair in itertools.combinations(joinable(), 2)
-        if fits(pair) and compiled == OUTSIDE.isdisjoint(pair)
+        if fits(pair)
     }
     found = []
     while missing:
@@ -119,33 +93,17 @@ def test_every_method_is_in_a_pair():
     assert {n for n, count in partners.items() if count < alone} == set()
 
 
-@pytest.fixture
-def train(setting, terms_of, fit):
-    """Trains methods together and checks what came of it."""
-
-    def run(names, jit_compile):
-        recipe = apps.get_recipe(names)
-        tuner = make_tuner(recipe, setting, jit_compile)
-        history = fit(tuner, recipe, setting)
-        terms = terms_of(names)
-        assert {term.name for term in tuner.transfer_losses} == terms
-        assert terms < set(history)
-        for name, values in history.items():
-            assert np.isfinite(values).all(), name
-        shipped = recipe.finish(setting)
-        images, _ = setting.data.images("train")
-        predictions = shipped.predict(images, verbose=0)
-        np.testing.assert_allclose(predictions.sum(-1), 1, atol=1e-5)
-
-    return run
-
-
-@pytest.mark.parametrize("names", groups(compiled=True))
-def test_methods_compile_together(names, train):
-    train(names, jit_compile=True)
-
-
-@pytest.mark.usefixtures("eagerly")
-@pytest.mark.parametrize("names", groups(compiled=False))
-def test_methods_train_together(names, train):
-    train(names, jit_compile=False)
+@pytest.mark.parametrize("names", groups())
+def test_methods_compile_together(names, setting, terms_of, fit):
+    recipe = apps.get_recipe(names)
+    tuner = make_tuner(recipe, setting, jit_compile=True)
+    history = fit(tuner, recipe, setting)
+    terms = terms_of(names)
+    assert {term.name for term in tuner.transfer_losses} == terms
+    assert terms < set(history)
+    for name, values in history.items():
+        assert np.isfinite(values).all(), name
+    shipped = recipe.finish(setting)
+    images, _ = setting.data.images("train")
+    predictions = shipped.predict(images, verbose=0)
+    np.testing.assert_allclose(predictions.sum(-1), 1, atol=1e-5)
