@@ -44,6 +44,14 @@ def test_the_same_seed_gives_the_same_batches():
         assert len(np.unique(images[:, 0, 0, 0])) > 6
 
 
+def test_the_end_of_a_pass_waits_for_no_autotuner():
+    for batches in (
+        training_batches(ramp_part(), 16, 5, None, 0),
+        evaluation_batches(ramp_part(), 16, 5),
+    ):
+        assert batches.options().autotune.enabled is False
+
+
 @pytest.mark.parametrize("augmentation", [None, Augmentation()])
 def test_an_epoch_depends_on_the_seed_and_its_number_only(augmentation):
     def passes(numbers):
