@@ -225,7 +225,7 @@ def export(model_path, data_folder, work):
     return {"images": len(evaluation[1]), "files": reports}
 
 
-def read_arguments(description, names, seeds):
+def read_arguments(description, names, seeds, results):
     """The command line: data, weights, what to run and where to keep it."""
     parser = argparse.ArgumentParser(description=description.split("\n\n")[0])
     parser.add_argument("data", type=pathlib.Path)
@@ -235,11 +235,12 @@ def read_arguments(description, names, seeds):
     parser.add_argument(
         "--work", type=pathlib.Path, default=pathlib.Path("runs/blur_repair")
     )
+    parser.add_argument("--results", type=pathlib.Path, default=results)
     return parser.parse_args()
 
 
 def main():
-    arguments = read_arguments(__doc__, METHODS, seeds=5)
+    arguments = read_arguments(__doc__, METHODS, seeds=5, results=RESULTS)
     work = arguments.work
     work.mkdir(parents=True, exist_ok=True)
     original = trained_original(
@@ -269,14 +270,14 @@ def main():
             work / "export.json",
             lambda: export(work / "ktft.keras", arguments.data, work),
         )
-    summarize(work)
+    summarize(work, arguments.results)
 
 
 def read_runs(work, pattern):
     return [json.loads(path.read_text()) for path in sorted(work.glob(pattern))]
 
 
-def summarize(work):
+def summarize(work, path):
     """Writes one results file of all runs that are there, and the table."""
 
     finals = read_runs(work, "seed-*.json")
@@ -301,7 +302,7 @@ def summarize(work):
         "search": read_runs(work, "search-*.json"),
         "export": read_runs(work, "export.json"),
     }
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    path.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

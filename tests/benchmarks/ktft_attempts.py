@@ -7,7 +7,9 @@ and on the test split. The network before it was blurred stands beside them.
     python tests/benchmarks/ktft_attempts.py DATA WEIGHTS --seeds 1
 
 Every run is kept in the work folder of `blur_repair.py`, so that a stopped
-benchmark, or one with more seeds, goes on where it was.
+benchmark, or one with more seeds, goes on where it was. Figures compare within
+one work folder: another one has an original of its own, trained anew. Those of
+a second original are in `ktft_attempts_again.json` (`--work`, `--results`).
 """
 
 import json
@@ -33,6 +35,7 @@ KTFT = {
     "stem": True,
     "reestimate": True,
     "labels": True,
+    "shots": blur_repair.SHOTS,
 }
 RISING = dict(zip(blur_repair.TAPS, (0.2, 0.6, 1.0, 1.4, 1.8), strict=True))
 ATTEMPTS = {
@@ -43,6 +46,12 @@ ATTEMPTS = {
     "global term alone": {"pixel": None},
     "terms without labels": {"labels": False},
     "terms without labels, 60 epochs": {"labels": False, "epochs": 60},
+    # About as many steps as 30 epochs of 25 photos a class.
+    "terms without labels, all photos": {
+        "labels": False,
+        "shots": None,
+        "epochs": 3,
+    },
     "labels count a tenth": {
         "pixel": {"weight": 100.0},
         "global": {"weight": 100.0},
@@ -93,10 +102,11 @@ def repair(original, setting, data, seed):
 
 
 def attempt(name, seed, original, folder):
-    data = blur_repair.load(folder, shots=blur_repair.SHOTS, seed=seed)
+    setting = {**KTFT, **(ATTEMPTS[name] or {})}
+    data = blur_repair.load(folder, shots=setting["shots"], seed=seed)
     model = original
     if ATTEMPTS[name] is not None:
-        model = repair(original, {**KTFT, **ATTEMPTS[name]}, data, seed)
+        model = repair(original, setting, data, seed)
     return {
         "attempt": name,
         "seed": seed,
@@ -107,7 +117,7 @@ def attempt(name, seed, original, folder):
     }
 
 
-def summarize(work):
+def summarize(work, path):
     runs = blur_repair.read_runs(work, "attempt-*.json")
     rows = []
     for name in ATTEMPTS:
@@ -122,11 +132,13 @@ def summarize(work):
         rows.append(row)
         print(json.dumps(row))
     results = {"keras": keras.__version__, "table": rows, "runs": runs}
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    path.write_text(json.dumps(results, indent=1) + "\n")
 
 
 def main():
-    arguments = blur_repair.read_arguments(__doc__, ATTEMPTS, seeds=3)
+    arguments = blur_repair.read_arguments(
+        __doc__, ATTEMPTS, seeds=3, results=RESULTS
+    )
     work = arguments.work
     original = blur_repair.trained_original(
         arguments.data, arguments.weights, work / "original.keras"
@@ -139,7 +151,7 @@ def main():
 
             file = f"attempt-{name.replace(' ', '_')}-{seed}.json"
             blur_repair.kept(work / file, run)
-    summarize(work)
+    summarize(work, arguments.results)
 
 
 if __name__ == "__main__":
