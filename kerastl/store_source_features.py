@@ -149,4 +149,5 @@ def _joined_dataset(data, store):
     if int(count) >= 0:
         pairs = data.zip(data.range(count), made.repeat())
         made = pairs.map(lambda _, batch: batch)
-    return made.prefetch(1)
+    # A generator takes none of the options of what it reads.
+    return made.prefetch(1).with_options(data.options())

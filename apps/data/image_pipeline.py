@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerastl.apps.data.prefetch_batches import prefetch_batches
 from kerastl.data.batch_inputs import joined
-
-# Batches that are made while others are trained on.
-_AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,7 @@ def training_batches(
             inputs = joined(inputs, "index", tf.cast(indices, tf.int32))
         return inputs, labels
 
-    return _ahead(batches.map(make, os.cpu_count()))
+    return prefetch_batches(batches.map(make, os.cpu_count()))
 
 
 def _draw_evenly(generator, count, shape):
@@ -136,20 +134,7 @@ def evaluation_batches(part, image_size, batch_size, order=None):
     else:
         indices = tf.data.Dataset.from_tensor_slices(order)
     batches = indices.batch(batch_size).map(_reader(part), os.cpu_count())
-    return _ahead(batches.map(_centre_crop(image_size)))
-
-
-def _ahead(batches):
-    """Makes batches while others are trained on, without the autotuner.
-
-    Its thread sleeps for a time that doubles, to 0.6 and 1.3 seconds, and the
-    end of a pass waits for it: a short epoch would take up to twice its time.
-    """
-    import tensorflow as tf
-
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return batches.prefetch(_AHEAD).with_options(options)
+    return prefetch_batches(batches.map(_centre_crop(image_size)))
 
 
 def _reader(part):

@@ -6,6 +6,7 @@ import numpy as np
 
 import kerastl
 from kerastl.apps.data.image_pipeline import evaluation_batches
+from kerastl.apps.data.prefetch_batches import prefetch_batches
 from kerastl.apps.recipes.recipe import nothing
 from kerastl.apps.recipes.recipe import same_dataset
 from kerastl.apps.recipes.recipe import same_student
@@ -50,9 +51,8 @@ def stored_training(student, data, validate):
 def _dataset(stored, batch_size):
     import tensorflow as tf
 
-    return tf.data.Dataset.from_tensor_slices(
-        (stored.features, stored.labels)
-    ).batch(batch_size)
+    rows = tf.data.Dataset.from_tensor_slices((stored.features, stored.labels))
+    return prefetch_batches(rows.batch(batch_size))
 
 
 def _in_drawn_order(stored, data):
@@ -74,4 +74,6 @@ def _in_drawn_order(stored, data):
     )
     batches = tf.data.Dataset.from_generator(draw, output_signature=signature)
     steps = math.ceil(count / data.batch_size)
-    return batches.apply(tf.data.experimental.assert_cardinality(steps))
+    return prefetch_batches(
+        batches.apply(tf.data.experimental.assert_cardinality(steps))
+    )

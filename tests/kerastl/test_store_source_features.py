@@ -228,6 +228,17 @@ class NoBatch(ArrayBatches):
 
 
 @pytest.mark.tensorflow_only
+def test_keeps_the_options_of_tf_data(make_tuner, images, labels):
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    data = _slices(images, labels).batch(8).with_options(options)
+    stored = kerastl.store_source_features(make_tuner(), data)
+    assert stored.options().autotune.enabled is False
+
+
+@pytest.mark.tensorflow_only
 def test_errors_of_tf_data(make_tuner, images, labels):
     data = _slices(images, labels)
     with pytest.raises(ValueError, match="without an end.*endless"):
