@@ -63,5 +63,6 @@ ROWS = [
         paper="Li et al., ICLR 2017",
         summary="takes a quarter of the channels out before training",
         surgery=_narrow,
+        narrows=True,
     ),
 ]

@@ -8,6 +8,10 @@ from kerastl.apps.recipes.recipe import Recipe
 
 # Points of accuracy on the training images that folding may cost silently.
 _SILENT_LOSS = 0.01
+# Learning rates of what decides, as multiples of the network's: assumed, and
+# that of the authors' code.
+_FILTER_FACTOR = 10.0
+_POLICY_FACTOR = 0.1
 
 
 def _gated_filters(setting):
@@ -20,6 +24,15 @@ def _routed_blocks(setting):
     from kerastl.surgery import add_block_routing
 
     return add_block_routing(setting.student, seed=setting.seed)
+
+
+def _gate_rates(factor):
+    def adapt(optimizer, setting):
+        from kerastl.optimizers import gate_optimizer
+
+        return gate_optimizer(setting.student, optimizer, factor)
+
+    return adapt
 
 
 def _folded(setting):
@@ -42,6 +55,7 @@ ROWS = [
         paper="Guo et al., AAAI 2020",
         summary="every image chooses each filter, frozen or tuned",
         surgery=_gated_filters,
+        adapt_optimizer=_gate_rates(_FILTER_FACTOR),
         finish=_folded,
         exact="assumed",
     ),
@@ -51,6 +65,7 @@ ROWS = [
         paper="Guo et al., CVPR 2019",
         summary="every image chooses each residual block, frozen or tuned",
         surgery=_routed_blocks,
+        adapt_optimizer=_gate_rates(_POLICY_FACTOR),
         finish=_folded,
         exact="assumed",
     ),

@@ -8,15 +8,22 @@ from kerastl.arguments import unknown_name_error
 
 # What says which method it is; a joined one says it anew.
 _OWN = ("name", "title", "paper", "summary", "cost", "exact")
-_JOINED = ("transfer_losses", "callbacks", "surgery", "finish", "dataset")
+_JOINED = (
+    "transfer_losses",
+    "callbacks",
+    "surgery",
+    "finish",
+    "dataset",
+    "adapt_optimizer",
+)
 
 
 def get_recipe(name):
     """Returns the recipe of that name, or of several joined by `+`.
 
     Joined recipes add up: all their surgery, loss terms and callbacks, in the
-    order of their names, the regularizer of the one that has one, a source if
-    one needs it.
+    order of their names (surgery that takes channels out comes last), the
+    regularizer of the one that has one, a source if one needs it.
 
     Args:
         name: A key of `apps.RECIPES`, such as `"ktft"`, or keys joined by
@@ -71,6 +78,8 @@ def _join(rows):
         for field in dataclasses.fields(Recipe)
         if field.name not in _OWN and field.name not in _JOINED
     }
+    # A head that is made from the source's has as many channels to read.
+    ordered = sorted(rows, key=lambda row: row.narrows)
     return Recipe(
         name=names,
         title=" + ".join(row.title for row in rows),
@@ -78,10 +87,11 @@ def _join(rows):
         summary="; ".join(row.summary for row in rows),
         transfer_losses=_all_of(row.transfer_losses for row in rows),
         callbacks=_all_of(row.callbacks for row in rows),
-        surgery=_one_after_another(row.surgery for row in rows),
+        surgery=_one_after_another(row.surgery for row in ordered),
         # What was put in last is taken out first.
-        finish=_one_after_another(row.finish for row in reversed(rows)),
+        finish=_one_after_another(row.finish for row in reversed(ordered)),
         dataset=_through_all(row.dataset for row in rows),
+        adapt_optimizer=_adapted_by_all(row.adapt_optimizer for row in rows),
         exact=(
             "exact" if all(row.exact == "exact" for row in rows) else "assumed"
         ),
@@ -134,3 +144,14 @@ def _through_all(changes):
         return dataset
 
     return change
+
+
+def _adapted_by_all(changes):
+    changes = list(changes)
+
+    def adapt(optimizer, setting):
+        for each in changes:
+            optimizer = each(optimizer, setting)
+        return optimizer
+
+    return adapt

@@ -31,6 +31,11 @@ def momentum_sgd(rate, recipe, setting):
     return keras.optimizers.SGD(rate, momentum=recipe.momentum)
 
 
+def same_optimizer(optimizer, setting):
+    """The optimizer of a recipe that treats all weights alike."""
+    return optimizer
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What a method does to a fine-tune, for Python and the command line.
@@ -51,6 +56,7 @@ class Recipe:
         hides_samples: Whether the method leaves images out of an epoch, by
             the data's `sample_filter`.
         rates_by_layer: Whether the optimizer has several learning rates.
+        narrows: Whether the surgery takes channels out.
         surgery: Function that returns the student to train, rewritten.
         finish: Function that returns the network to ship, what the surgery
             put in folded away; the setting's student is the trained one.
@@ -64,6 +70,8 @@ class Recipe:
             that returns the rate or its schedule.
         make_optimizer: Function of the rate or schedule, the recipe and the
             setting that returns the optimizer.
+        adapt_optimizer: Function of that optimizer, which may be another
+            method's, and the setting that returns the one to train with.
         batch_norm: BatchNormalization policy of `kerastl.FineTuner`.
         trains: `False` if no gradient step is taken.
         trainable: `"all"`, or `"head"` to train the classifier only.
@@ -99,6 +107,7 @@ class Recipe:
     needs_unlabelled: bool = False
     hides_samples: bool = False
     rates_by_layer: bool = False
+    narrows: bool = False
     surgery: Callable = same_student
     finish: Callable = same_student
     dataset: Callable = same_dataset
@@ -107,6 +116,7 @@ class Recipe:
     callbacks: Callable = nothing
     schedule: Callable = cosine_decay
     make_optimizer: Callable = momentum_sgd
+    adapt_optimizer: Callable = same_optimizer
     batch_norm: str = "train"
     trains: bool = True
     trainable: str = "all"
@@ -143,4 +153,5 @@ class Recipe:
                 f"epochs={setting.epochs}, "
                 f"steps_per_epoch={setting.steps_per_epoch}"
             )
-        return self.make_optimizer(self.schedule(rate, setting), self, setting)
+        made = self.make_optimizer(self.schedule(rate, setting), self, setting)
+        return self.adapt_optimizer(made, setting)

@@ -158,8 +158,8 @@ def _curves(history):
     terms = [
         name
         for name in history
-        if name not in ("epoch", "loss", "accuracy", "learning_rate")
-        and not name.startswith("val_")
+        if name not in ("epoch", "loss", "accuracy")
+        and not name.startswith(("val_", "learning_rate"))
     ]
     # With transfer terms the two losses are not of the same kind.
     apart = bool(terms) and "val_loss" in history

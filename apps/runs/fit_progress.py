@@ -92,8 +92,7 @@ def describe_epoch(epoch, epochs, logs, width=80):
     terms = {
         name: value
         for name, value in logs.items()
-        if not name.startswith("val_")
-        and name not in ("accuracy", "learning_rate")
+        if not name.startswith(("val_", "learning_rate")) and name != "accuracy"
     }
     lines = [number]
     # The sum first, then what it is made of.

@@ -32,22 +32,44 @@ def grouped_optimizer(base, groups, factors, starts):
             f"one, such as `keras.optimizers.SGD(0.01)`. Received: base={base}"
         )
     *parts, last = (
-        _part(base, factor, start, f"{base.name}_{i}")
+        scaled_copy(base, f"{base.name}_{i}", factor, start)
         for i, (factor, start) in enumerate(zip(factors, starts, strict=True))
     )
     chosen = keras.optimizers.OptimizerMap(default_optimizer=last)
     seen = {weight.path for layer in groups[-1] for weight in layer.weights}
     for group, part in zip(groups[:-1], parts, strict=True):
-        paths = {w.path for layer in group for w in layer.trainable_weights}
-        paths = sorted(paths - seen)
-        seen.update(paths)
+        patterns = {}
+        for layer in group:
+            patterns.update(weight_patterns(layer))
+        mine = {patterns[path] for path in patterns.keys() - seen}
+        seen.update(patterns)
         # One pattern a group: saved maps keep no two names of one optimizer.
-        if paths:
-            chosen["|".join(map(re.escape, paths))] = part
+        if mine:
+            chosen["|".join(sorted(mine))] = part
     return keras.optimizers.MultiOptimizer(chosen)
 
 
-def _part(base, factor, start, name):
+def weight_patterns(layer):
+    """Patterns that find the weights of a layer in a loaded model too.
+
+    Returns:
+        Dict from the path of each trainable weight to the regular expression
+        of a `keras.optimizers.OptimizerMap`.
+    """
+    patterns = {}
+    for weight in layer.trainable_weights:
+        inside = weight.path.removeprefix(f"{layer.path}/")
+        name = inside.rpartition("/")[2]
+        pattern = re.escape(weight.path)
+        # Keras counts the names of layers inside of layers up.
+        if name != inside != weight.path:
+            pattern = f"{re.escape(layer.path)}/.*/{re.escape(name)}"
+        patterns[weight.path] = pattern
+    return patterns
+
+
+def scaled_copy(base, name, factor=1.0, start=0):
+    """An optimizer like `base` at `factor` times its rate, from a step on."""
     config = base.get_config()
     rate = config["learning_rate"]
     if isinstance(rate, dict):

@@ -40,7 +40,9 @@ def add_block_routing(
     draws no noise.
 
     Both branches are computed, also in inference. `kerastl.fold_gates` makes
-    a plain network of it after training.
+    a plain network of it after training. In the authors' code the policy
+    network learns at a tenth of the network's rate, see
+    `kerastl.optimizers.gate_optimizer`.
 
     Args:
         model: A functional or built sequential `keras.Model`; nested
@@ -67,6 +69,8 @@ def add_block_routing(
     ```python
     student = kerastl.replace_head(source, num_classes=10)
     routed = kerastl.surgery.add_block_routing(student)
+    optimizer = kerastl.optimizers.gate_optimizer(routed, "sgd", factor=0.1)
+    routed.compile(optimizer, "sparse_categorical_crossentropy")
     ```
 
     Reference:

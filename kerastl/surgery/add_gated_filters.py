@@ -42,7 +42,8 @@ def add_gated_filters(
     without a twin (depthwise convolutions, the head) train as they are.
 
     Both branches are computed, also in inference. `kerastl.fold_gates` makes
-    a plain network of it after training.
+    a plain network of it after training. The gating network is trained with a
+    rate of its own: `kerastl.optimizers.gate_optimizer`.
 
     Args:
         model: A functional or built sequential `keras.Model`; nested
@@ -69,7 +70,8 @@ def add_gated_filters(
     ```python
     student = kerastl.replace_head(source, num_classes=10)
     gated = kerastl.surgery.add_gated_filters(student)
-    gated.compile("sgd", "sparse_categorical_crossentropy")
+    optimizer = kerastl.optimizers.gate_optimizer(gated, "sgd", factor=10)
+    gated.compile(optimizer, "sparse_categorical_crossentropy")
     gated.fit(train, epochs=20)
     folded = kerastl.fold_gates(gated, train)
     ```

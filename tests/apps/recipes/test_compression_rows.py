@@ -1,5 +1,6 @@
 """The recipes of compression_rows train and ship what they promise."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -43,3 +44,17 @@ def test_channel_pruning(student, digits):
     network, _ = _kernels("channel_pruning", student, digits)
     before = count_multiply_adds(student)
     assert count_multiply_adds(network) < 0.65 * before
+
+
+def test_channels_go_after_a_head_is_made_of_all_of_them(make_setting):
+    keras.utils.set_random_seed(0)
+    setting = make_setting()
+    setting.student = apps.get_recipe("similarity").surgery(setting)
+    expected = apps.get_recipe("channel_pruning").surgery(setting)
+    joined = apps.get_recipe("channel_pruning+similarity")
+    keras.utils.set_random_seed(0)
+    found = joined.surgery(make_setting())
+    for mine, theirs in zip(
+        expected.get_weights(), found.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(mine, theirs)

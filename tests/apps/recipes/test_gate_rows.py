@@ -7,6 +7,7 @@ from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.recipes.get_recipe import get_recipe
 from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.train_network import train_network
+from kerastl.callbacks.optimizer_parts import optimizer_parts
 
 pytestmark = [
     pytest.mark.tensorflow_only,
@@ -38,3 +39,54 @@ def test_trains_gated_and_ships_plain(name):
         )
     ]
     assert max(moved) > 0
+
+
+@pytest.fixture
+def rates_of(make_setting):
+    """Learning rates by layer that a recipe's optimizer starts with."""
+
+    def find(names):
+        setting, recipe = make_setting(), get_recipe(names)
+        setting.student = recipe.surgery(setting)
+        optimizer = recipe.optimizer(setting)
+        variables = setting.student.trainable_variables
+        return optimizer, {
+            variable.path.split("/")[0]: float(part.learning_rate)
+            for part, held in optimizer_parts(optimizer, variables)
+            for variable in held
+        }
+
+    return find
+
+
+def _decides(name):
+    return name.startswith("policy_") or "gate" in name
+
+
+@pytest.mark.parametrize("name, factor", [("adafilter", 10), ("spottune", 0.1)])
+@pytest.mark.parametrize("other", ["fine_tune", "ema", "cyclic", "kakurenbo"])
+def test_what_decides_has_a_rate_of_its_own(name, factor, other, rates_of):
+    optimizer, rates = rates_of(f"{name}+{other}")
+    assert any(map(_decides, rates))
+    for layer, rate in rates.items():
+        expected = 0.001 * (factor if _decides(layer) else 1)
+        assert rate == pytest.approx(expected), layer
+    assert all(
+        part.use_ema == (other == "ema") and part.momentum == 0.9
+        for part in optimizer.optimizers
+    )
+
+
+@pytest.mark.parametrize("name", ["adafilter", "spottune"])
+def test_the_network_keeps_its_rates_by_layer(name, rates_of, make_setting):
+    _, rates = rates_of(f"{name}+layer_decay")
+    setting = make_setting()
+    setting.student = get_recipe(name).surgery(setting)
+    plain = get_recipe("layer_decay").optimizer(setting)
+    parts = optimizer_parts(plain, setting.student.trainable_variables)
+    factor = {"adafilter": 10, "spottune": 0.1}[name]
+    for part, held in parts:
+        for layer in {variable.path.split("/")[0] for variable in held}:
+            expected = float(part.learning_rate)
+            expected *= factor if _decides(layer) else 1
+            assert rates[layer] == pytest.approx(expected), layer

@@ -82,6 +82,25 @@ def test_surgery_is_taken_out_in_the_other_order(setting, monkeypatch):
     assert joined.dataset(setting, []) == ["a", "b"]
 
 
+def test_optimizers_are_adapted_one_after_the_other(setting, monkeypatch):
+    def recipe(letter):
+        return dataclasses.replace(
+            apps.RECIPES["fine_tune"],
+            name=letter,
+            adapt_optimizer=lambda optimizer, setting: [*optimizer, letter],
+        )
+
+    for letter in "ab":
+        monkeypatch.setitem(apps.RECIPES, letter, recipe(letter))
+    made = dataclasses.replace(
+        apps.RECIPES["ema"], make_optimizer=lambda rate, recipe, setting: ["c"]
+    )
+    monkeypatch.setitem(apps.RECIPES, "c", made)
+    setting.learning_rate = 0.01
+    joined = apps.get_recipe("a+c+b")
+    assert joined.optimizer(setting) == ["c", "a", "b"]
+
+
 def test_the_optimizer_falls_to_zero(setting):
     recipe = apps.get_recipe("fine_tune")
     with pytest.raises(ValueError, match="learning_rate=None"):

@@ -24,6 +24,11 @@ def test_a_line_has_the_loss_its_terms_and_the_accuracies():
     assert len(line) <= 80
 
 
+def test_learning_rates_are_no_terms():
+    rates = {"learning_rate": 0.1, "learning_rate_network_gates": 1.0}
+    assert describe_epoch(3, 20, LOGS | rates) == describe_epoch(3, 20, LOGS)
+
+
 def test_what_does_not_fit_a_line_stands_below():
     logs = {**LOGS, "delta": 0.000123, "logits_distillation": 2.5}
     assert describe_epoch(3, 20, logs).splitlines() == [
