@@ -165,7 +165,7 @@ def show(result, console, as_json):
         console.print(str(result), highlight=False, markup=False)
 
 
-def show_list(console, rows, as_json):
+def show_list(console, rows, as_json, note=None):
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
@@ -176,3 +176,5 @@ def show_list(console, rows, as_json):
     }
     columns = [f">{name}" if name in numeric else name for name in rows[0]]
     console.print(make_table(columns, [row.values() for row in rows]))
+    if note is not None:
+        console.print(note, highlight=False)
