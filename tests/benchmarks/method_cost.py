@@ -12,8 +12,8 @@ fine-tuning, the imports and the images not counted.
 `minimum` is the ratio that follows from the passes that a method cannot do
 without, each timed in the same process: a pass of the source, a forward pass
 of the student, a whole further step. For DDAC, which puts convolutions in, it
-is the ratio of the multiply-adds. `excess` is what is above it. Epochs have
-four steps: what a method does once an epoch weighs more than it does for a user.
+is the ratio of the multiply-adds. `excess` is what is above it. An epoch has
+four steps: what a method does once an epoch weighs more than in a real one.
 """
 
 import argparse
