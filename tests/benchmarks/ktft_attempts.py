@@ -101,12 +101,14 @@ def repair(original, setting, data, seed):
     return model
 
 
-def attempt(name, seed, original, folder):
+def attempt(name, seed, original, folder, path):
+    """Repairs, measures, and keeps the network at `path`."""
     setting = {**KTFT, **(ATTEMPTS[name] or {})}
     data = blur_repair.load(folder, shots=setting["shots"], seed=seed)
     model = original
     if ATTEMPTS[name] is not None:
         model = repair(original, setting, data, seed)
+        model.save(path)
     return {
         "attempt": name,
         "seed": seed,
@@ -145,12 +147,12 @@ def main():
     )
     for seed in range(arguments.seeds):
         for name in arguments.only:
+            file = work / f"attempt-{name.replace(' ', '_')}-{seed}.json"
 
-            def run(name=name, seed=seed):
-                return attempt(name, seed, original, arguments.data)
+            def run(name=name, seed=seed, path=file.with_suffix(".keras")):
+                return attempt(name, seed, original, arguments.data, path)
 
-            file = f"attempt-{name.replace(' ', '_')}-{seed}.json"
-            blur_repair.kept(work / file, run)
+            blur_repair.kept(file, run)
     summarize(work, arguments.results)
 
 
