@@ -1,18 +1,19 @@
 """What every way to write a network for the edge costs and gains.
 
 A trained network is written as every scheme of `kerastl.export`, as it is and
-trained on, pruned or clustered. Quantization-aware copies of these are trained as `kerastl finetune --qat`
-trains them: their features held to those of the network that they are copies
-of. Every file is run by its runtime: accuracy on validation and test images
-together, shift consistency on test images, size, zipped size, latency of one
-image on one thread (all files in turn in one process).
+trained on, pruned or clustered. Quantization-aware copies of these are trained
+as `kerastl finetune --qat` trains them: their features held to those of the
+network that they are copies of. All of this takes all training images. Every
+file is run by its runtime: accuracy on validation and test images together,
+shift consistency on test images, size, zipped size, latency of one image on one
+thread (all files in turn in one process).
 
     python tests/benchmarks/edge_files.py DATA NETWORK
 
 DATA is a folder with train, validation and test folders of class folders.
 NETWORK is a trained classifier of them, such as those that `ktft_attempts.py`
-leaves in its work folder. Networks that were trained on are
-kept in the work folder and not trained again.
+leaves in its work folder. Networks that were trained on are kept in the work
+folder and not trained again.
 """
 
 import argparse

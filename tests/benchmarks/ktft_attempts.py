@@ -149,7 +149,8 @@ def main():
         for name in arguments.only:
             file = work / f"attempt-{name.replace(' ', '_')}-{seed}.json"
 
-            def run(name=name, seed=seed, path=file.with_suffix(".keras")):
+            def run(name=name, seed=seed, file=file):
+                path = file.with_suffix(".keras")
                 return attempt(name, seed, original, arguments.data, path)
 
             blur_repair.kept(file, run)
