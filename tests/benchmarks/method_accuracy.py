@@ -5,7 +5,7 @@
         DATA WEIGHTS WEIGHTS_WITH_HEAD runs/quickstart/source/model.keras
 
 runs `kerastl finetune --method NAME` for every method, with its own defaults:
-anti-aliased, 25 images a class, 12 epochs. On DATA at 96 px WEIGHTS are those
+anti-aliased, 25 images a class, 8 epochs. On DATA at 96 px WEIGHTS are those
 of a MobileNetV2 0.35 without classifier. Methods that read the source's
 classifier start from WEIGHTS_WITH_HEAD, of a MobileNet 0.25 with 1000 classes,
 and so does a second plain fine-tuning to hold them against. On the bundled
@@ -29,7 +29,7 @@ from kerastl.apps.runs.versions import versions
 
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 SHOTS = 25
-EPOCHS = 12
+EPOCHS = 8
 
 
 def run(method, data, network):
