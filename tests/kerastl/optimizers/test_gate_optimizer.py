@@ -1,13 +1,11 @@
 """Rates of what decides: what each weight really moves."""
 
 import json
-import re
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
-from keras import ops
 
 import kerastl
 from kerastl.callbacks.optimizer_parts import optimizer_parts
@@ -35,19 +33,9 @@ def _decides(path):
 
 
 @pytest.fixture
-def make_model(make_network):
-    """Compiles the same gated network with one optimizer or another."""
-
-    def make(optimizer, gated=_filters, jit_compile=False, tuner=False):
-        keras.utils.set_random_seed(2)
-        model = gated(make_network())
-        chosen = optimizer(model)
-        if tuner:
-            model = kerastl.FineTuner(model)
-        model.compile(
-            chosen, "sparse_categorical_crossentropy", jit_compile=jit_compile
-        )
-        return model
+def make_model(make_model):
+    def make(optimizer, gated=_filters, *arguments, **options):
+        return make_model(optimizer, gated, *arguments, **options)
 
     return make
 
@@ -58,23 +46,6 @@ def _sgd(model):
 
 def _with_factor(factor, base=_sgd):
     return lambda model: gate_optimizer(model, base(model), factor)
-
-
-def _step(model, images, labels):
-    """What one step changes, by weight."""
-
-    def values():
-        return {
-            # Keras counts the cells of all networks up.
-            re.sub(r"_cell_\d+", "_cell", weight.path): ops.convert_to_numpy(
-                weight
-            ).copy()
-            for weight in model.trainable_variables
-        }
-
-    before = values()
-    model.train_on_batch(images, labels)
-    return {path: after - before[path] for path, after in values().items()}
 
 
 def _assert_scaled(steps, reference, factor, rtol=1e-4, atol=1e-7):
@@ -99,39 +70,39 @@ def _rates(optimizer):
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("gated, factor", [(_filters, 10.0), (_blocks, 0.25)])
 def test_a_step_of_the_gates_is_scaled(
-    make_model, images, labels, gated, factor, jit_compile
+    make_model, images, labels, step, gated, factor, jit_compile
 ):
     if jit_compile and keras.backend.backend() != "tensorflow":
         pytest.skip("JAX always compiles")
     # XLA draws other noise.
     plain = make_model(_sgd, gated, jit_compile)
     model = make_model(_with_factor(factor), gated, jit_compile)
-    reference = _step(plain, images, labels)
-    _assert_scaled(_step(model, images, labels), reference, factor)
+    reference = step(plain, images, labels)
+    _assert_scaled(step(model, images, labels), reference, factor)
 
 
-def test_one_is_the_optimizer_itself(make_model, images, labels):
+def test_one_is_the_optimizer_itself(make_model, images, labels, step):
     def momentum(model):
         return keras.optimizers.SGD(RATE, momentum=0.9, weight_decay=0.01)
 
     expected = make_model(momentum, _blocks, tuner=True)
     found = make_model(_with_factor(1.0, momentum), _blocks, tuner=True)
     for _ in range(3):
-        reference = _step(expected, images, labels)
-        _assert_scaled(_step(found, images, labels), reference, 1, atol=1e-6)
+        reference = step(expected, images, labels)
+        _assert_scaled(step(found, images, labels), reference, 1, atol=1e-6)
 
 
-def test_a_schedule_is_kept(make_model, images, labels):
+def test_a_schedule_is_kept(make_model, images, labels, step):
     cosine = keras.optimizers.schedules.CosineDecay(RATE, 4)
     model = make_model(
         _with_factor(10, lambda model: keras.optimizers.Adam(cosine))
     )
-    for step in range(4):
-        rate = float(cosine(step))
+    for number in range(4):
+        rate = float(cosine(number))
         np.testing.assert_allclose(float(model.optimizer.learning_rate), rate)
         np.testing.assert_allclose(_rates(model.optimizer), [rate, 10 * rate])
         model.train_on_batch(images, labels)
-    moved = _step(model, images, labels)
+    moved = step(model, images, labels)
     assert not any(map(np.any, moved.values()))
     longer = keras.optimizers.schedules.CosineDecay(RATE, 10)
     model.optimizer.learning_rate = longer
@@ -139,11 +110,11 @@ def test_a_schedule_is_kept(make_model, images, labels):
     np.testing.assert_allclose(_rates(model.optimizer), [rate, 10 * rate])
 
 
-def test_the_gates_follow_a_rate_that_is_set(make_model, images, labels):
-    reference = _step(make_model(_sgd), images, labels)
+def test_the_gates_follow_a_rate_that_is_set(make_model, images, labels, step):
+    reference = step(make_model(_sgd), images, labels)
     model = make_model(_with_factor(10))
     model.optimizer.learning_rate = RATE / 2
-    steps = _step(model, images, labels)
+    steps = step(model, images, labels)
     half = {path: change / 2 for path, change in reference.items()}
     _assert_scaled(steps, half, 10)
     np.testing.assert_allclose(_rates(model.optimizer), [RATE / 2, 5 * RATE])
@@ -180,17 +151,19 @@ def test_a_learning_rate_can_be_searched(make_model, images, labels):
     np.testing.assert_allclose(_rates(model.optimizer), [RATE, 10 * RATE])
 
 
-def test_mixed_precision(make_model, images, labels):
+def test_mixed_precision(make_model, images, labels, step):
     keras.config.set_dtype_policy("mixed_float16")
 
-    def step(optimizer):
+    def scaled_step(optimizer):
         model = make_model(optimizer)
         assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         model.optimizer.initial_scale = 2.0
         model.optimizer.learning_rate = RATE / 2
-        return _step(model, images, labels)
+        return step(model, images, labels)
 
-    _assert_scaled(step(_with_factor(4)), step(_sgd), 4, 0.02, 1e-5)
+    _assert_scaled(
+        scaled_step(_with_factor(4)), scaled_step(_sgd), 4, 0.02, 1e-5
+    )
 
 
 def test_every_weight_has_one_optimizer(make_model, images, labels):
@@ -214,11 +187,13 @@ def _staged(model):
 @pytest.mark.parametrize(
     "base, gated", [(_decayed, _filters), (_staged, _blocks)]
 )
-def test_on_top_of_rates_by_layer(make_model, images, labels, base, gated):
+def test_on_top_of_rates_by_layer(
+    make_model, images, labels, step, base, gated
+):
     plain = make_model(base, gated)
     scaled = make_model(_with_factor(4.0, base), gated)
     reference, steps = (
-        _step(model, images, labels) for model in (plain, scaled)
+        step(model, images, labels) for model in (plain, scaled)
     )
     if base is _staged:
         # First the head alone.
@@ -232,7 +207,7 @@ def test_on_top_of_rates_by_layer(make_model, images, labels, base, gated):
                 part.iterations.assign(9)
         scaled.set_weights(plain.get_weights())
         reference, steps = (
-            _step(model, images, labels) for model in (plain, scaled)
+            step(model, images, labels) for model in (plain, scaled)
         )
     _assert_scaled(steps, reference, 4.0)
     with pytest.raises(AttributeError, match="several learning rates"):

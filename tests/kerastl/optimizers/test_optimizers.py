@@ -5,44 +5,12 @@ import json
 import keras
 import numpy as np
 import pytest
-from keras import ops
 
 import kerastl
 from kerastl.optimizers import layer_decay_optimizer
 from kerastl.optimizers import staged_unfreezing_optimizer
 
 RATE = 0.125
-
-
-@pytest.fixture
-def make_model(make_network):
-    def make(optimizer, jit_compile=False, tuner=False):
-        keras.utils.set_random_seed(2)
-        model = make_network()
-        chosen = optimizer(model)
-        if tuner:
-            model = kerastl.FineTuner(model)
-        model.compile(
-            chosen, "sparse_categorical_crossentropy", jit_compile=jit_compile
-        )
-        return model
-
-    return make
-
-
-def _values(model):
-    return {
-        weight.path: ops.convert_to_numpy(weight).copy()
-        for weight in model.trainable_variables
-    }
-
-
-def _step(model, images, labels):
-    """What one step changes, by weight."""
-    before = _values(model)
-    model.train_on_batch(images, labels)
-    after = _values(model)
-    return {path: after[path] - before[path] for path in before}
 
 
 def _group(path):
@@ -74,10 +42,12 @@ def _decayed(model):
 
 
 @pytest.mark.parametrize("tuner", [False, True])
-def test_layer_decay_scales_the_first_step(make_model, images, labels, tuner):
-    reference = _step(make_model(_plain, tuner=tuner), images, labels)
+def test_layer_decay_scales_the_first_step(
+    make_model, images, labels, step, tuner
+):
+    reference = step(make_model(_plain, tuner=tuner), images, labels)
     model = make_model(_decayed, tuner=tuner)
-    factors = _factors(_step(model, images, labels), reference)
+    factors = _factors(step(model, images, labels), reference)
     assert factors == pytest.approx(
         {
             "stem": 0.25,
@@ -99,14 +69,14 @@ def _schedule(model):
 
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_stages_unfreeze_in_one_compiled_step(
-    make_model, images, labels, jit_compile
+    make_model, images, labels, step, jit_compile
 ):
     if jit_compile and keras.backend.backend() != "tensorflow":
         pytest.skip("JAX always compiles")
-    model = make_model(_schedule, jit_compile)
+    model = make_model(_schedule, jit_compile=jit_compile)
     moved = []
     for _ in range(7):
-        steps = _step(model, images, labels)
+        steps = step(model, images, labels)
         moved.append({_group(path) for path in steps if np.any(steps[path])})
     head, top = {"head"}, {"down", "block2"}
     low = {"stem", "block1"}
@@ -116,7 +86,7 @@ def test_stages_unfreeze_in_one_compiled_step(
     assert moved[4:] == [middle | low] * 3
 
 
-def test_mixed_precision_and_weight_decay(make_model, images, labels):
+def test_mixed_precision_and_weight_decay(make_model, images, labels, step):
     keras.config.set_dtype_policy("mixed_float16")
     model = make_model(
         lambda model: staged_unfreezing_optimizer(
@@ -126,7 +96,7 @@ def test_mixed_precision_and_weight_decay(make_model, images, labels):
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     model.optimizer.initial_scale = 2.0
     for _ in range(3):
-        steps = _step(model, images, labels)
+        steps = step(model, images, labels)
         assert all(
             not np.any(change)
             for path, change in steps.items()
