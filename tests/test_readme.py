@@ -42,11 +42,27 @@ def test_links_lead_somewhere():
 
 def test_method_table_is_the_table_of_recipes():
     table = {
-        row[0].strip("`"): (row[1], row[2], row[4]) for row in rows("method")
+        row[0].strip("`"): (row[1], row[2], *row[4:]) for row in rows("method")
+    }
+    costs = {
+        name: "" if recipe.cost is None else f"{recipe.cost:.2f}"
+        for name, recipe in apps.RECIPES.items()
     }
     assert table == {
-        name: (recipe.summary, recipe.paper, recipe.exact)
+        name: (recipe.summary, recipe.paper, costs[name], recipe.exact)
         for name, recipe in apps.RECIPES.items()
+    }
+
+
+def test_costs_are_those_that_were_measured():
+    measured = results("method_cost.json")["methods"]
+    assert {
+        name: recipe.cost
+        for name, recipe in apps.RECIPES.items()
+        if recipe.trains
+    } == {
+        "fine_tune": 1.0,
+        **{name: row["ratio"] for name, row in measured.items()},
     }
 
 
@@ -124,3 +140,15 @@ def test_attempts_table_has_the_figures_of_the_results():
         ]
         for found in results("ktft_attempts.json")["table"]
     ]
+
+
+def test_short_epochs_have_the_figures_of_the_results():
+    ratios = {
+        str(row["images"]): f"{row['with / without']:.1f}"
+        for row in results("short_epochs.json")["epochs"]
+    }
+    text = " ".join(README.split())
+    found = re.search(r"(\d+) photos \(.*?\) take (\S+) times", text)
+    also = re.search(r"need, (\d+) photos (\S+) times", text)
+    for sentence in (found, also):
+        assert ratios[sentence[1]] == sentence[2]

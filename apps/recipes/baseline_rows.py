@@ -39,6 +39,7 @@ ROWS = [
         title="Fine-tuning",
         paper="Yosinski et al., NeurIPS 2014",
         summary="trains all layers from the source weights",
+        cost=1.0,
     ),
     Recipe(
         name="linear_probe",
@@ -48,6 +49,7 @@ ROWS = [
         batch_norm="freeze",
         trainable="head",
         learning_rate=0.1,
+        cost=0.25,
     ),
     Recipe(
         name="l2",
@@ -55,6 +57,7 @@ ROWS = [
         paper="Li, Grandvalet and Davoine, ICML 2018",
         summary="fine-tuning with weight decay as a loss",
         regularizer=_l2,
+        cost=1.01,
     ),
     Recipe(
         name="l2_sp",
@@ -62,6 +65,7 @@ ROWS = [
         paper="Li, Grandvalet and Davoine, ICML 2018",
         summary="pulls the weights back to the source weights",
         regularizer=_l2_sp,
+        cost=0.98,
     ),
     Recipe(
         name="l2_sp_fisher",
@@ -70,6 +74,7 @@ ROWS = [
         summary="pulls back the weights that the source task depends on",
         needs_source_head=True,
         regularizer=_l2_sp_fisher,
+        cost=1.04,
         exact="assumed",
     ),
     Recipe(

@@ -49,6 +49,7 @@ ROWS = [
         paper="Zhu and Gupta, 2017",
         summary="sets half of the weights to zero, the smallest, on the way",
         callbacks=_pruning,
+        cost=1.09,
     ),
     Recipe(
         name="clustering",
@@ -56,6 +57,7 @@ ROWS = [
         paper="Han, Mao and Dally, ICLR 2016",
         summary="gives every kernel 16 values and trains those at the end",
         callbacks=_clustering,
+        cost=1.04,
     ),
     Recipe(
         name="channel_pruning",
@@ -64,5 +66,6 @@ ROWS = [
         summary="takes a quarter of the channels out before training",
         surgery=_narrow,
         narrows=True,
+        cost=0.86,
     ),
 ]

@@ -40,6 +40,7 @@ ROWS = [
         needs_source_head=True,
         needs_unlabelled=True,
         transfer_losses=_akc,
+        cost=2.21,
         exact="assumed",
     ),
     Recipe(
@@ -49,6 +50,7 @@ ROWS = [
         summary="makes sure labelled and unlabelled photos look alike",
         needs_unlabelled=True,
         transfer_losses=_arc,
+        cost=2.05,
         exact="assumed",
     ),
     Recipe(
@@ -61,6 +63,7 @@ ROWS = [
         needs_unlabelled=True,
         surgery=_imprinted,
         transfer_losses=_both,
+        cost=2.26,
         exact="assumed",
     ),
 ]

@@ -73,6 +73,7 @@ ROWS = [
         uses_source=True,
         transfer_losses=_ktft_losses,
         learning_rate=0.01,
+        cost=1.13,
         exact="assumed",
     ),
     Recipe(
@@ -84,6 +85,7 @@ ROWS = [
         surgery=_decay_of_the_head,
         finish=_without_penalties,
         transfer_losses=_delta_losses,
+        cost=1.13,
     ),
     Recipe(
         name="feature_map",
@@ -94,6 +96,7 @@ ROWS = [
         surgery=_decay_of_the_head,
         finish=_without_penalties,
         transfer_losses=_feature_map_losses,
+        cost=1.13,
     ),
     Recipe(
         name="bss",
@@ -101,5 +104,6 @@ ROWS = [
         paper="Chen et al., NeurIPS 2019",
         summary="shrinks the weakest directions of a batch's features",
         transfer_losses=_bss_losses,
+        cost=1.0,
     ),
 ]

@@ -57,6 +57,7 @@ ROWS = [
         surgery=_gated_filters,
         adapt_optimizer=_gate_rates(_FILTER_FACTOR),
         finish=_folded,
+        cost=1.75,
         exact="assumed",
     ),
     Recipe(
@@ -67,6 +68,7 @@ ROWS = [
         surgery=_routed_blocks,
         adapt_optimizer=_gate_rates(_POLICY_FACTOR),
         finish=_folded,
+        cost=1.18,
         exact="assumed",
     ),
 ]

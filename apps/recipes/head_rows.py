@@ -99,6 +99,7 @@ ROWS = [
         summary="starts each class from the source classes it looks like",
         needs_source_head=True,
         surgery=_similarity,
+        cost=0.99,
         exact="assumed",
     ),
     Recipe(
@@ -108,6 +109,7 @@ ROWS = [
         summary="starts each class from the source classes near in WordNet",
         needs_source_head=True,
         surgery=_semantic_similarity,
+        cost=0.97,
         exact="assumed",
     ),
     Recipe(
@@ -116,5 +118,6 @@ ROWS = [
         paper="Qi, Brown and Lowe, CVPR 2018",
         summary="starts each class from the mean features of its photos",
         surgery=_imprinting,
+        cost=1.03,
     ),
 ]

@@ -86,6 +86,7 @@ ROWS = [
         summary="mixes each label with what was predicted the epoch before",
         needs_index=True,
         transfer_losses=_tcr,
+        cost=0.98,
         exact="assumed",
     ),
     Recipe(
@@ -94,6 +95,7 @@ ROWS = [
         paper="Xie et al., CVPR 2016",
         summary="draws a tenth of the labels anew in every step",
         transfer_losses=_disturb_label,
+        cost=0.96,
     ),
     Recipe(
         name="kakurenbo",
@@ -105,6 +107,7 @@ ROWS = [
         transfer_losses=_statistics,
         callbacks=_hiding,
         schedule=_constant,
+        cost=1.18,
     ),
     Recipe(
         name="filtered_transfer",
@@ -116,6 +119,7 @@ ROWS = [
         transfer_losses=_statistics,
         callbacks=_filtering,
         schedule=_constant,
+        cost=1.5,
         exact="assumed",
     ),
 ]

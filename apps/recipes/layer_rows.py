@@ -61,6 +61,7 @@ ROWS = [
         "moving statistics",
         surgery=_stoch_norm,
         finish=_fold,
+        cost=1.01,
     ),
     Recipe(
         name="cbs",
@@ -70,6 +71,7 @@ ROWS = [
         surgery=_smoothing,
         finish=_fold,
         callbacks=_curriculum,
+        cost=1.05,
         exact="assumed",
     ),
     Recipe(
@@ -78,6 +80,7 @@ ROWS = [
         paper="Zou et al., BMVC 2020",
         summary="learns what to blur at every place before subsampling",
         surgery=_adaptive_blurs,
+        cost=4.81,
     ),
     Recipe(
         name="drop_connect",
@@ -86,6 +89,7 @@ ROWS = [
         summary="drops random weights of the classifier in training",
         surgery=_drop_connect,
         finish=_fold,
+        cost=1.06,
     ),
     Recipe(
         name="stochastic_depth",
@@ -94,5 +98,6 @@ ROWS = [
         summary="leaves out random residual branches in training",
         surgery=_stochastic_depth,
         finish=_fold,
+        cost=0.96,
     ),
 ]

@@ -59,6 +59,7 @@ ROWS = [
         "input",
         make_optimizer=_layer_decay,
         rates_by_layer=True,
+        cost=1.02,
     ),
     Recipe(
         name="staged_unfreezing",
@@ -67,6 +68,7 @@ ROWS = [
         summary="trains the head first, then one more stage at a time",
         make_optimizer=_staged_unfreezing,
         rates_by_layer=True,
+        cost=1.02,
     ),
     Recipe(
         name="ema",
@@ -74,6 +76,7 @@ ROWS = [
         paper="Polyak and Juditsky, 1992",
         summary="ships the average of the weights of the last steps",
         make_optimizer=_averaged,
+        cost=1.02,
     ),
     Recipe(
         name="adversarial",
@@ -82,6 +85,7 @@ ROWS = [
         summary="trains on images that are changed to be most misleading",
         transfer_losses=_adversarial,
         schedule=_slow_start_fast_decay,
+        cost=4.44,
         exact="assumed",
     ),
 ]

@@ -46,6 +46,7 @@ ROWS = [
         uses_source=True,
         needs_source_head=True,
         transfer_losses=_lwf,
+        cost=1.11,
     ),
     Recipe(
         name="distillation",
@@ -55,6 +56,7 @@ ROWS = [
         uses_source=True,
         needs_source_head=True,
         transfer_losses=_distillation,
+        cost=1.08,
     ),
     Recipe(
         name="co_tuning",
@@ -63,6 +65,7 @@ ROWS = [
         summary="trains the source's classifier too, on translated labels",
         needs_source_head=True,
         transfer_losses=_co_tuning,
+        cost=0.99,
     ),
     Recipe(
         name="bi_tuning",
@@ -70,6 +73,7 @@ ROWS = [
         paper="Zhong et al., 2020",
         summary="contrasts the features of a class with those of others",
         transfer_losses=_bi_tuning,
+        cost=1.36,
         exact="assumed",
     ),
 ]
