@@ -168,3 +168,16 @@ def test_photos_without_labels_have_the_figures_of_the_results():
         f"photos (that original: {three} and {four}), and {five} and {six} on "
         f"the test photos ({seven} and {eight})."
     ) in " ".join(README.split())
+
+
+def test_methods_as_they_stand_have_the_figures_of_the_results():
+    runs = results("method_accuracy.json")["runs"]
+    digits = {
+        run["method"]: run["accuracy"]
+        for run in runs
+        if run["data"] == "digits"
+    }
+    assert set(digits) == set(apps.RECIPES) - {"reestimate"}
+    assert (
+        f"({digits['delta']} % where `fine_tune` has {digits['fine_tune']} %)"
+    ) in " ".join(README.split())

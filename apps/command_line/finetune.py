@@ -164,7 +164,7 @@ def finetune(
             --output runs/mine
         kerastl finetune photos/ --output runs/mine --resume ...
         kerastl finetune digits --preset resnet8 --image-size 24 \\
-            --weights runs/quickstart/source/model.keras --method delta
+            --weights runs/quickstart/source/model.keras --method akc
     """
     with report_errors(debug), open_console(as_json) as console:
         from kerastl import apps
