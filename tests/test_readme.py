@@ -181,3 +181,19 @@ def test_methods_as_they_stand_have_the_figures_of_the_results():
     assert (
         f"({digits['delta']} % where `fine_tune` has {digits['fine_tune']} %)"
     ) in " ".join(README.split())
+
+
+def test_hard_networks_meet_the_gate_as_the_results_say():
+    kept = {
+        name: [len(file["layers_in_float"]) for file in network["files"]]
+        for name, network in results("selective_precision.json")[
+            "networks"
+        ].items()
+        if all(file["met"] for file in network["files"])
+    }
+    assert kept == {
+        "MobileNetV3 Small": [0, 0],
+        "EfficientNetB0": [14, 0],
+        "DenseNet121": [0, 0],
+    }
+    assert "TFLite with 14 layers in float" in " ".join(README.split())
