@@ -197,3 +197,12 @@ def test_hard_networks_meet_the_gate_as_the_results_say():
         "DenseNet121": [0, 0],
     }
     assert "TFLite with 14 layers in float" in " ".join(README.split())
+
+
+def test_stored_features_have_the_figures_of_the_results():
+    found = results("stored_features.json")
+    top = found["top"]["epoch / epoch of the top alone"]
+    assert f"costs {top['whole']:.1f} times as much" in " ".join(README.split())
+    assert round(top["stored"], 1) == 1.0
+    source = found["source"]["epoch / plain epoch"]
+    assert source["ktft stored"] >= source["ktft"]
