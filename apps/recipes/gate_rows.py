@@ -27,7 +27,7 @@ def _routed_blocks(setting):
 
 
 def _gate_rates(factor):
-    def adapt(optimizer, setting):
+    def adapt(setting, optimizer):
         from kerastl.optimizers import gate_optimizer
 
         return gate_optimizer(setting.student, optimizer, factor)

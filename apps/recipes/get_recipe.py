@@ -91,7 +91,7 @@ def _join(rows):
         # What was put in last is taken out first.
         finish=_one_after_another(row.finish for row in reversed(ordered)),
         dataset=_through_all(row.dataset for row in rows),
-        adapt_optimizer=_adapted_by_all(row.adapt_optimizer for row in rows),
+        adapt_optimizer=_through_all(row.adapt_optimizer for row in rows),
         exact=(
             "exact" if all(row.exact == "exact" for row in rows) else "assumed"
         ),
@@ -138,20 +138,9 @@ def _one_after_another(rewrites):
 def _through_all(changes):
     changes = list(changes)
 
-    def change(setting, dataset):
+    def change(setting, value):
         for each in changes:
-            dataset = each(setting, dataset)
-        return dataset
+            value = each(setting, value)
+        return value
 
     return change
-
-
-def _adapted_by_all(changes):
-    changes = list(changes)
-
-    def adapt(optimizer, setting):
-        for each in changes:
-            optimizer = each(optimizer, setting)
-        return optimizer
-
-    return adapt

@@ -31,7 +31,7 @@ def momentum_sgd(rate, recipe, setting):
     return keras.optimizers.SGD(rate, momentum=recipe.momentum)
 
 
-def same_optimizer(optimizer, setting):
+def same_optimizer(setting, optimizer):
     """The optimizer of a recipe that treats all weights alike."""
     return optimizer
 
@@ -70,8 +70,8 @@ class Recipe:
             that returns the rate or its schedule.
         make_optimizer: Function of the rate or schedule, the recipe and the
             setting that returns the optimizer.
-        adapt_optimizer: Function of that optimizer, which may be another
-            method's, and the setting that returns the one to train with.
+        adapt_optimizer: Function of the setting and that optimizer, which may
+            be another method's, that returns the one to train with.
         batch_norm: BatchNormalization policy of `kerastl.FineTuner`.
         trains: `False` if no gradient step is taken.
         trainable: `"all"`, or `"head"` to train the classifier only.
@@ -154,4 +154,4 @@ class Recipe:
                 f"steps_per_epoch={setting.steps_per_epoch}"
             )
         made = self.make_optimizer(self.schedule(rate, setting), self, setting)
-        return self.adapt_optimizer(made, setting)
+        return self.adapt_optimizer(setting, made)

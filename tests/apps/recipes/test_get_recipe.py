@@ -87,7 +87,7 @@ def test_optimizers_are_adapted_one_after_the_other(setting, monkeypatch):
         return dataclasses.replace(
             apps.RECIPES["fine_tune"],
             name=letter,
-            adapt_optimizer=lambda optimizer, setting: [*optimizer, letter],
+            adapt_optimizer=lambda setting, optimizer: [*optimizer, letter],
         )
 
     for letter in "ab":
