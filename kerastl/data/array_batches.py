@@ -3,6 +3,8 @@ import math
 import keras
 import numpy as np
 
+from kerastl.data.default_workers import default_workers
+
 
 class ArrayBatches(keras.utils.PyDataset):
     """Batches of arrays, in an order that is new in every epoch.
@@ -18,6 +20,9 @@ class ArrayBatches(keras.utils.PyDataset):
         seed: Seed of the order.
         sample_filter: A `kerastl.data.SampleFilter` that says which examples
             take part, or `None`.
+        workers: As in `keras.utils.PyDataset`. Defaults to what is quickest
+            with the backend at hand.
+        **kwargs: As in `keras.utils.PyDataset`.
 
     Attributes:
         epoch: Number of the epoch that is drawn next.
@@ -40,9 +45,10 @@ class ArrayBatches(keras.utils.PyDataset):
         shuffle=True,
         seed=0,
         sample_filter=None,
+        workers=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(workers=workers or default_workers(), **kwargs)
         lengths = {len(array) for array in keras.tree.flatten(arrays)}
         if len(lengths) != 1 or 0 in lengths:
             raise ValueError(
@@ -56,6 +62,7 @@ class ArrayBatches(keras.utils.PyDataset):
         self.seed = seed
         self.sample_filter = sample_filter
         self.epoch = 0
+        self._begun = False
 
     def __len__(self):
         return math.ceil(len(self._order()) / self.batch_size)
@@ -67,8 +74,13 @@ class ArrayBatches(keras.utils.PyDataset):
             lambda array: array[places], self.arrays
         )
 
+    def on_epoch_begin(self):
+        self._begun = True
+
     def on_epoch_end(self):
-        self.epoch += 1
+        # Keras also ends an epoch after a mere look at the first batches.
+        self.epoch += self._begun
+        self._begun = False
 
     def _order(self):
         order = np.arange(self.length)

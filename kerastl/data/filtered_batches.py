@@ -1,6 +1,9 @@
 import math
+import threading
 
 import keras
+
+from kerastl.data.default_workers import default_workers
 
 
 class FilteredBatches(keras.utils.PyDataset):
@@ -25,23 +28,54 @@ class FilteredBatches(keras.utils.PyDataset):
     """
 
     def __init__(self, dataset, sample_filter, batch_size):
-        # One worker: the batches come in the order of one pass.
-        super().__init__(workers=1, use_multiprocessing=False)
+        super().__init__(workers=default_workers(), use_multiprocessing=False)
         self.dataset = dataset
         self.sample_filter = sample_filter
         self.batch_size = batch_size
-        self._iterator = None
+        self._lock = threading.Lock()
+        self._begun = False
+        self._start_pass()
 
     def __len__(self):
         return math.ceil(self.sample_filter.kept.sum() / self.batch_size)
 
     def on_epoch_begin(self):
-        self._iterator = None
+        # No place to start a pass: the workers may already be reading.
+        self._begun = True
+
+    def on_epoch_end(self):
+        with self._lock:
+            self._begun = False
+            self._start_pass()
 
     def __getitem__(self, index):
-        # In the order of the dataset, also where `fit` shuffles the places.
-        batch = None if self._iterator is None else next(self._iterator, None)
-        if batch is None:
-            self._iterator = iter(self.dataset)
-            batch = next(self._iterator)
-        return batch
+        # A dataset is read in its order only: batches that the other worker,
+        # or a shuffling `fit`, has not asked for yet wait.
+        with self._lock:
+            asked_again = index < self._read and index not in self._waiting
+            if asked_again or self.sample_filter.changes != self._changes:
+                self._start_pass()
+            while index >= self._read:
+                batch = next(self._batches, None)
+                if batch is None:
+                    raise IndexError(
+                        f"The pass has {self._read} batches. "
+                        f"Received: index={index}"
+                    )
+                self._waiting[self._read] = batch
+                self._read += 1
+            if self._begun:
+                return self._waiting.pop(index)
+            # A look at the first batches, which the epoch will ask for too.
+            return self._waiting[index]
+
+    def _start_pass(self):
+        self._changes = self.sample_filter.changes
+        self._batches = _lazily(self.dataset)
+        self._waiting = {}
+        self._read = 0
+
+
+def _lazily(dataset):
+    """A pass that begins, and asks the filter, when it is first read."""
+    yield from dataset

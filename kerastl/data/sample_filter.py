@@ -14,6 +14,7 @@ class SampleFilter:
     Attributes:
         kept: bool array `(num_samples,)`, `True` for the examples that take
             part. All at the start.
+        changes: How often `hide` was called.
 
     Raises:
         ValueError: If there is no example.
@@ -37,11 +38,13 @@ class SampleFilter:
                 f"Received: num_samples={num_samples}"
             )
         self.kept = np.ones(num_samples, bool)
+        self.changes = 0
 
     def hide(self, samples):
         """Leaves out the examples at these places, and takes all others."""
         self.kept[:] = True
         self.kept[np.asarray(samples, int)] = False
+        self.changes += 1
 
     def select(self, dataset):
         """Applies the filter to a `tf.data.Dataset`.
