@@ -2,11 +2,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.losses.feature_distance import FeatureDistance
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
-class DELTA(TransferLoss):
+class DELTA(FeatureDistance):
     """DELTA: keep the feature maps that matter near the source's.
 
         1/2 * mean_b sum_c C * W_c / (H * W) * ||student_bc - source_bc||^2
@@ -20,7 +20,10 @@ class DELTA(TransferLoss):
 
     The published code sums over the batch instead of averaging, so that its
     weight of 0.01 belongs to a batch of 64: here that is a weight of 0.64, or
-    0.01 with `paper_scaling`.
+    0.01 with `paper_scaling`. It belongs to a ResNet-101 at 224 px as well: the
+    distance grows with the number of channels and with the square of what
+    they hold, and in a network of another kind the same weight may drown the
+    labels. With `relative` a weight means the same in every network.
 
     The authors compare bare convolution outputs, in front of BatchNormalization
     and of the sum of a residual block: `kerastl.surgery.convolution_taps`
@@ -38,12 +41,15 @@ class DELTA(TransferLoss):
         tap_weights: As in `TransferLoss`.
         paper_scaling: Whether to sum over the batch (of one replica), as the
             authors' code does, and without attention over the positions too.
+        relative: Whether to divide a tap's distance by its number of channels
+            and by the mean square of the source's features there: what is left
+            is half the share of them that is missed. Ours, not the authors'.
         name: As in `TransferLoss`.
 
     Raises:
-        ValueError: If the attention of a tap does not sum to 1 or is
-            missing, or, in training, if its length is not the number of
-            channels.
+        ValueError: If both kinds of scaling are asked for, if the attention
+            of a tap does not sum to 1 or is missing, or, in training, if its
+            length is not the number of channels.
 
     Example:
 
@@ -74,6 +80,7 @@ class DELTA(TransferLoss):
         taps=None,
         tap_weights=None,
         paper_scaling=False,
+        relative=False,
         name=None,
     ):
         if attention is not None:
@@ -83,8 +90,9 @@ class DELTA(TransferLoss):
             }
             taps = list(attention) if taps is None else taps
             _check(attention, taps)
-        super().__init__(weight, taps, tap_weights, name)
-        self.paper_scaling = bool(paper_scaling)
+        super().__init__(
+            weight, taps, tap_weights, paper_scaling, relative, name
+        )
         self._layer = None
         if attention is not None:
             self._layer = keras.layers.Layer(
@@ -114,17 +122,11 @@ class DELTA(TransferLoss):
     def layers(self):
         return [] if self._layer is None else [self._layer]
 
-    def call(self, student, source):
-        return sum(
-            self.tap_weight(tap)
-            * self._distance(tap, student[tap], source[tap])
-            for tap in student
-        )
-
     def _distance(self, tap, student, source):
-        squared = ops.square(
-            ops.cast(student, "float32") - ops.cast(source, "float32")
+        student, source = (
+            ops.cast(features, "float32") for features in (student, source)
         )
+        squared = ops.square(student - source)
         axes = list(range(1, len(squared.shape)))
         first = keras.config.image_data_format() == "channels_first"
         axes.pop(0 if first else -1)
@@ -132,9 +134,9 @@ class DELTA(TransferLoss):
             distances = ops.sum(squared, axis=axes)
         else:
             distances = ops.mean(squared, axis=axes) if axes else squared
+        channels = distances.shape[-1]
         if self._layer is not None:
             weights = self._weights[tap]
-            channels = distances.shape[-1]
             if weights.shape[0] != channels:
                 raise ValueError(
                     "The attention must have one number for each channel of "
@@ -145,7 +147,10 @@ class DELTA(TransferLoss):
         total = 0.5 * ops.sum(distances)
         if self.paper_scaling:
             return total
-        return total / ops.cast(ops.shape(distances)[0], "float32")
+        total = total / ops.cast(ops.shape(distances)[0], "float32")
+        if self.relative:
+            total = total / (channels * self._mean_square(source))
+        return total
 
     def get_config(self):
         # The attention itself is in the layer's weights.
@@ -155,7 +160,6 @@ class DELTA(TransferLoss):
         }
         return {
             **super().get_config(),
-            "paper_scaling": self.paper_scaling,
             "attention_sizes": sizes,
         }
 

@@ -49,11 +49,12 @@ class FeatureDistance(TransferLoss):
 
     def call(self, student, source):
         return sum(
-            self.tap_weight(tap) * self._distance(student[tap], source[tap])
+            self.tap_weight(tap)
+            * self._distance(tap, student[tap], source[tap])
             for tap in student
         )
 
-    def _distance(self, student, source):
+    def _distance(self, tap, student, source):
         student, source = (
             self.describe(ops.cast(features, "float32"))
             for features in (student, source)
@@ -64,8 +65,11 @@ class FeatureDistance(TransferLoss):
             return ops.sum(squared) / batch
         distance = ops.mean(squared)
         if self.relative:
-            distance = distance / (ops.mean(ops.square(source)) + 1e-12)
+            distance = distance / self._mean_square(source)
         return distance
+
+    def _mean_square(self, source):
+        return ops.mean(ops.square(source)) + 1e-12
 
     def get_config(self):
         return {

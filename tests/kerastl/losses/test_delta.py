@@ -74,6 +74,24 @@ def test_without_attention_every_channel_counts_the_same(features):
     )
 
 
+def test_relative_distances_know_no_unit(features, attention):
+    student, source = features
+    expected = sum(
+        _published(features, {tap: weights})
+        / (4 * len(weights) * np.mean(source[tap] ** 2))
+        for tap, weights in attention.items()
+    )
+    loss = DELTA(attention=attention, relative=True)
+    assert _value(loss, features) == pytest.approx(expected, rel=1e-5)
+    scaled = [{tap: 30 * side[tap] for tap in TAPS} for side in features]
+    assert _value(loss, scaled) == pytest.approx(expected, rel=1e-5)
+    # A student that has nothing misses half of it, for every tap.
+    nothing = {tap: 0 * student[tap] for tap in TAPS}
+    assert _value(DELTA(relative=True), [nothing, source]) == pytest.approx(1)
+    with pytest.raises(ValueError, match="choose one"):
+        DELTA(relative=True, paper_scaling=True)
+
+
 def test_the_attention_names_the_taps(attention):
     assert DELTA(attention=attention).taps == ["early", "late"]
     with pytest.raises(ValueError, match="every tap"):
@@ -95,11 +113,15 @@ def test_attention_of_another_width(features):
         _value(loss, sides)
 
 
-def test_config_holds_sizes_only(attention):
-    loss = DELTA(0.3, attention, tap_weights={"late": 2}, paper_scaling=True)
+@pytest.mark.parametrize(
+    "scaling", [{"paper_scaling": True}, {"relative": True}]
+)
+def test_config_holds_sizes_only(attention, scaling):
+    loss = DELTA(0.3, attention, tap_weights={"late": 2}, **scaling)
     config = keras.saving.serialize_keras_object(loss)
     again = keras.saving.deserialize_keras_object(config)
     assert again.get_config() == loss.get_config()
+    assert {**scaling, **again.get_config()} == again.get_config()
     assert config["config"]["attention_sizes"] == {"early": 3, "late": 5}
 
 
