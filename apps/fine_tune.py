@@ -12,6 +12,10 @@ from kerastl.apps.data.load_task import load_task
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.recipes.get_recipe import get_recipe
 from kerastl.apps.runs.add_aware import add_aware
+from kerastl.apps.runs.check_method import check_head
+from kerastl.apps.runs.check_method import check_numbers
+from kerastl.apps.runs.check_method import check_strength
+from kerastl.apps.runs.check_method import check_unlabelled
 from kerastl.apps.runs.check_outputs import check_outputs
 from kerastl.apps.runs.class_means import ClassMeans
 from kerastl.apps.runs.describe_run import describe_measures
@@ -28,7 +32,6 @@ from kerastl.apps.runs.train_network import train_network
 from kerastl.apps.runs.versions import versions
 from kerastl.export import load
 from kerastl.export.quantization.require_quantizable import require_quantizable
-from kerastl.surgery import find_head
 
 # Enough for a standard error of about one point.
 _SHIFT_IMAGES = 500
@@ -50,6 +53,7 @@ def fine_tune(
     epochs=20,
     batch_size=32,
     learning_rate=None,
+    strength=1.0,
     augment=True,
     seed=0,
     qat=None,
@@ -93,6 +97,9 @@ def fine_tune(
         epochs: Number of epochs.
         batch_size: Images in a batch.
         learning_rate: Defaults to the recipe's, and then to the preset's.
+        strength: Factor of the weights that the method's loss terms or its
+            penalty of the weights have in `apps.RECIPES`: what to search when
+            a method changes too little or too much.
         augment: Whether training images are cropped and mirrored.
         seed: Seed of everything that is drawn.
         qat: Number of epochs that a copy of the trained network is trained
@@ -138,7 +145,8 @@ def fine_tune(
     }
     row, recipe = get_preset(preset), get_recipe(method)
     pairs = check_outputs(exports, qat, target)
-    _check_numbers(epochs, learning_rate)
+    check_numbers(epochs, learning_rate, strength)
+    check_strength(strength, recipe)
     name = "arrays" if isinstance(data, ImageData) else pathlib.Path(data).name
     if isinstance(data, ImageData):
         arguments["data"] = "arrays"
@@ -156,7 +164,7 @@ def fine_tune(
             augment,
             recipe.needs_unlabelled and (unlabelled or True),
         )
-    _check_unlabelled(unlabelled, recipe, data)
+    check_unlabelled(unlabelled, recipe, data)
     part = _evaluation_part(data)
     source_classes = _class_names(weights)
     if keep_head is None:
@@ -169,7 +177,7 @@ def fine_tune(
         or ("auto" if recipe.needs_source_head else False),
         **(preset_arguments or {}),
     )
-    _check_head(source, keep_head, recipe, data)
+    check_head(source, keep_head, recipe, data)
     _warn_of_nothing_to_transfer(weights, recipe)
 
     def make_student():
@@ -205,6 +213,7 @@ def fine_tune(
             console=console,
             source_classes=source_classes,
             findings=findings,
+            strength=strength,
         )
         folder.save_model(student)
         save_class_means(folder.file("class_means.npz"), student, data)
@@ -259,34 +268,6 @@ def fine_tune(
     )
 
 
-def _check_numbers(epochs, learning_rate):
-    for name, value in {
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-    }.items():
-        if value is not None and not value > 0:
-            raise ValueError(
-                f"`{name}` must be larger than 0. Received: {name}={value}"
-            )
-
-
-def _check_unlabelled(unlabelled, recipe, data):
-    if recipe.needs_unlabelled and data.unlabelled is None:
-        raise ValueError(
-            f"The method '{recipe.name}' trains on unlabelled images too, and "
-            "there are none. Pass a folder of them, `unlabelled` "
-            "(--unlabelled), or fewer `shots` (--shots) than there are images, "
-            "which leaves some over. Received: unlabelled=None"
-        )
-    if unlabelled is not None and not recipe.needs_unlabelled:
-        raise ValueError(
-            f"The method '{recipe.name}' does not train on unlabelled images. "
-            "Leave `unlabelled` (--unlabelled) out, or choose a method that "
-            "does, such as akc_arc. "
-            f"Received: unlabelled={str(unlabelled)!r}"
-        )
-
-
 def _evaluation_part(data):
     for part in ("test", "validation"):
         if part in data.parts:
@@ -306,29 +287,6 @@ def _class_names(weights):
     if not labels.is_file():
         return None
     return labels.read_text(encoding="utf-8").splitlines()
-
-
-def _check_head(source, keep_head, recipe, data):
-    if keep_head and source.output_shape[-1] != data.num_classes:
-        raise ValueError(
-            "The weights' head cannot be kept: it has "
-            f"{source.output_shape[-1]} classes, the data {data.num_classes}. "
-            "Pass keep_head=False (--new-head) to put a new one on."
-        )
-    if recipe.needs_source_head and find_head(source).layer is None:
-        raise ValueError(
-            f"The method '{recipe.name}' reads the classifier that the weights "
-            "came with, and these have none. Pass weights with their "
-            "classifier (a file with 'notop' in its name has none), or choose "
-            f"another method. Received: method={recipe.name!r}"
-        )
-    if not keep_head and not recipe.trains:
-        raise ValueError(
-            f"The method '{recipe.name}' trains nothing, so it needs weights "
-            "with a head for these classes. Pass the model.keras of a run on "
-            "them, or choose a method that trains. "
-            f"Received: method={recipe.name!r}"
-        )
 
 
 def _warn_of_nothing_to_transfer(weights, recipe):

@@ -102,6 +102,15 @@ def finetune(
             help="At the start; it falls to zero. Default: the method's.",
         ),
     ] = None,
+    strength: Annotated[
+        float,
+        typer.Option(
+            metavar="FACTOR",
+            min=0.0,
+            help="Of the weights of the method's loss terms: above 1 keeps "
+            "more of the source, below 1 less.",
+        ),
+    ] = 1.0,
     no_augment: Annotated[
         bool,
         typer.Option("--no-augment", help="Train on centre crops, unmirrored."),
@@ -184,6 +193,7 @@ def finetune(
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
+            strength=strength,
             augment=not no_augment,
             seed=seed,
             qat=qat,

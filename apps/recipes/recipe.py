@@ -57,6 +57,8 @@ class Recipe:
             the data's `sample_filter`.
         rates_by_layer: Whether the optimizer has several learning rates.
         narrows: Whether the surgery takes channels out.
+        weighted: Whether loss terms or a penalty with a weight are added,
+            which the setting's `strength` scales.
         surgery: Function that returns the student to train, rewritten.
         finish: Function that returns the network to ship, what the surgery
             put in folded away; the setting's student is the trained one.
@@ -108,6 +110,7 @@ class Recipe:
     hides_samples: bool = False
     rates_by_layer: bool = False
     narrows: bool = False
+    weighted: bool = False
     surgery: Callable = same_student
     finish: Callable = same_student
     dataset: Callable = same_dataset

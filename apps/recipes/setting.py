@@ -19,6 +19,7 @@ class Setting:
         steps_per_epoch: Training steps in an epoch.
         learning_rate: Learning rate at the start. `None` takes the recipe's.
         seed: Seed of what the method draws.
+        strength: Factor of the weights of the method's terms and penalty.
         source_classes: Names of the source's classes; `None` where they are
             not known.
         findings: What the method found out about the data, for the report.
@@ -31,6 +32,7 @@ class Setting:
     steps_per_epoch: int
     learning_rate: float | None = None
     seed: int = 0
+    strength: float = 1.0
     source_classes: list | None = None
     findings: dict = field(default_factory=dict)
 

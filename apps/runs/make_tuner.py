@@ -19,11 +19,16 @@ def make_tuner(recipe, setting, jit_compile=None) -> kerastl.FineTuner:
     """
     setting.student = recipe.surgery(setting)
     if recipe.regularizer is not None:
-        recipe.regularizer(setting).attach(setting.student)
+        regularizer = recipe.regularizer(setting)
+        # Of the pre-trained weights alone: the head's is common to all.
+        regularizer.strength *= setting.strength
+        regularizer.attach(setting.student)
     if recipe.trainable == "head":
         for layer in below_head(setting.student):
             layer.trainable = False
     losses = recipe.transfer_losses(setting)
+    for term in losses:
+        term.weight *= setting.strength
     tuner = kerastl.FineTuner(
         setting.student,
         source=setting.source if recipe.uses_source else None,

@@ -30,6 +30,7 @@ def train_network(
     seed=0,
     source_classes=None,
     findings=None,
+    strength=1.0,
 ):
     """Trains a student.
 
@@ -56,6 +57,7 @@ def train_network(
             compare them with the data's.
         findings: Dict that the method may write to what it found out about
             the data, for the report.
+        strength: Factor of the weights of the method's terms and penalty.
 
     Returns:
         The trained network, and the history: a dict of column to one value an
@@ -73,10 +75,11 @@ def train_network(
         data,
         epochs,
         math.ceil(len(data.parts["train"]) / data.batch_size),
-        learning_rate,
-        seed,
-        source_classes,
-        {} if findings is None else findings,
+        learning_rate=learning_rate,
+        seed=seed,
+        strength=strength,
+        source_classes=source_classes,
+        findings={} if findings is None else findings,
     )
     on_features = trains_on_features(recipe, data)
     if on_features:
