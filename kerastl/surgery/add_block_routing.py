@@ -42,7 +42,9 @@ def add_block_routing(
     Both branches are computed, also in inference. `kerastl.fold_gates` makes
     a plain network of it after training. In the authors' code the policy
     network learns at a tenth of the network's rate, see
-    `kerastl.optimizers.gate_optimizer`.
+    `kerastl.optimizers.gate_optimizer`, and has a weight decay of 0.001, which
+    is left out here: the penalties of `kerastl.regularizers` take its kernels
+    for those of new layers.
 
     Args:
         model: A functional or built sequential `keras.Model`; nested
