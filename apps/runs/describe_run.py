@@ -17,10 +17,12 @@ def describe_training(arguments, preset, recipe, data):
         taps = arguments["antialias"]
         stem = "" if arguments["stem"] else ", stem left as it was"
         blurred = f" was anti-aliased with {taps}-tap blurs{stem}, and"
+    strength = arguments["strength"]
+    scaled = f" at {strength:g} times its strength" if strength != 1 else ""
     how = f"for {arguments['epochs']} epochs " if recipe.trains else ""
     return (
         f"A {network} at {data.image_size} px{blurred} was adapted by "
-        f"{recipe.title} ({recipe.summary}) {how}on {count} images of "
+        f"{recipe.title}{scaled} ({recipe.summary}) {how}on {count} images of "
         f"{data.num_classes} classes."
     )
 

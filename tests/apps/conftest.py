@@ -62,5 +62,9 @@ def finished_run(tiny_arguments, tmp_path_factory):
     output = tmp_path_factory.mktemp("runs") / "finished"
     with pytest.warns(UserWarning, match="no knowledge to transfer"):
         return apps.fine_tune(
-            **tiny_arguments, method="ktft", antialias=3, output=output
+            **tiny_arguments,
+            method="ktft",
+            strength=0.5,
+            antialias=3,
+            output=output,
         )

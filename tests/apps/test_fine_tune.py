@@ -50,6 +50,14 @@ def test_history_has_every_term_in_both_formats(finished_run):
     column = head.split(",").index("pixel_level")
     values = [float(row.split(",")[column]) for row in rows]
     assert values == pytest.approx(history["pixel_level"])
+    # Half of the weight of 10 that both terms have in the table.
+    for total, *terms in zip(
+        *(history[name] for name in ("loss", "pixel_level", "global_level")),
+        strict=True,
+    ):
+        assert 0 < total - 5 * sum(terms) < 3
+    text = finished_run.report["summary"]["text"]
+    assert "KTFT at 0.5 times its strength" in text
 
 
 def test_the_model_is_plain_anti_aliased_and_thawed(finished_run):
