@@ -89,6 +89,8 @@ ROWS = [
         surgery=_decay_of_the_head,
         finish=_without_penalties,
         transfer_losses=_delta_losses,
+        # The authors'.
+        learning_rate=0.01,
         cost=1.13,
     ),
     Recipe(
@@ -101,6 +103,7 @@ ROWS = [
         surgery=_decay_of_the_head,
         finish=_without_penalties,
         transfer_losses=_feature_map_losses,
+        learning_rate=0.01,
         cost=1.13,
     ),
     Recipe(
