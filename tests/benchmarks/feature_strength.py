@@ -9,14 +9,16 @@ compare features with the source's, at factors of the weights in their rows, and
 plain fine-tuning beside them: anti-aliased, 25 images a class, 20 epochs, on
 DATA at 96 px from WEIGHTS, of a MobileNetV2 0.35 without classifier, and on the
 bundled digits 5 to 9 at 24 px from the quickstart's ResNet-8. One would choose
-a factor by the last epoch's accuracy on the validation images. Results are kept
-as they come; what is there is not run again.
+a factor by the last epoch's accuracy on the validation images. Where the loss
+exploded there are no figures. Results are kept as they come; what is there is
+not run again.
 """
 
 import argparse
 import json
 import pathlib
 import statistics
+import subprocess
 
 import method_accuracy
 
@@ -42,6 +44,21 @@ def wanted(networks, data, seeds):
                 yield task, networks[network], method, strength, seed
 
 
+def mean(values):
+    return None if None in values else round(statistics.fmean(values), 1)
+
+
+def measured(*arguments):
+    """As `method_accuracy.run`, without figures where the loss exploded."""
+    try:
+        return method_accuracy.run(*arguments)
+    except subprocess.CalledProcessError as error:
+        # `kerastl finetune` says so by this exit code.
+        if error.returncode != 1:
+            raise
+        return dict.fromkeys(MEASURES)
+
+
 def summarize(runs):
     """Means over the seeds."""
     groups = {}
@@ -52,10 +69,7 @@ def summarize(runs):
         {
             **dict(zip(("data", "method", "strength"), key, strict=True)),
             "runs": len(group),
-            **{
-                name: round(statistics.fmean(run[name] for run in group), 1)
-                for name in MEASURES
-            },
+            **{name: mean([run[name] for run in group]) for name in MEASURES},
         }
         for key, group in groups.items()
     ]
@@ -85,7 +99,7 @@ def main():
         more = ["--seed", str(seed)]
         if strength != 1:
             more += ["--strength", str(strength)]
-        row |= method_accuracy.run(method, task, network, EPOCHS, *more)
+        row |= measured(method, task, network, EPOCHS, *more)
         print(json.dumps(row), flush=True)
         runs.append(row)
         results = {
