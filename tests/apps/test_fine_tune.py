@@ -121,6 +121,7 @@ def test_resume_adds_quantization_aware_training(
     result = apps.fine_tune(
         **tiny_arguments,
         method="ktft",
+        strength=0.5,
         antialias=3,
         qat=1,
         output=output,
