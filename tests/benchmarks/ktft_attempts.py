@@ -8,8 +8,8 @@ and on the test split. The network before it was blurred stands beside them.
 
 Every run is kept in the work folder of `blur_repair.py`, so that a stopped
 benchmark, or one with more seeds, goes on where it was. Figures compare within
-one work folder: another one has an original of its own, trained anew. Those of
-a second original are in `ktft_attempts_again.json` (`--work`, `--results`).
+one work folder: another one has an original of its own, trained anew. The first
+seed draws the same photos for every attempt.
 """
 
 import json
