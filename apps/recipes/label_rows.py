@@ -107,7 +107,7 @@ ROWS = [
         transfer_losses=_statistics,
         callbacks=_hiding,
         schedule=_constant,
-        cost=1.18,
+        cost=1.23,
     ),
     Recipe(
         name="filtered_transfer",
@@ -119,7 +119,7 @@ ROWS = [
         transfer_losses=_statistics,
         callbacks=_filtering,
         schedule=_constant,
-        cost=1.5,
+        cost=1.34,
         exact="assumed",
     ),
 ]
