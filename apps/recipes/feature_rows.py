@@ -31,19 +31,20 @@ def _delta_losses(setting):
     attention = kerastl.compute_channel_attention(
         setting.source, head, images, taps
     )
-    return [kerastl.losses.DELTA(_SHARE, attention, relative=True)]
+    return [kerastl.losses.DELTA(_SHARE_WEIGHT, attention, relative=True)]
 
 
 def _feature_map_losses(setting):
     from kerastl.losses import DELTA
 
     taps = _convolution_taps(setting)
-    return [DELTA(_SHARE, taps=taps, relative=True, name="feature_map")]
+    return [DELTA(_SHARE_WEIGHT, taps=taps, relative=True, name="feature_map")]
 
 
-# The authors' weight belongs to the features of a ResNet-101: on a MobileNetV2
-# it lets the loss explode. Found in tests/benchmarks/feature_strength.py.
-_SHARE = 10.0
+# Of the share of the features that is missed, found in
+# tests/benchmarks/feature_strength.py. The authors' weight belongs to the
+# features of a ResNet-101: on a MobileNetV2 it lets the loss explode.
+_SHARE_WEIGHT = 10.0
 
 
 def _convolution_taps(setting):

@@ -82,9 +82,10 @@ def main():
     parser.add_argument("digits_source", type=pathlib.Path)
     parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args()
-    options.weights_with_head = None
     runs = json.loads(RESULTS.read_text())["runs"] if RESULTS.exists() else []
-    networks = method_accuracy.networks(options)
+    networks = method_accuracy.networks(
+        options.weights, None, options.digits_source
+    )
     for task, network, method, strength, seed in wanted(
         networks, options.data, options.seeds
     ):

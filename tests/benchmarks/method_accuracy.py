@@ -59,23 +59,23 @@ def run(method, data, network, epochs=EPOCHS, *more):
     }
 
 
-def networks(options):
+def networks(weights, weights_with_head, digits_source):
     """The command-line arguments of each network, by its name."""
 
-    def arguments(preset, weights, size, *more):
+    def arguments(preset, path, size, *more):
         return [
-            *("--preset", preset, "--weights", str(weights)),
+            *("--preset", preset, "--weights", str(path)),
             *("--image-size", str(size), *more),
         ]
 
     return {
         "MobileNetV2 0.35": arguments(
-            "mobilenet_v2", options.weights, 96, "--alpha", "0.35"
+            "mobilenet_v2", weights, 96, "--alpha", "0.35"
         ),
         "MobileNet 0.25": arguments(
-            "mobilenet", options.weights_with_head, 96, "--alpha", "0.25"
+            "mobilenet", weights_with_head, 96, "--alpha", "0.25"
         ),
-        "ResNet-8": arguments("resnet8", options.digits_source, 24),
+        "ResNet-8": arguments("resnet8", digits_source, 24),
     }
 
 
@@ -99,7 +99,9 @@ def main():
     parser.add_argument("digits_source", type=pathlib.Path)
     options = parser.parse_args()
     found = json.loads(RESULTS.read_text())["runs"] if RESULTS.exists() else []
-    known = networks(options)
+    known = networks(
+        options.weights, options.weights_with_head, options.digits_source
+    )
     for data, network, method in wanted(options.data):
         row = {
             "data": pathlib.Path(data).name,
