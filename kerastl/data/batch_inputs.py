@@ -1,5 +1,8 @@
 """The inputs of a batch, alone or in a dict with more fields."""
 
+import keras
+import numpy as np
+
 
 def images_of(batch):
     """The images of a batch in any of the forms that `fit` takes."""
@@ -14,3 +17,20 @@ def joined(x, name, value):
     """The inputs of a batch with one more field."""
     x = x if isinstance(x, dict) else {"images": x}
     return {**x, name: value}
+
+
+def readable(batch):
+    """A batch whose arrays the layers take, whatever backend runs them.
+
+    `tf.data` gives tensors of TensorFlow on every backend, and only its own
+    layers take those. Arrays, and the tensors of the backend itself, stay as
+    they are.
+    """
+    return keras.tree.map_structure(_readable, batch)
+
+
+def _readable(values):
+    known = isinstance(values, np.ndarray) or keras.ops.is_tensor(values)
+    if known or not hasattr(values, "__array__"):
+        return values
+    return np.asarray(values)

@@ -3,6 +3,7 @@
 import keras
 
 from kerastl.data.batch_inputs import images_of
+from kerastl.data.batch_inputs import readable
 
 
 def labelled_batches(data, batch_size, needs_labels=True):
@@ -17,6 +18,9 @@ def labelled_batches(data, batch_size, needs_labels=True):
         needs_labels: Whether images alone are an error. Without, they come
             with `None`.
 
+    What is yielded is NumPy's or the backend's own, see `readable`: a
+    `tf.data.Dataset` feeds every backend.
+
     Raises:
         ValueError: If there are no labels where they are needed.
     """
@@ -30,7 +34,7 @@ def labelled_batches(data, batch_size, needs_labels=True):
                 "`(images, labels)`, or a dataset of such batches. "
                 f"Received: data={type(data).__name__}"
             )
-        yield images_of(images), labels
+        yield readable(images_of(images)), readable(labels)
 
 
 def _batches(data, batch_size):

@@ -2,6 +2,8 @@
 
 import keras
 
+from kerastl.data.batch_inputs import readable
+
 
 def predict_batch(model, images):
     """`model.predict_on_batch(images)`, one answer an image.
@@ -12,11 +14,12 @@ def predict_batch(model, images):
 
     Args:
         model: A `keras.Model`.
-        images: A batch of what it reads.
+        images: A batch of what it reads, of `tf.data` on any backend.
 
     Returns:
         NumPy arrays in the structure of the model's outputs.
     """
+    images = readable(images)
     count = keras.tree.flatten(images)[0].shape[0]
     return keras.tree.map_structure(
         lambda rows: rows[:count], model.predict_on_batch(images)

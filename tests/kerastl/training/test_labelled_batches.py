@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -38,3 +39,32 @@ def test_images_alone(data):
     assert first[1] is None
     with pytest.raises(ValueError, match="without labels"):
         next(labelled_batches(data, 5))
+
+
+class _Batches(keras.utils.PyDataset):
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = list(batches)
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
+
+
+@pytest.mark.parametrize("make", [lambda data: data, list, _Batches])
+@pytest.mark.parametrize("images", [IMAGES, DICT])
+def test_tensors_of_tensorflow_come_as_what_the_layers_take(make, images):
+    import tensorflow as tf
+
+    data = tf.data.Dataset.from_tensor_slices((images, LABELS)).batch(2)
+    found = list(labelled_batches(make(data), None))
+    for part in keras.tree.flatten(found):
+        assert isinstance(part, np.ndarray) or keras.ops.is_tensor(part)
+    images, labels = (
+        np.concatenate([np.asarray(part) for part in parts])
+        for parts in zip(*found, strict=True)
+    )
+    np.testing.assert_array_equal(images, IMAGES)
+    np.testing.assert_array_equal(labels, LABELS)
