@@ -3,7 +3,6 @@
 import importlib.metadata
 import time
 
-import keras
 import numpy as np
 
 from kerastl.export.accuracy_drop_error import AccuracyDropError
@@ -16,6 +15,7 @@ from kerastl.export.lower import lower
 from kerastl.export.measure import count_operations
 from kerastl.export.measure import measure_latency
 from kerastl.export.measure import zipped_size
+from kerastl.export.on_tensorflow import on_tensorflow
 from kerastl.export.processor import processor_name
 from kerastl.export.quantization.find_quantizers import is_quantization_aware
 from kerastl.export.quantization.freeze import with_fixed_kernels
@@ -71,7 +71,7 @@ def export_model(
     check_threads(threads)
     if target is not None:
         load_op_table(target)  # refuses an unknown one before the work
-    _check_backend()
+    write = on_tensorflow(write)
     lowered = lower(model)
     aware = is_quantization_aware(lowered.model)
     calibrates = scheme.needs_calibration and not aware
@@ -146,16 +146,6 @@ def _check_scheme(scheme, aware, calibration):
             "activation ranges. Pass `calibration=`, a dataset of a few "
             "hundred training images, or choose a scheme without. "
             "Received: calibration=None"
-        )
-
-
-def _check_backend():
-    backend = keras.backend.backend()
-    if backend != "tensorflow":
-        raise RuntimeError(
-            "Files are written through TensorFlow. Save the model as .keras "
-            "and export it in a process started with "
-            f"KERAS_BACKEND=tensorflow. Received: backend={backend!r}"
         )
 
 

@@ -1,5 +1,7 @@
 """Writes ONNX files."""
 
+import functools
+
 from kerastl.export.onnx_steps import export_onnx
 from kerastl.export.onnx_steps import fold_onnx
 from kerastl.export.onnx_steps import quantize_onnx
@@ -84,30 +86,13 @@ def to_onnx(
                 f"`{name}` must be one of {choices}. Received: {name}={value!r}"
             )
 
-    def write(lowered, output_name, scheme, images, path):
-        exported = path.with_suffix(".exported.onnx")
-        folded = path.with_suffix(".folded.onnx")
-        with quiet_console():
-            export_onnx(lowered, output_name, opset, exported)
-            if lowered.kernels is not None:
-                restore_kernels(exported, path, lowered.kernels)
-            else:
-                fold_onnx(exported, folded)
-                if scheme.name == "int8":
-                    quantize_onnx(
-                        folded,
-                        path,
-                        images,
-                        calibration_method,
-                        activation_type,
-                    )
-                else:
-                    folded.rename(path)
-            tidy_onnx(path)
-        return []
-
     return export_model(
-        write,
+        functools.partial(
+            _write,
+            opset=opset,
+            method=calibration_method,
+            activation_type=activation_type,
+        ),
         model,
         path,
         "onnx",
@@ -121,3 +106,22 @@ def to_onnx(
         opset=opset,
         compare_to=compare_to,
     )
+
+
+def _write(
+    lowered, output_name, scheme, images, path, opset, method, activation_type
+):
+    exported = path.with_suffix(".exported.onnx")
+    folded = path.with_suffix(".folded.onnx")
+    with quiet_console():
+        export_onnx(lowered, output_name, opset, exported)
+        if lowered.kernels is not None:
+            restore_kernels(exported, path, lowered.kernels)
+        else:
+            fold_onnx(exported, folded)
+            if scheme.name == "int8":
+                quantize_onnx(folded, path, images, method, activation_type)
+            else:
+                folded.rename(path)
+        tidy_onnx(path)
+    return []

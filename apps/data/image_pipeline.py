@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerastl.apps.data.data_tensorflow import data_tensorflow
 from kerastl.apps.data.prefetch_batches import prefetch_batches
 from kerastl.data.batch_inputs import joined
 
@@ -62,7 +63,7 @@ def training_batches(
         an index or unlabelled images, the images are a dict of `"images"` and
         `"index"` or `"unlabelled"`.
     """
-    import tensorflow as tf
+    tf = data_tensorflow()
 
     epochs = itertools.count() if epochs is None else epochs
     steps = math.ceil(len(part) / batch_size)
@@ -127,7 +128,7 @@ def evaluation_batches(part, image_size, batch_size, order=None):
     Returns:
         A `tf.data.Dataset` of `(float32 images 0..255, int32 labels)`.
     """
-    import tensorflow as tf
+    tf = data_tensorflow()
 
     if order is None:
         indices = tf.data.Dataset.range(len(part))

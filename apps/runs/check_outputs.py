@@ -1,5 +1,7 @@
 """What a run is asked to leave behind, checked before it begins."""
 
+import keras
+
 from kerastl.apps.runs.export_files import check_exports
 from kerastl.export.targets.op_table import load_op_table
 
@@ -17,7 +19,8 @@ def check_outputs(exports, qat=None, target=None):
 
     Raises:
         ValueError: If a name does not exist, `qat` is no number of epochs or
-            would train for no file, or the target would check no file.
+            would train for no file or on a backend that cannot, or the
+            target would check no file.
     """
     pairs = check_exports(exports)
     if qat is not None and not qat > 0:
@@ -28,6 +31,15 @@ def check_outputs(exports, qat=None, target=None):
             "asked for. Add 'tflite:int8' or 'onnx:int8' to `exports` "
             "(--export), or leave `qat` (--qat) out. "
             f"Received: qat={qat}, exports={list(exports)}"
+        )
+    backend = keras.backend.backend()
+    if qat is not None and backend != "tensorflow":
+        raise ValueError(
+            "Quantization-aware training runs on TensorFlow, whose rounding "
+            "the converters know. Train without `qat` (--qat) here; then start "
+            "a process with KERAS_BACKEND=tensorflow that resumes the run "
+            "(--resume) and adds it. "
+            f"Received: qat={qat}, backend={backend!r}"
         )
     if target is not None:
         load_op_table(target)

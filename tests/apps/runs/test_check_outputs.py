@@ -1,3 +1,4 @@
+import keras
 import pytest
 
 from kerastl.apps.runs.check_outputs import check_outputs
@@ -7,7 +8,20 @@ def test_what_fits_becomes_pairs():
     pairs = [("onnx", "int8"), ("tflite", "float32")]
     exports = ["onnx:int8", "float32"]
     assert check_outputs(exports) == pairs
-    assert check_outputs(exports, qat=3, target="tflite-micro") == pairs
+    assert check_outputs(exports, target="tflite-micro") == pairs
+
+
+@pytest.mark.tensorflow_only
+def test_rounding_can_be_trained_on_tensorflow():
+    assert check_outputs(["int8"], qat=3) == [("tflite", "int8")]
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() == "tensorflow", reason="TensorFlow can train it"
+)
+def test_rounding_on_another_backend_is_refused_with_a_way_out():
+    with pytest.raises(ValueError, match="--resume.*qat=3, backend='jax'"):
+        check_outputs(["int8"], qat=3)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,141 @@
+"""Files are written on TensorFlow, whatever backend Keras runs on."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kerastl.export import load
+from kerastl.export import selective_int8
+from kerastl.export import to_onnx
+from kerastl.export import to_tflite
+from kerastl.export.lower import lower
+from kerastl.export.on_tensorflow import _write
+from kerastl.export.on_tensorflow import on_tensorflow
+from kerastl.export.schemes import get_scheme
+from kerastl.layers import BlurPooling2D
+
+elsewhere = pytest.mark.skipif(
+    keras.backend.backend() == "tensorflow", reason="for the other backends"
+)
+
+
+@pytest.fixture(scope="module")
+def network():
+    keras.utils.set_random_seed(2)
+    return keras.Sequential(
+        [
+            keras.Input((12, 12, 3)),
+            layers.Rescaling(1 / 127.5, offset=-1),
+            layers.Conv2D(8, 3, use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            BlurPooling2D(3),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(4, activation="softmax"),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def images():
+    generator = np.random.default_rng(3)
+    return generator.uniform(0, 255, (120, 12, 12, 3)).astype("float32")
+
+
+@elsewhere
+def test_a_tflite_file_is_proved_against_the_model_here(
+    network, images, tmp_path
+):
+    expected = np.asarray(network(images))
+    labels = expected.argmax(-1)
+    labels[:30] = (labels[:30] + 1) % 4
+    path = tmp_path / "a.tflite"
+    report = to_tflite(
+        network, path, calibration=images, evaluation=(images, labels)
+    )
+    assert report.keras_accuracy == 0.75
+    found = load(path).predict(images)
+    assert np.abs(found - expected).max() == pytest.approx(
+        report.max_abs_difference, abs=1e-6
+    )
+    assert report.max_abs_difference < 0.02
+    assert report.input["zero_point"] == -128
+    assert [each.name for each in tmp_path.iterdir()] == ["a.tflite"]
+
+
+@elsewhere
+def test_the_arguments_of_an_onnx_file_arrive(network, images, tmp_path):
+    import onnx
+
+    path = tmp_path / "a.onnx"
+    report = to_onnx(network, path, "float32", opset=15)
+    assert report.max_abs_difference < 1e-5
+    versions = [each.version for each in onnx.load(path).opset_import]
+    assert 15 in versions and 17 not in versions
+
+
+@elsewhere
+def test_what_needs_the_converters_all_along_is_refused_at_once(
+    network, images, tmp_path
+):
+    labels = np.zeros(len(images), int)
+    with pytest.raises(RuntimeError, match="KERAS_BACKEND=tensorflow"):
+        selective_int8(
+            network,
+            tmp_path / "a.tflite",
+            calibration=images,
+            evaluation=(images, labels),
+        )
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.tensorflow_only
+def test_another_process_writes_the_same_bytes(network, images, tmp_path):
+    from kerastl.export.to_tflite import _write as write
+
+    assert on_tensorflow(write) is write
+    task = {
+        "module": "kerastl.export.to_tflite",
+        "function": "_write",
+        "keywords": {},
+    }
+    steps = {"here": write, "there": functools.partial(_write, task)}
+    for name, step in steps.items():
+        notes = step(
+            lower(network),
+            "probabilities",
+            get_scheme("int8", "tflite"),
+            images,
+            tmp_path / f"{name}.tflite",
+        )
+        assert notes == []
+    here, there = (tmp_path / f"{name}.tflite" for name in steps)
+    assert here.read_bytes() == there.read_bytes()
+
+
+class Unknown(layers.Layer):
+    def call(self, x):
+        return x
+
+
+def test_what_goes_wrong_there_is_said_here(network, tmp_path):
+    inputs = keras.Input((12, 12, 3))
+    strange = keras.Model(inputs, Unknown(name="strange")(network(inputs)))
+    task = {
+        "module": "kerastl.export.to_tflite",
+        "function": "_write",
+        "keywords": {},
+    }
+    with pytest.raises(ValueError, match="cannot load it.*Unknown.*register"):
+        _write(
+            task,
+            lower(strange),
+            "probabilities",
+            get_scheme("float32", "tflite"),
+            None,
+            tmp_path / "a.tflite",
+        )
+    assert not any(tmp_path.iterdir())
