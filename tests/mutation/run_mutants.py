@@ -1,0 +1,90 @@
+"""Runs tests on changed sources, in forks that share what is imported."""
+
+import contextlib
+import importlib.machinery
+import importlib.util
+import os
+import signal
+import sys
+import time
+
+
+class _Changed(importlib.machinery.SourceFileLoader):
+    """Loads a module from a changed text, with the name of its file."""
+
+    def __init__(self, name, path, source):
+        super().__init__(name, path)
+        self.source = source
+
+    def get_code(self, fullname):
+        return compile(self.source, self.path, "exec", dont_inherit=True)
+
+
+class _Finder:
+    def __init__(self, name, path, source):
+        self.name, self.path, self.source = name, path, source
+
+    def find_spec(self, name, path=None, target=None):
+        if name != self.name:
+            return None
+        loader = _Changed(name, self.path, self.source)
+        return importlib.util.spec_from_file_location(
+            name, self.path, loader=loader
+        )
+
+
+def _start(path, name, source, tests):
+    """Forks a process that runs the tests on a changed source."""
+    child = os.fork()
+    if child:
+        return child
+    code = 70
+    try:
+        os.setpgid(0, 0)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(nothing, descriptor)
+        finder = _Finder(name, str(path), source)
+        sys.meta_path.insert(0, finder)
+        import pytest
+
+        options = ["-x", "-q", "-n0", "-p", "no:cacheprovider"]
+        code = pytest.main([*options, *map(str, tests)])
+    finally:
+        os._exit(int(code))
+
+
+def run_mutants(path, name, sources, tests, jobs, limit):
+    """Runs tests on changed sources of a module, each in a fork of its own.
+
+    Args:
+        path: The file of the module.
+        name: Its import name. It must not be imported yet.
+        sources: Changed sources.
+        tests: Test files.
+        jobs: Processes at a time.
+        limit: Seconds after which one is ended.
+
+    Yields:
+        The index of a source and pytest's exit code, `None` if it was too
+        slow.
+    """
+    waiting = list(enumerate(sources))[::-1]
+    running = {}
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            index, source = waiting.pop()
+            child = _start(path, name, source, tests)
+            running[child] = index, time.monotonic() + limit
+        for child, (index, deadline) in list(running.items()):
+            ended, status = os.waitpid(child, os.WNOHANG)
+            late = time.monotonic() > deadline
+            if not ended and not late:
+                continue
+            if not ended:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+            del running[child]
+            yield index, None if late else os.waitstatus_to_exitcode(status)
+        time.sleep(0.02)

@@ -1,0 +1,121 @@
+"""The tool on a source of its own: what is drawn, and what is killed."""
+
+import pathlib
+import sys
+
+import pytest
+
+pytest.importorskip("cosmic_ray", reason='pip install -e ".[mutation]"')
+pytestmark = pytest.mark.skipif(
+    not hasattr(sys.modules["os"], "fork"), reason="the tool forks"
+)
+
+SOURCE = '''\
+"""A module of 2 functions."""
+
+import math
+
+
+def half(x: int | None, low=0) -> float | None:
+    """Half of `x`, 1 / 2."""
+    if x < low:
+        return 0
+    return x / 2
+
+
+def unseen(x):
+    return x + 1
+'''
+TESTS = """\
+import toy
+
+
+def test_half():
+    assert toy.half(4) == 2
+    assert toy.half(-4) == 0
+"""
+
+
+@pytest.fixture
+def tools(monkeypatch):
+    monkeypatch.syspath_prepend(str(pathlib.Path(__file__).parent))
+    import draw_mutants
+    import mutate
+    import run_mutants
+
+    return draw_mutants.draw_mutants, run_mutants.run_mutants, mutate
+
+
+def test_every_place_is_changed_once(tools):
+    draw, _, _ = tools
+    drawn, places = draw(SOURCE, None, 0)
+    assert 5 <= len(drawn) <= places
+    assert {each.line for each in drawn} == {6, 8, 9, 10, 14}
+    for each in drawn:
+        assert each.source != SOURCE
+        assert each.before == SOURCE.splitlines()[each.line - 1].strip()
+        assert "int | None, low=" in each.source
+        assert "Half of `x`, 1 / 2." in each.source
+    few, _ = draw(SOURCE, 2, 0)
+    assert len(few) == 2
+    assert draw(SOURCE, 2, 0)[0] == few
+    assert any(draw(SOURCE, 2, seed)[0] != few for seed in range(1, 9))
+
+
+def test_what_the_tests_see_is_killed(tools, tmp_path, monkeypatch):
+    _, run, _ = tools
+    (tmp_path / "toy.py").write_text(SOURCE)
+    (tmp_path / "test_toy.py").write_text(TESTS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    changes = {
+        "nothing": SOURCE,
+        "seen": SOURCE.replace("x / 2", "x * 2"),
+        "unseen": SOURCE.replace("x + 1", "x - 1"),
+        "border": SOURCE.replace("x < low", "x <= low"),
+        "endless": SOURCE.replace("return x / 2", "while True: pass"),
+        "broken": SOURCE.replace("import math", "import maths"),
+    }
+    codes = dict(
+        run(
+            tmp_path / "toy.py",
+            "toy",
+            list(changes.values()),
+            [tmp_path / "test_toy.py"],
+            jobs=2,
+            limit=10,
+        )
+    )
+    found = {name: codes[index] for index, name in enumerate(changes)}
+    assert found["nothing"] == found["unseen"] == found["border"] == 0
+    assert found["seen"] == 1
+    assert found["broken"] not in (0, 5)
+    assert found["endless"] is None
+    assert "toy" not in sys.modules
+
+
+def test_tests_stand_where_the_source_does(tools):
+    mutate = tools[2]
+    path = pathlib.PurePosixPath
+    assert mutate.module_name(path("export/package/metadata.py")) == (
+        "kerastl.export.package.metadata"
+    )
+    tests = mutate.tests_of(path("kerastl/fine_tuner.py"))
+    names = [file.name for file in tests]
+    assert "test_fine_tuner.py" in names
+    assert "test_fine_tuner_errors.py" in names
+    # Known by what reads it.
+    assert mutate.tests_of(path("kerastl/surgery/pointwise.py"))
+
+
+def test_scores_are_shares_of_what_was_drawn(tools):
+    files = {
+        "kerastl/losses/a.py": {"drawn": 8, "killed": 8},
+        "kerastl/losses/b.py": {"drawn": 2, "killed": 0},
+        "export/c.py": {"drawn": 10, "killed": 9},
+        "export/d.py": {"drawn": 0, "killed": 0},
+    }
+    assert tools[2].scores(files) == {
+        "all": 0.85,
+        "export": 0.9,
+        "kerastl/losses": 0.8,
+    }
