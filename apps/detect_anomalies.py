@@ -88,7 +88,7 @@ def detect_anomalies(
     Example:
 
     ```python
-    source = apps.EfficientNetB0("imagenet", (224, 224, 3), include_top=False)
+    source = apps.EfficientNetB0(include_top=False)
     detector = apps.detect_anomalies("bottles/train/good", source)
     suspicious = detector.score("bottles/test") > detector.threshold
     ```

@@ -15,15 +15,14 @@ from kerastl.apps.presets.preprocessing import adapt_weights
 from kerastl.apps.presets.preprocessing import preprocess
 from kerastl.apps.presets.weight_source import open_weight_source
 
-_OWN_ARGUMENTS = (
-    "weights",
-    "include_top",
-    "input_tensor",
-    "input_shape",
-    "classes",
-    "classifier_activation",
-    "include_preprocessing",
-)
+_OWN_ARGUMENTS = ("weights", "include_top", "input_shape", "classes")
+# What the builders take and a preset fixes: the network reads images 0..255
+# and gives probabilities, or feature maps.
+_FIXED_ARGUMENTS = {
+    "input_tensor": None,
+    "classifier_activation": "softmax",
+    "include_preprocessing": True,
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Preset:
 
     ```python
     preset = kerastl.apps.PRESETS["mobilenet_v2"]
-    model = preset.build(input_shape=(96, 96, 3), alpha=0.35, classes=10)
+    model = preset.build(alpha=0.35, weights=None, classes=10)
     ```
     """
 
@@ -82,7 +81,7 @@ class Preset:
 
     def build(
         self,
-        weights=None,
+        weights="auto",
         input_shape=None,
         include_top="auto",
         classes=None,
@@ -95,7 +94,9 @@ class Preset:
                 `keras.applications`), a Keras model of the same
                 architecture, or the path of a file: `.weights.h5`, `.keras`
                 or `.h5` (the files of `keras.applications`, and whole models
-                saved by tf.keras 2).
+                saved by tf.keras 2). `"auto"` is `"imagenet"` where such
+                weights are published, as in `keras.applications`, and random
+                for the networks that have none.
             input_shape: `(height, width, 3)`. Defaults to the size the
                 weights were trained with.
             include_top: `True`, `False` or `"auto"`. With `"auto"` the
@@ -103,7 +104,9 @@ class Preset:
             classes: Number of classes of the head. Defaults to those of the
                 weights. To put a head with other classes on pre-trained
                 weights use `kerastl.replace_head`.
-            **arguments: Arguments of the family, such as `alpha`.
+            **arguments: Arguments of the family, such as `alpha`. Those
+                that a preset fixes (`input_tensor`, `classifier_activation`,
+                `include_preprocessing`) may be passed with their defaults.
 
         Returns:
             A Functional model. Without the head its output is the last
@@ -116,7 +119,9 @@ class Preset:
             ConnectionError: If `"imagenet"` cannot be downloaded.
         """
         shape = self._checked_shape(input_shape)
-        self._check_arguments(arguments)
+        arguments = self._checked_arguments(arguments)
+        if isinstance(weights, str) and weights == "auto":
+            weights = "imagenet" if self.downloadable else None
         if include_top not in (True, False, "auto"):
             raise ValueError(
                 "`include_top` must be True, False or 'auto'. "
@@ -210,8 +215,9 @@ class Preset:
             raise ValueError(
                 f"The ImageNet weights have {self.classes} classes. Leave "
                 "`classes` out and change the head with "
-                "`kerastl.replace_head(model, num_classes)`. "
-                f"Received: classes={classes}"
+                "`kerastl.replace_head(model, num_classes)`, or start from "
+                f"random weights with `weights=None`. Received: "
+                f"classes={classes}"
             )
 
     def _download(self, shape, include_top, arguments):
@@ -252,21 +258,35 @@ class Preset:
             )
         return shape
 
-    def _check_arguments(self, arguments):
+    def _checked_arguments(self, arguments):
+        """The arguments of the builder without those that are fixed."""
         known = [
             name
             for name, parameter in inspect.signature(
                 self.builder
             ).parameters.items()
             if name not in _OWN_ARGUMENTS
+            and name not in _FIXED_ARGUMENTS
             and parameter.kind is not inspect.Parameter.VAR_KEYWORD
         ]
-        for name in arguments:
-            if name not in known:
+        for name, value in arguments.items():
+            if name in _FIXED_ARGUMENTS and value != _FIXED_ARGUMENTS[name]:
+                raise ValueError(
+                    f"`{name}` is always {_FIXED_ARGUMENTS[name]!r} in a "
+                    "preset, which reads RGB images 0..255 and gives "
+                    "probabilities. Build other networks with "
+                    f"`keras.applications`. Received: {name}={value!r}"
+                )
+            if name not in known and name not in _FIXED_ARGUMENTS:
                 raise ValueError(
                     f"{self.title} has no argument `{name}`. Expected some "
-                    f"of {known}. Received: {name}={arguments[name]!r}"
+                    f"of {known}. Received: {name}={value!r}"
                 )
+        return {
+            name: value
+            for name, value in arguments.items()
+            if name not in _FIXED_ARGUMENTS
+        }
 
 
 def _is_sequence(value):

@@ -5,11 +5,11 @@ import keras
 
 def resnet_cifar(
     depth,
-    input_tensor,
     include_top=True,
-    classes=10,
     weights=None,
+    input_tensor=None,
     input_shape=None,
+    classes=10,
     name=None,
 ):
     """Builds a CIFAR-size residual network as a plain functional model.
@@ -21,12 +21,12 @@ def resnet_cifar(
 
     Args:
         depth: Number of layers, `6 * n + 2`.
-        input_tensor: The preprocessed images.
         include_top: Whether the classifier is included.
-        classes: Number of classes.
         weights: Always `None`; here so that the builder is called like
             those of `keras.applications`.
-        input_shape: Not used; here for the same reason.
+        input_tensor: The preprocessed images. `None` makes an input.
+        input_shape: Shape of that input.
+        classes: Number of classes.
         name: Name of the model.
 
     Returns:
@@ -41,6 +41,8 @@ def resnet_cifar(
             "There are no ready weights for the CIFAR-size networks. Pass a "
             f"local file or a model. Received: weights={weights!r}"
         )
+    if input_tensor is None:
+        input_tensor = keras.Input(input_shape or (32, 32, 3))
     x = _convolution(input_tensor, 16, 3, 1, "stem")
     x = keras.layers.BatchNormalization(name="stem_bn")(x)
     x = keras.layers.ReLU(name="stem_relu")(x)

@@ -115,7 +115,7 @@ def test_equals_the_large_application(name):
 
 def test_a_preset_loads_what_a_preset_saved(tmp_path):
     shape = (32, 32, 3)
-    first = apps.ResNet50(input_shape=shape, include_top=False)
+    first = apps.ResNet50(weights=None, input_shape=shape, include_top=False)
     first.save_weights(tmp_path / "rgb.weights.h5")
     first.save(tmp_path / "rgb.keras")
     images = photos(32)
@@ -166,7 +166,9 @@ def test_efficientnet_is_normalised_as_its_imagenet_weights_need(
 
 
 def test_the_graph_is_flat_and_takes_images():
-    model = apps.MobileNetV2(input_shape=(32, 32, 3), alpha=0.35, classes=3)
+    model = apps.MobileNetV2(
+        weights=None, input_shape=(32, 32, 3), alpha=0.35, classes=3
+    )
 
     assert model.input.name == "image"
     assert not any(isinstance(layer, keras.Model) for layer in model.layers)
@@ -229,8 +231,8 @@ def test_another_width_is_named_and_nothing_is_built(tmp_path):
 def test_the_head_is_that_of_the_weights():
     shape = (32, 32, 3)
     arguments = {"input_shape": shape, "alpha": 0.35}
-    whole = apps.MobileNetV2(classes=5, **arguments)
-    headless = apps.MobileNetV2(include_top=False, **arguments)
+    whole = apps.MobileNetV2(weights=None, classes=5, **arguments)
+    headless = apps.MobileNetV2(weights=None, include_top=False, **arguments)
 
     assert apps.MobileNetV2(weights=whole, **arguments).output_shape[-1] == 5
     assert apps.MobileNetV2(weights=headless, **arguments).output_shape[1:] == (
@@ -254,7 +256,9 @@ def test_the_head_is_that_of_the_weights():
         ({"input_shape": 64}, "input_shape=64"),
         ({"include_top": "yes"}, "include_top='yes'"),
         ({"width": 2}, "no argument `width`.*alpha"),
-        ({"classifier_activation": None}, "no argument `classifier_act"),
+        ({"classifier_activation": None}, "always 'softmax'.*activation=None"),
+        ({"input_tensor": "x"}, "`input_tensor` is always None"),
+        ({"alpha": 0.35, "classes": 3}, "1000 classes.*weights=None"),
         ({"weights": "imagenet", "classes": 3}, "1000 classes.*classes=3"),
     ],
 )
@@ -316,7 +320,7 @@ def test_imagenet_weights_come_from_the_cache_or_say_what_to_do(
 def test_parameters_in_the_table_are_those_of_the_network():
     for name in ("mobilenet_v2", "mobilenet_v3_small", "resnet8", "resnet20"):
         preset = apps.get_preset(name)
-        millions = preset.build().count_params() / 1e6
+        millions = preset.build(weights=None).count_params() / 1e6
         assert preset.parameters == pytest.approx(millions, abs=0.006)
 
 
@@ -325,17 +329,17 @@ def test_real_weights_load_by_one_call():
     arguments = {"alpha": 0.25}
     images = photos(224)
     name = "mobilenet_v1_0.25_224_imagenet_top"
-    first = apps.MobileNet(SHARED / f"{name}.weights.h5", **arguments)
-    second = apps.MobileNet(SHARED / f"{name}_keras2.h5", **arguments)
+    first = apps.MobileNet(weights=SHARED / f"{name}.weights.h5", **arguments)
+    second = apps.MobileNet(weights=SHARED / f"{name}_keras2.h5", **arguments)
     np.testing.assert_array_equal(first(images), second(images))
 
     headless = apps.MobileNetV2(
-        SHARED / "mobilenet_v2_0.35_224_imagenet_notop.weights.h5",
+        weights=SHARED / "mobilenet_v2_0.35_224_imagenet_notop.weights.h5",
         input_shape=(128, 128, 3),
         alpha=0.35,
     )
     assert headless.output_shape == (None, 4, 4, 1280)
     large = apps.MobileNetV2(
-        SHARED / "mobilenet_v2_1.0_224_imagenet_from_ptq.weights.h5"
+        weights=SHARED / "mobilenet_v2_1.0_224_imagenet_from_ptq.weights.h5"
     )
     assert large.output_shape == (None, 1001)
