@@ -1,5 +1,7 @@
 """Fixtures that every test may use."""
 
+import contextlib
+import ctypes
 import gc
 import os
 import subprocess
@@ -35,6 +37,24 @@ def _fresh_keras_state():
     yield
     keras.config.set_dtype_policy("float32")
     keras.utils.clear_session(free_memory=False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _free_memory():
+    """What the models of a file took is free before the next one begins.
+
+    Graphs are full of cycles, which wait for the garbage collector, and what
+    is free goes back to the system only on request.
+    """
+    yield
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
+    keras.utils.clear_session(free_memory=True)
+    # Not every C library has it.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 @pytest.fixture
