@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from kerastl.export.format_figures import describe_change
+from kerastl.export.format_figures import format_size
 from kerastl.export.format_rows import format_rows
 
 
@@ -79,8 +81,8 @@ class ExportReport:
 
     def __str__(self):
         rows = [
-            ("file", f"{self.path} ({self.size_bytes / 1024:.0f} KiB)"),
-            ("zipped", f"{self.zipped_bytes / 1024:.0f} KiB"),
+            ("file", f"{self.path} ({format_size(self.size_bytes)})"),
+            ("zipped", format_size(self.zipped_bytes)),
             ("scheme", f"{self.format} {self.scheme}"),
             ("input", _tensor(self.input)),
             ("output", _tensor(self.output)),
@@ -98,7 +100,7 @@ class ExportReport:
                     "accuracy",
                     f"{100 * self.keras_accuracy:.1f} % in Keras, "
                     f"{100 * self.accuracy:.1f} % in the file "
-                    f"({100 * self.accuracy_drop:+.1f} points lost)",
+                    f"({describe_change(self.accuracy_drop)})",
                 )
             )
         rows.append(

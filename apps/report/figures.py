@@ -2,6 +2,9 @@
 
 import statistics
 
+from kerastl.export.format_figures import format_change
+from kerastl.export.format_figures import format_size
+
 NOTHING = "–"
 
 
@@ -16,18 +19,13 @@ def spread(values):
     return f"{100 * mean:.1f} ± {100 * deviation:.1f} %"
 
 
-def points(value):
-    return NOTHING if value is None else f"{100 * value:.1f}"
+def change(drop):
+    """What a drop of accuracy is, in points with their sign."""
+    return NOTHING if drop is None else format_change(drop)
 
 
 def size(value):
-    if value is None:
-        return NOTHING
-    return (
-        f"{value / 1024:.0f} kB"
-        if value < 1 << 20
-        else f"{value / 2**20:.1f} MB"
-    )
+    return NOTHING if value is None else format_size(value)
 
 
 def decimal(value):

@@ -45,13 +45,13 @@ def exports_table(exports):
     from kerastl.apps.report import figures
 
     return make_table(
-        ["file", ">size", ">accuracy", ">drop", ">same top-1", ">latency"],
+        ["file", ">size", ">accuracy", ">change", ">same top-1", ">latency"],
         [
             (
                 row["file"],
                 figures.size(row["size_bytes"]),
                 figures.percent(row["accuracy"]),
-                figures.points(row["accuracy_drop"]),
+                figures.change(row["accuracy_drop"]),
                 figures.percent(row["top1_agreement"]),
                 figures.milliseconds(row["latency_ms"]),
             )

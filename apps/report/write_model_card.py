@@ -116,13 +116,13 @@ def _classes(report):
 def _files(report):
     rows = shipped_rows(report)
     table = _table(
-        ("file", ">size", ">accuracy", ">points lost", ">one image"),
+        ("file", ">size", ">accuracy", ">change", ">one image"),
         [
             (
                 row["file"],
                 figures.size(row["size_bytes"]),
                 figures.percent(row["accuracy"]),
-                figures.points(row["accuracy_drop"]),
+                figures.change(row["accuracy_drop"]),
                 figures.milliseconds(row["latency_ms"]),
             )
             for row in rows
@@ -217,7 +217,7 @@ def _limits(report):
         if row["accuracy_drop"] is not None and row["accuracy_drop"] >= 0.02
     ]
     lines += [
-        f"- `{row['file']}` loses {figures.points(row['accuracy_drop'])} "
+        f"- `{row['file']}` loses {100 * row['accuracy_drop']:.1f} "
         "points against the Keras model."
         for row in drops
     ]

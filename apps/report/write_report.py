@@ -46,7 +46,7 @@ def write_report(report, path, folder=None):
     environment.filters.update(
         percent=_unbroken(figures.percent),
         spread=_unbroken(figures.spread),
-        points=figures.points,
+        points_changed=figures.change,
         size=figures.size,
         decimal=figures.decimal,
         milliseconds=figures.milliseconds,

@@ -14,6 +14,8 @@ from kerastl.apps.runs.run_result import RunResult
 from kerastl.export import Metadata
 from kerastl.export import evaluate
 from kerastl.export import load
+from kerastl.export.format_figures import describe_change
+from kerastl.export.format_figures import format_size
 
 
 def finish_run(
@@ -139,15 +141,14 @@ def _headline(report):
         )
     ]
     for row in report["exports"][:2]:
-        lost = 100 * row["accuracy_drop"]
         tiles.append(
             {
                 "label": row["file"],
                 "before": None,
                 "after": row["accuracy"],
                 "unit": "percent",
-                "note": f"{row['size_bytes'] / 1024:.0f} kB, "
-                f"{abs(lost):.1f} points {'lost' if lost >= 0 else 'won'}",
+                "note": f"{format_size(row['size_bytes'])}, "
+                f"{describe_change(row['accuracy_drop'])}",
             }
         )
     return tiles

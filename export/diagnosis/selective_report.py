@@ -3,6 +3,8 @@
 import dataclasses
 import textwrap
 
+from kerastl.export.format_figures import format_change
+from kerastl.export.format_figures import format_size
 from kerastl.export.report import ExportReport
 
 
@@ -88,14 +90,14 @@ def frontier_table(frontier, chosen=None):
         chosen: The one to mark, or `None`.
     """
     lines = [
-        "layers in float   operators   accuracy   points lost      size   "
-        "latency"
+        "layers in float   operators   accuracy   change     size   latency"
     ]
     for point in frontier:
         lines.append(
             f"{point.num_layers:>15} {point.float_operators:>11} "
-            f"{100 * point.accuracy:>9.2f}% {100 * point.accuracy_drop:>13.2f} "
-            f"{point.size_bytes / 1024:>6.0f} KiB {point.latency_ms:>6.2f} ms"
+            f"{100 * point.accuracy:>9.2f}% "
+            f"{format_change(point.accuracy_drop, 2):>8} "
+            f"{format_size(point.size_bytes):>8} {point.latency_ms:>6.2f} ms"
             f"{' *' if point is chosen else ''}"
         )
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from kerastl.export.format_figures import format_size
 from kerastl.export.format_rows import format_rows
 
 
@@ -59,9 +60,13 @@ class CheckReport:
         return {"passed": self.passed, **dataclasses.asdict(self)}
 
     def __str__(self):
-        memory = f"{_kib(self.activation_bytes)} of activations at the peak"
+        memory = (
+            f"{format_size(self.activation_bytes)} of activations at the peak"
+        )
         if self.target == "tflite-micro":
-            memory += f", a tensor arena of about {_kib(self.arena_bytes)}"
+            memory += (
+                f", a tensor arena of about {format_size(self.arena_bytes)}"
+            )
         memory += " (placed by lifetime; scratch of fast kernels excluded)"
         rows = [
             ("target", f"{self.target}: {self.target_title}"),
@@ -81,10 +86,6 @@ class CheckReport:
             ),
         ]
         return format_rows(rows)
-
-
-def _kib(size):
-    return f"{size / 1024:,.1f} KiB"
 
 
 def _counts(counts):
