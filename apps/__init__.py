@@ -15,6 +15,7 @@ from kerastl.apps.export_model import export_model
 from kerastl.apps.fine_tune import fine_tune
 from kerastl.apps.predict import PredictResult
 from kerastl.apps.predict import predict
+from kerastl.apps.presets.family import family
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.presets.load_legacy_h5 import load_legacy_h5
 from kerastl.apps.presets.load_weights_into import load_weights_into
@@ -29,26 +30,26 @@ from kerastl.apps.report.write_model_card import write_model_card
 from kerastl.apps.report.write_report import write_report
 from kerastl.apps.runs.run_result import RunResult
 
-MobileNet = PRESETS["mobilenet"].build
-MobileNetV2 = PRESETS["mobilenet_v2"].build
-MobileNetV3Small = PRESETS["mobilenet_v3_small"].build
-MobileNetV3Large = PRESETS["mobilenet_v3_large"].build
-EfficientNetB0 = PRESETS["efficientnet_b0"].build
-EfficientNetV2B0 = PRESETS["efficientnet_v2_b0"].build
-ResNet50 = PRESETS["resnet50"].build
-ResNet101 = PRESETS["resnet101"].build
-ResNet152 = PRESETS["resnet152"].build
-ResNet50V2 = PRESETS["resnet50_v2"].build
-DenseNet121 = PRESETS["densenet121"].build
-VGG16 = PRESETS["vgg16"].build
-VGG19 = PRESETS["vgg19"].build
-Xception = PRESETS["xception"].build
-InceptionV3 = PRESETS["inception_v3"].build
-InceptionResNetV2 = PRESETS["inception_resnet_v2"].build
-NASNetMobile = PRESETS["nasnet_mobile"].build
-ConvNeXtTiny = PRESETS["convnext_tiny"].build
-ResNet8 = PRESETS["resnet8"].build
-ResNet20 = PRESETS["resnet20"].build
+MobileNet = family("MobileNet", PRESETS["mobilenet"])
+MobileNetV2 = family("MobileNetV2", PRESETS["mobilenet_v2"])
+MobileNetV3Small = family("MobileNetV3Small", PRESETS["mobilenet_v3_small"])
+MobileNetV3Large = family("MobileNetV3Large", PRESETS["mobilenet_v3_large"])
+EfficientNetB0 = family("EfficientNetB0", PRESETS["efficientnet_b0"])
+EfficientNetV2B0 = family("EfficientNetV2B0", PRESETS["efficientnet_v2_b0"])
+ResNet50 = family("ResNet50", PRESETS["resnet50"])
+ResNet101 = family("ResNet101", PRESETS["resnet101"])
+ResNet152 = family("ResNet152", PRESETS["resnet152"])
+ResNet50V2 = family("ResNet50V2", PRESETS["resnet50_v2"])
+DenseNet121 = family("DenseNet121", PRESETS["densenet121"])
+VGG16 = family("VGG16", PRESETS["vgg16"])
+VGG19 = family("VGG19", PRESETS["vgg19"])
+Xception = family("Xception", PRESETS["xception"])
+InceptionV3 = family("InceptionV3", PRESETS["inception_v3"])
+InceptionResNetV2 = family("InceptionResNetV2", PRESETS["inception_resnet_v2"])
+NASNetMobile = family("NASNetMobile", PRESETS["nasnet_mobile"])
+ConvNeXtTiny = family("ConvNeXtTiny", PRESETS["convnext_tiny"])
+ResNet8 = family("ResNet8", PRESETS["resnet8"])
+ResNet20 = family("ResNet20", PRESETS["resnet20"])
 
 __all__ = [
     "PRESETS",

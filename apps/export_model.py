@@ -9,6 +9,7 @@ from kerastl.apps.runs.export_files import WRITERS
 from kerastl.apps.runs.export_files import check_exports
 from kerastl.export import load
 from kerastl.export import selective_int8
+from kerastl.export.stage import check_destination
 
 # Of the selective search, where the user names no other.
 _MAX_DROP = 0.01
@@ -78,6 +79,7 @@ def export_model(
         _check_selective(scheme, photos, target, keep_float)
     if output is None:
         output = model.with_name(f"{model.stem}_{scheme}.{format}")
+    check_destination(output, f".{format}", overwrite)
     runner = load(model)
     data = None
     if photos is not None:

@@ -29,6 +29,43 @@ def staged_file(path, suffix, overwrite=False):
         FileNotFoundError: If the folder of `path` does not exist.
         PermissionError: If the folder of `path` cannot be written.
     """
+    path = check_destination(path, suffix, overwrite)
+    folder = path.parent
+    # Processes of other machines may write to the folder, too.
+    prefix = f".{path.name}-{platform.node()}-"
+    try:
+        _remove_leftovers(folder, prefix)
+        staging = tempfile.TemporaryDirectory(
+            dir=folder, prefix=f"{prefix}{os.getpid()}-"
+        )
+    except OSError as error:
+        raise PermissionError(
+            f"The folder '{folder}' cannot be written ({error.strerror}). "
+            f"Choose another one. Received: path={str(path)!r}"
+        ) from error
+    with staging as name:
+        temporary = pathlib.Path(name) / path.name
+        yield temporary
+        os.replace(temporary, path)
+
+
+def check_destination(path, suffix, overwrite=False):
+    """Refuses a path that a file cannot be written to, before the work.
+
+    Args:
+        path: Destination.
+        suffix: Ending that `path` must have, such as ".tflite".
+        overwrite: Whether an existing file may be replaced.
+
+    Returns:
+        The destination as a `pathlib.Path`.
+
+    Raises:
+        ValueError: If `path` does not end in `suffix`.
+        FileExistsError: If `path` exists and `overwrite` is `False`, or is a
+            folder.
+        FileNotFoundError: If the folder of `path` does not exist.
+    """
     path = pathlib.Path(path)
     if path.suffix != suffix:
         raise ValueError(
@@ -51,22 +88,36 @@ def staged_file(path, suffix, overwrite=False):
             f"The folder '{folder}' does not exist. Create it first. "
             f"Received: path={str(path)!r}"
         )
-    # Processes of other machines may write to the folder, too.
-    prefix = f".{path.name}-{platform.node()}-"
+    return path
+
+
+def make_folder(path):
+    """Makes a folder to write to, with those that it lies in.
+
+    Args:
+        path: The folder; it may exist.
+
+    Returns:
+        The folder as a `pathlib.Path`.
+
+    Raises:
+        FileExistsError: If there is a file of that name.
+        PermissionError: If it cannot be made.
+    """
+    path = pathlib.Path(path)
     try:
-        _remove_leftovers(folder, prefix)
-        staging = tempfile.TemporaryDirectory(
-            dir=folder, prefix=f"{prefix}{os.getpid()}-"
-        )
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise FileExistsError(
+            "The output is a folder, and there is a file of that name. Choose "
+            f"another name. Received: output={str(path)!r}"
+        ) from error
     except OSError as error:
         raise PermissionError(
-            f"The folder '{folder}' cannot be written ({error.strerror}). "
-            f"Choose another one. Received: path={str(path)!r}"
+            f"The output folder cannot be made ({error.strerror}). Choose "
+            f"another output. Received: output={str(path)!r}"
         ) from error
-    with staging as name:
-        temporary = pathlib.Path(name) / path.name
-        yield temporary
-        os.replace(temporary, path)
+    return path
 
 
 def _remove_leftovers(folder, prefix):

@@ -2,9 +2,13 @@
 
 Importing the package registers every kerastl class with Keras, so that a
 saved `.keras` file reloads in a process that has only run `import kerastl`.
-`kerastl.export` and `kerastl.apps` are imported on their own, because they
-pull in the exporters and the command line.
+`kerastl.export` and `kerastl.apps` are imported when they are first asked for,
+because they pull in the exporters and the report.
 """
+
+import importlib
+import sys
+import typing
 
 from kerastl import callbacks
 from kerastl import data
@@ -27,16 +31,23 @@ from kerastl.suggest_hyperparameters import HyperparameterSuggestion
 from kerastl.suggest_hyperparameters import suggest_hyperparameters
 from kerastl.surgery import antialias
 from kerastl.surgery import count_multiply_adds
+from kerastl.surgery import imprint_head
+from kerastl.surgery import initialize_head
 from kerastl.surgery import inspect_antialias
+from kerastl.surgery import similarity_matrix
 from kerastl.surgery.fold_gates import fold_gates
-from kerastl.surgery.imprint_head import imprint_head
-from kerastl.surgery.initialize_head import initialize_head
 from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
 from kerastl.surgery.replace_head import replace_head
-from kerastl.surgery.similarity_matrix import similarity_matrix
 from kerastl.surgery.train_head import train_head
 from kerastl.training.adversarial_images import adversarial_images
 from kerastl.version import __version__
+
+if typing.TYPE_CHECKING:
+    from kerastl import apps  # noqa: F401
+    from kerastl import export  # noqa: F401
+
+# Not in `__all__`: `from kerastl import *` would import them.
+_IMPORTED_LATER = ("apps", "export")
 
 __all__ = [
     "FineTuner",
@@ -71,3 +82,17 @@ __all__ = [
     "surgery",
     "train_head",
 ]
+
+
+def __getattr__(name):
+    if name in _IMPORTED_LATER:
+        return importlib.import_module(f"kerastl.{name}")
+    raise AttributeError(
+        f"module 'kerastl' has no attribute {name!r}",
+        name=name,
+        obj=sys.modules[__name__],
+    )
+
+
+def __dir__():
+    return sorted({*globals(), *_IMPORTED_LATER})

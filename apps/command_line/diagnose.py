@@ -48,7 +48,11 @@ def diagnose(
     """
     with report_errors(debug), open_console(as_json) as console:
         from kerastl import apps
+        from kerastl.export.stage import check_destination
 
+        for path, suffix in ((csv, ".csv"), (plot, ".svg")):
+            if path is not None:
+                check_destination(path, suffix, overwrite)
         diagnosis = apps.diagnose_file(model, file, photos, images)
         if csv is not None:
             diagnosis.to_csv(csv, overwrite)

@@ -4,6 +4,7 @@ import datetime
 import json
 import pathlib
 
+from kerastl.export.stage import make_folder
 from kerastl.export.stage import staged_file
 
 # What may change between a run and its resumption: none of it touches the
@@ -86,13 +87,7 @@ class RunFolder:
 
     def begin(self):
         """Makes the folder and writes `run.json`."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise PermissionError(
-                f"The output folder cannot be made ({error.strerror}). Choose "
-                f"another output. Received: output={str(self.path)!r}"
-            ) from error
+        make_folder(self.path)
         self._save()
 
     @property

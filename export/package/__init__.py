@@ -1,1 +1,11 @@
 """What goes with a file to the device: labels, figures, source code."""
+
+from kerastl.export.package.read_metadata import read_metadata
+from kerastl.export.package.write_c_array import write_c_array
+from kerastl.export.package.write_metadata import write_metadata
+
+__all__ = [
+    "read_metadata",
+    "write_c_array",
+    "write_metadata",
+]

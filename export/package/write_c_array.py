@@ -6,6 +6,7 @@ from kerastl.export.package.c_identifier import c_identifier
 from kerastl.export.package.read_metadata import read_metadata
 from kerastl.export.package.tflite_archive import split_archive
 from kerastl.export.runner import load
+from kerastl.export.stage import make_folder
 from kerastl.export.stage import staged_file
 from kerastl.export.targets.op_table import load_op_table
 from kerastl.export.targets.require_target import require_target
@@ -25,7 +26,8 @@ def write_c_array(path, folder=None, name=None, overwrite=False):
 
     Args:
         path: The .tflite file.
-        folder: Folder to write to. Defaults to that of `path`.
+        folder: Folder to write to, made if it is missing. Defaults to that of
+            `path`.
         name: Name of the files and prefix of what they declare. Defaults to
             the name of `path`.
         overwrite: Whether existing files may be replaced.
@@ -34,7 +36,9 @@ def write_c_array(path, folder=None, name=None, overwrite=False):
         The paths of the header and of the source.
 
     Raises:
-        FileExistsError: If a file exists and `overwrite` is `False`.
+        FileExistsError: If a file exists and `overwrite` is `False`, or
+            `folder` is a file.
+        PermissionError: If the folder cannot be made.
         TargetError: If TensorFlow Lite Micro cannot run the file.
         ValueError: If the file cannot be read.
 
@@ -46,7 +50,7 @@ def write_c_array(path, folder=None, name=None, overwrite=False):
     """
     path = pathlib.Path(path)
     report = require_target(path, "tflite-micro")
-    folder = path.parent if folder is None else pathlib.Path(folder)
+    folder = path.parent if folder is None else make_folder(folder)
     name = c_identifier(name or path.stem)
     graph, _ = split_archive(path.read_bytes())
     header, source = folder / f"{name}.h", folder / f"{name}.cc"

@@ -24,6 +24,8 @@ from kerastl.surgery.fold_gates import FoldedGates
 from kerastl.surgery.fold_gates import fold_gates
 from kerastl.surgery.fold_training_layers import fold_training_layers
 from kerastl.surgery.fresh_weights import fresh_weights
+from kerastl.surgery.imprint_head import imprint_head
+from kerastl.surgery.initialize_head import initialize_head
 from kerastl.surgery.inspect_antialias import inspect_antialias
 from kerastl.surgery.layer_groups import layer_groups
 from kerastl.surgery.mask_channels import mask_channels
@@ -35,6 +37,7 @@ from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
 from kerastl.surgery.remove_zero_channels import remove_zero_channels
 from kerastl.surgery.replace_head import replace_head
 from kerastl.surgery.set_batch_norm import set_batch_norm
+from kerastl.surgery.similarity_matrix import similarity_matrix
 from kerastl.surgery.split_at import split_at
 from kerastl.surgery.train_head import train_head
 
@@ -63,6 +66,8 @@ __all__ = [
     "fold_gates",
     "fold_training_layers",
     "fresh_weights",
+    "imprint_head",
+    "initialize_head",
     "inspect_antialias",
     "layer_groups",
     "mask_channels",
@@ -74,6 +79,7 @@ __all__ = [
     "remove_zero_channels",
     "replace_head",
     "set_batch_norm",
+    "similarity_matrix",
     "split_at",
     "train_head",
 ]

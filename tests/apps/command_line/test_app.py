@@ -1,12 +1,14 @@
 """Exit codes and messages, above all those for bad input."""
 
 import json
+import runpy
 import shutil
 
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import kerastl
 from kerastl_command_line.app import app
 
 pytestmark = pytest.mark.tensorflow_only
@@ -256,6 +258,14 @@ def test_bad_files_are_named_in_the_report(own_shapes, run):
 def test_debug_shows_the_traceback(shapes, run):
     result = finetune(shapes, run, "--method", "ktf", "--debug")
     assert isinstance(result.exception, ValueError)
+
+
+def test_runs_as_a_module(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["kerastl", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("kerastl", run_name="__main__")
+    assert not ended.value.code
+    assert capsys.readouterr().out.strip() == kerastl.__version__
 
 
 def test_help_loads_no_backend(run_in_fresh_process):

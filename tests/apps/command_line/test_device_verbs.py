@@ -129,3 +129,12 @@ def test_carray_writes_beside_or_into_a_folder(int8, tmp_path):
     assert (tmp_path / "net.cc").exists()
     again = call("carray", int8, "--output", tmp_path, "--name", "net")
     refused(again, "exists already")
+    missing = tmp_path / "missing" / "folder"
+    result = call("carray", int8, "--output", missing)
+    assert result.exit_code == 0, result.output
+    assert (missing / "model_int8.h").exists()
+    file = tmp_path / "file"
+    file.write_text("mine")
+    refused(call("carray", int8, "--output", file), "file of that name")
+    refused(call("carray", int8, "--output", file / "src"), "cannot be made")
+    assert file.read_text() == "mine"

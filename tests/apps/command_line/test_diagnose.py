@@ -41,3 +41,19 @@ def test_diagnose_refuses_files_that_do_not_belong_together(
     refused = call("diagnose", file, file, shapes)
     assert refused.exit_code == 2
     assert "must be the Keras model" in " ".join(refused.output.split())
+
+
+def test_where_it_cannot_write_is_said_before_the_work(tmp_path):
+    (tmp_path / "there.svg").write_text("mine")
+    for option, name, message in (
+        ("--csv", "missing/layers.csv", "Create it first"),
+        ("--csv", "layers.txt", "must end in '.csv'"),
+        ("--plot", "there.svg", "exists already"),
+    ):
+        # Neither the model nor the file is there: nothing was read yet.
+        refused = call(
+            *("diagnose", "none.keras", "none.tflite", tmp_path),
+            *(option, tmp_path / name),
+        )
+        assert refused.exit_code == 2
+        assert message in " ".join(refused.output.split())
