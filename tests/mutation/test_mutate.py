@@ -75,17 +75,17 @@ def test_what_the_tests_see_is_killed(tools, tmp_path, monkeypatch):
         "endless": SOURCE.replace("return x / 2", "while True: pass"),
         "broken": SOURCE.replace("import math", "import maths"),
     }
-    codes = dict(
-        run(
-            tmp_path / "toy.py",
-            "toy",
-            list(changes.values()),
-            [tmp_path / "test_toy.py"],
-            jobs=2,
-            limit=10,
-        )
-    )
-    found = {name: codes[index] for index, name in enumerate(changes)}
+
+    def codes(names, limit):
+        sources = [changes[name] for name in names]
+        tests = [tmp_path / "test_toy.py"]
+        path = tmp_path / "toy.py"
+        ended = run(path, "toy", sources, tests, jobs=2, limit=limit)
+        return {names[index]: code for index, code in ended}
+
+    # Generous, for a busy machine; what never ends waits no longer than this.
+    found = codes([name for name in changes if name != "endless"], 120)
+    found |= codes(["endless"], 3)
     assert found["nothing"] == found["unseen"] == found["border"] == 0
     assert found["seen"] == 1
     assert found["broken"] not in (0, 5)
