@@ -6,6 +6,7 @@ import keras
 
 from kerastl.surgery import graph
 from kerastl.surgery.rebuild import rebuild
+from kerastl.surgery.remake import remake
 
 # Layers that change images in training only.
 _AUGMENTATIONS = tuple(
@@ -176,7 +177,7 @@ def _call_in_inference(node, layer, *args, **kwargs):
 def _in_float32(layer):
     if not isinstance(layer, keras.Layer):
         return None  # operations of `keras.ops` follow their inputs
-    return type(layer).from_config(_float32_config(layer.get_config()))
+    return remake(layer, _float32_config(layer.get_config()))
 
 
 def _float32_config(config):

@@ -1,10 +1,12 @@
 """A range test of the learning rate."""
 
+import contextlib
 import dataclasses
 import math
 
 import keras
 import numpy as np
+from keras.src.backend.common import global_state
 
 from kerastl.training.labelled_batches import labelled_batches
 
@@ -39,9 +41,11 @@ def find_learning_rate(
     Trains for a few steps, the rate growing by the same factor from one to
     the next, until the loss diverges. The suggestion is a tenth of the
     rate at which the smoothed loss is lowest, just before it diverges.
-    Weights, statistics, generators and the optimizer are put back as they
-    were. `kerastl.apps` draws the result, see
-    `kerastl.apps.report.plots.plot_learning_rates`.
+    Weights, statistics, generators, metrics and the optimizer (its moments,
+    steps and loss scale) are put back as they were; one that has not trained
+    yet is as if it never had. What the data itself draws is the data's: a
+    shuffled dataset goes on where the test left it. `kerastl.apps` draws the
+    result, see `kerastl.apps.report.plots.plot_learning_rates`.
 
     Args:
         model: A compiled `keras.Model`, a `FineTuner` too, with a plain
@@ -79,18 +83,71 @@ def find_learning_rate(
         )
     _check_optimizer(model)
     rates = np.geomspace(lowest, highest, steps).tolist()
-    model.optimizer.build(model.trainable_variables)
-    variables = [*model.variables, *model.optimizer.variables]
-    before = [keras.ops.convert_to_numpy(v).copy() for v in variables]
-    try:
+    with _put_back(model):
         losses = _losses(model, _repeated(data, batch_size), rates)
-    finally:
-        for variable, value in zip(variables, before, strict=True):
-            variable.assign(value)
-        model.reset_metrics()
     rates = rates[: len(losses)]
     suggestion = rates[int(np.argmin(losses))] / _MARGIN
     return LearningRateSearch(rates, losses, suggestion)
+
+
+@contextlib.contextmanager
+def _put_back(model):
+    """Lets a model train, and leaves it as it was."""
+    # What is built by the first step cannot be taken apart again, so that
+    # step is done with others in their place.
+    swapped = {}
+    if not model.optimizer.built:
+        swapped["optimizer"] = _twin(model)
+    metrics = getattr(model, "_compile_metrics", None)
+    if metrics is not None and not metrics.built:
+        swapped["_compile_metrics"] = None
+    if swapped:
+        swapped["train_function"] = None
+    own = {name: getattr(model, name) for name in swapped}
+    variables = [
+        *model.variables,
+        *model.metrics_variables,
+        *model.optimizer.variables,
+    ]
+    generator = global_state.get_global_attribute("global_seed_generator")
+    if generator is not None:
+        variables.append(generator.state)
+    before = [keras.ops.convert_to_numpy(v).copy() for v in variables]
+    # Not by `setattr`, with which Keras would count them among its parts.
+    vars(model).update(swapped)
+    try:
+        yield
+    finally:
+        vars(model).update(own)
+        # Those that came into being meanwhile, too.
+        model.reset_metrics()
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+
+
+def _twin(model):
+    """An optimizer like that of `model`, which is not built."""
+    optimizer = model.optimizer
+    strategy = getattr(model, "distribute_strategy", None)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        twin = type(optimizer).from_config(optimizer.get_config())
+    for mine, theirs in zip(_parts(twin), _parts(optimizer), strict=True):
+        for variable, value in zip(
+            mine.variables, theirs.variables, strict=True
+        ):
+            variable.assign(value)
+        # Which weights it spares from decay is not in its config.
+        for name in vars(theirs).keys() - vars(mine).keys():
+            vars(mine)[name] = vars(theirs)[name]
+    return twin
+
+
+def _parts(optimizer):
+    """An optimizer, and those inside it."""
+    inside = getattr(optimizer, "optimizers", None) or []
+    if hasattr(optimizer, "inner_optimizer"):
+        inside = [optimizer.inner_optimizer]
+    return [optimizer, *(part for each in inside for part in _parts(each))]
 
 
 def _check_optimizer(model):

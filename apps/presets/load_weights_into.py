@@ -7,6 +7,7 @@ import numpy as np
 from kerastl.apps.presets.weight_source import keyed_entries
 from kerastl.apps.presets.weight_source import open_weight_source
 from kerastl.apps.presets.weight_source import ordered_entries
+from kerastl.surgery.carry_state import finalize_state
 
 
 def load_weights_into(model, weights):
@@ -72,7 +73,7 @@ def assign_source(model, source, droppable=0, adapt=None):
     for (target, _), arrays in zip(matches, loaded, strict=True):
         for variable, array in zip(target.arrays, arrays, strict=True):
             variable.assign(array)
-    _refresh_derived_state(model)
+    finalize_state(model)
 
 
 def target_entries(model, source):
@@ -128,12 +129,3 @@ def _mismatch(target, found, targets, source):
         "architecture (width, depth, classes) that the weights were saved "
         f"from. Received: weights={source.label}"
     )
-
-
-def _refresh_derived_state(model):
-    """Lets layers that cache values of their weights read them again."""
-    for layer in model.layers:
-        if hasattr(layer, "layers"):
-            _refresh_derived_state(layer)
-        elif layer.weights and hasattr(layer, "finalize_state"):
-            layer.finalize_state()

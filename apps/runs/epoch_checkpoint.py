@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from kerastl.export.stage import staged_file
+from kerastl.surgery.carry_state import finalize_state
 
 
 class EpochCheckpoint(keras.callbacks.Callback):
@@ -55,7 +56,9 @@ class EpochCheckpoint(keras.callbacks.Callback):
         """
         if self.path is None or not self.path.exists():
             return 0
-        model.optimizer.build(model.trainable_variables)
+        if not model.optimizer.built:
+            # Some would make their variables a second time.
+            model.optimizer.build(model.trainable_variables)
         variables = _variables(model)
         with np.load(self.path) as saved:
             state = json.loads(str(saved["state"]))
@@ -67,6 +70,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
                 )
             for index, variable in enumerate(variables):
                 variable.assign(saved[f"v{index}"])
+        finalize_state(model)
         self.history = state["history"]
         return len(self.history["epoch"])
 

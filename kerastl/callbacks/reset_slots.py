@@ -1,5 +1,7 @@
 """An optimizer that forgets what it knows of some weights."""
 
+from collections import Counter
+
 from kerastl.callbacks.optimizer_parts import optimizer_parts
 
 
@@ -15,19 +17,25 @@ def reset_slots(optimizer, variables):
     """
     wanted = set(map(id, variables))
     for part, held in optimizer_parts(optimizer, variables):
-        mine = [variable for variable in held if id(variable) in wanted]
-        if not mine:
+        if not any(id(variable) in wanted for variable in held):
             continue
         fresh = type(part).from_config(part.get_config())
-        fresh.build(mine)
-        # Keras names what it keeps for a weight after the weight.
-        prefixes = tuple(v.path.replace("/", "_") + "_" for v in mine)
-        values = {
-            (variable.name, tuple(variable.shape)): variable
-            for variable in fresh.variables
-            if variable.name.startswith(prefixes)
-        }
-        for variable in part.variables:
-            value = values.get((variable.name, tuple(variable.shape)))
-            if value is not None:
-                variable.assign(value)
+        fresh.build(held)
+        # Keras names what it keeps for a weight after the weight, and makes
+        # it in the order of the weights: that tells apart what belongs to
+        # weights of one path, such as those of two equal backbones.
+        owners = {}
+        for variable in held:
+            prefix = variable.path.replace("/", "_") + "_"
+            owners.setdefault(prefix, []).append(id(variable) in wanted)
+        seen = Counter()
+        for slot, value in zip(part.variables, fresh.variables, strict=True):
+            prefix = max(
+                filter(slot.name.startswith, owners), key=len, default=None
+            )
+            if prefix is None:
+                continue
+            is_wanted = owners[prefix]
+            if is_wanted[seen[slot.name] % len(is_wanted)]:
+                slot.assign(value)
+            seen[slot.name] += 1

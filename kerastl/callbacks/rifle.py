@@ -8,6 +8,7 @@ from kerastl.schedules import CyclicCosine
 from kerastl.surgery.find_head import find_head
 from kerastl.surgery.fresh_weights import fresh_weights
 from kerastl.surgery.graph import hidden_layers
+from kerastl.surgery.layer_paths import layers_named
 
 
 class RIFLE(PeriodCallback):
@@ -117,16 +118,19 @@ class RIFLE(PeriodCallback):
                     f"Received: model {model.name!r}"
                 )
             return [head]
-        by_name = {layer.name: layer for layer in hidden_layers(model)}
+        chosen = {}
         for name in self.layers:
-            if name not in by_name or not by_name[name].weights:
-                known = [n for n, each in by_name.items() if each.weights]
+            found = [x for x in layers_named(model, name) if x.weights]
+            if not found:
+                layers = hidden_layers(model)
+                known = [layer.name for layer in layers if layer.weights]
                 raise ValueError(
                     "The model has no layer of that name with weights."
                     f"{nearest_hint(name, known)} "
                     f"Received: layers={self.layers}"
                 )
-        return [by_name[name] for name in self.layers]
+            chosen.update((id(layer), layer) for layer in found)
+        return list(chosen.values())
 
     def _restart(self, epoch):
         steps = self.params["steps"]

@@ -121,15 +121,25 @@ def _split(base, gates, factor):
 def _gate_patterns(model):
     """Patterns of the weights of the layers that decide, by their path."""
     network = set(map(id, _network_layers(model)))
-    gates, others = {}, set()
+    gates, others, deciding = {}, {}, {}
     for _, node in walk(model):
         if getattr(node.operation, "trainable_weights", ()):
             patterns = weight_patterns(node.operation)
+            ids = {w.path: id(w) for w in node.operation.trainable_weights}
             if id(node.operation) in network:
-                others.update(patterns)
+                others.update(ids)
             else:
                 gates.update(patterns)
-    return {path: gates[path] for path in gates.keys() - others}
+                deciding.update(ids)
+    for path in gates.keys() & others.keys():
+        if deciding[path] != others[path]:
+            raise ValueError(
+                "Keras chooses the optimizer of a weight by its `path`, and a "
+                "weight that decides has that of one of the network. Give "
+                "their layers names of their own. "
+                f"Received: two weights of path {path!r}"
+            )
+    return {path: gates[path] for path in gates.keys() - others.keys()}
 
 
 def _network_layers(model):

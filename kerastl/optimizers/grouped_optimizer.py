@@ -7,10 +7,11 @@ import keras
 from kerastl.schedules.scaled_schedule import ScaledSchedule
 
 
-def grouped_optimizer(base, groups, factors, starts):
+def grouped_optimizer(model, base, groups, factors, starts):
     """Makes a `MultiOptimizer` with a learning rate for each group.
 
     Args:
+        model: The network that the layers are of.
         base: The optimizer whose class, settings and learning rate the
             groups take over.
         groups: List of lists of layers, see `kerastl.surgery.layer_groups`.
@@ -20,6 +21,10 @@ def grouped_optimizer(base, groups, factors, starts):
     Returns:
         A `keras.optimizers.MultiOptimizer`. The last group's optimizer also
         has the weights that are in no group, such as those of losses.
+
+    Raises:
+        ValueError: If `base` wraps others, or if weights of several groups
+            have the same path.
     """
     base = keras.optimizers.get(base)
     wrappers = (
@@ -46,7 +51,31 @@ def grouped_optimizer(base, groups, factors, starts):
         # One pattern a group: saved maps keep no two names of one optimizer.
         if mine:
             chosen["|".join(sorted(mine))] = part
+    _check_apart(chosen, model, groups, [*parts, last])
     return keras.optimizers.MultiOptimizer(chosen)
+
+
+def _check_apart(chosen, model, groups, parts):
+    """Refuses weights that would get the learning rate of another group."""
+    # What is in no group is the last one's, and a layer of several groups the
+    # last one's, or else the first one's.
+    part_of = {id(weight): parts[-1] for weight in model.trainable_weights}
+    for group, part in reversed(
+        list(zip(groups[:-1], parts[:-1], strict=True))
+    ):
+        for layer in group:
+            part_of.update((id(w), part) for w in layer.trainable_weights)
+    for layer in groups[-1]:
+        part_of.update((id(w), parts[-1]) for w in layer.trainable_weights)
+    for weight in model.trainable_weights:
+        if chosen[weight.path] is not part_of[id(weight)]:
+            raise ValueError(
+                "Keras chooses the optimizer of a weight by its `path`, and "
+                "weights of several groups have the same, such as those of "
+                "two nested models of one architecture. Put their layers in "
+                "one group, or give the layers names of their own. "
+                f"Received: several weights of path {weight.path!r}"
+            )
 
 
 def weight_patterns(layer):

@@ -25,7 +25,8 @@ def layer_decay_optimizer(model, base, decay=0.5, groups=None):
         A `keras.optimizers.MultiOptimizer`.
 
     Raises:
-        ValueError: If `decay` is out of range or `base` wraps others.
+        ValueError: If `decay` is out of range, `base` wraps others, or
+            weights of several groups have the same path.
 
     Example:
 
@@ -48,4 +49,4 @@ def layer_decay_optimizer(model, base, decay=0.5, groups=None):
         )
     groups = groups or layer_groups(model)
     factors = [decay**i for i in reversed(range(len(groups)))]
-    return grouped_optimizer(base, groups, factors, [0] * len(groups))
+    return grouped_optimizer(model, base, groups, factors, [0] * len(groups))

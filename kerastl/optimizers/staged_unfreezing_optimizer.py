@@ -37,7 +37,8 @@ def staged_unfreezing_optimizer(
         A `keras.optimizers.MultiOptimizer`.
 
     Raises:
-        ValueError: If an argument is out of range or `base` wraps others.
+        ValueError: If an argument is out of range, `base` wraps others, or
+            weights of several groups have the same path.
 
     Example:
 
@@ -62,6 +63,7 @@ def staged_unfreezing_optimizer(
     groups = groups or layer_groups(model)
     order = list(reversed(range(len(groups))))
     return grouped_optimizer(
+        model,
         base,
         groups,
         [decay**i for i in order],

@@ -5,6 +5,7 @@ from keras import ops
 
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.find_head import find_head
+from kerastl.surgery.layer_paths import weight_paths
 from kerastl.training.gradient_sums import GradientSums
 from kerastl.training.labelled_batches import labelled_batches
 from kerastl.training.loss_probe import LossProbe
@@ -48,7 +49,10 @@ def estimate_fisher(
 
     Returns:
         Dict from variable path to an array of the variable's shape, for every
-        weight. Pass it to `kerastl.regularizers.L2SP(fisher=...)`.
+        weight. Where variables share a path (two nested models of one
+        architecture), that of the layer in `model` with the variable's name
+        takes its place, `"backbone/Conv1/kernel"`. Pass it to
+        `kerastl.regularizers.L2SP(fisher=...)`.
 
     Raises:
         ValueError: if there is no image, or are no labels where they are
@@ -71,8 +75,9 @@ def estimate_fisher(
             f"`labels` must be one of {_LABELS}. Received: labels={labels!r}"
         )
     copy = copy_model(model)
+    names = weight_paths(model)
     paths = {
-        id(mine): theirs.path
+        id(mine): names[id(theirs)]
         for theirs, mine in zip(model.variables, copy.variables, strict=True)
     }
     probe = LossProbe(copy, from_logits)
@@ -97,7 +102,7 @@ def estimate_fisher(
             probe.trainable_variables, squares.sums, strict=True
         )
     }
-    return _normalized(fisher, model) if normalize else fisher
+    return _normalized(fisher, model, names) if normalize else fisher
 
 
 def _examples(data, needs_labels, limit):
@@ -126,9 +131,9 @@ def _targets(probe, image, label, labels, generator):
     return [(classes[i : i + 1], shares[i]) for i in classes]
 
 
-def _normalized(fisher, model):
+def _normalized(fisher, model, names):
     head = find_head(model).layer
-    spared = [] if head is None else [v.path for v in head.variables]
+    spared = [] if head is None else [names[id(v)] for v in head.variables]
     counted = [value for path, value in fisher.items() if path not in spared]
     mean = sum(v.sum() for v in counted) / sum(v.size for v in counted)
     return {path: value / mean for path, value in fisher.items()}

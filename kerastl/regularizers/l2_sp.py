@@ -6,6 +6,8 @@ from kerastl.arguments import checked_weight
 from kerastl.arguments import nearest_hint
 from kerastl.regularizers import penalty
 from kerastl.regularizers.anchored_l2 import AnchoredL2
+from kerastl.surgery.layer_paths import match_paths
+from kerastl.surgery.layer_paths import weight_paths
 
 
 class L2SP:
@@ -30,16 +32,19 @@ class L2SP:
         strength: factor for the pre-trained weights: a number, or a dict
             from layer name, or regular expression for whole names, to the
             number for its weights. The first that fits counts; layers that
-            none fits are not penalised.
+            none fits are not penalised. A layer in a nested model may be
+            given by its path too, `"backbone/Conv1"`.
         head_strength: factor for the head.
-        head: name, or list of names, of the layers that make the head.
-            Defaults to the last layer with a kernel.
+        head: name, or list of names, of the layers that make the head: every
+            layer of that name, or the one with that path. Defaults to the
+            last layer with a kernel.
         batch_norm: whether BatchNormalization scales and offsets count too.
         fisher: dict from variable path to an array of the variable's shape,
             the diagonal of the Fisher information, for every penalised weight
             outside the head: see `kerastl.estimate_fisher`. Weights of
-            another model are found by layer and variable name. A layer that
-            it does not know is new and held by `head_strength`.
+            another model are found by the names at the end of their paths, of
+            nested models, layer and variable. A layer that it does not know
+            is new and held by `head_strength`.
 
     Example:
 
@@ -82,9 +87,10 @@ class L2SP:
             model: a built `keras.Model`. A model around it, such as a
                 `FineTuner` that has trained already, must be compiled again.
             source: the model whose weights are the starting point, matched by
-                layer name and shape; weights without a counterpart count as
-                head, beside the layers that `head` names. Defaults to the
-                weights that `model` has now.
+                layer name and shape, and where several nested models have
+                such a layer, by the names of those; weights without a
+                counterpart count as head, beside the layers that `head`
+                names. Defaults to the weights that `model` has now.
 
         Returns:
             `model`, for chaining.
@@ -93,7 +99,8 @@ class L2SP:
             ValueError: if the model is not built, has no kernels or no layer
                 named as the head, shares no weight with the source, has
                 another regularizer on one, or `fisher` or a name in
-                `strength` does not fit.
+                `strength` does not fit; if several weights of the source or
+                of `fisher` could be meant.
         """
         weights = penalty.penalised_weights(model, self.batch_norm)
         head = set()
@@ -106,23 +113,34 @@ class L2SP:
                 "shape in common. Received: "
                 f"model={model.name!r}, source={source.name!r}"
             )
-        strengths = self._strengths({entry.layer.name for entry in weights})
+        strengths = self._strengths(weights)
+        fisher = self._fisher_of(model, weights)
+        # A layer that the Fisher information does not know, where it knows
+        # others, was put in after it was estimated: a gate, say.
+        known = {
+            id(entry.layer)
+            for entry, value in zip(weights, fisher, strict=True)
+            if value is not None
+        }
         penalties = []
-        for entry, value in zip(weights, start, strict=True):
-            if value is None or id(entry.layer) in head:
+        for entry, value, strength, importance in zip(
+            weights, start, strengths, fisher, strict=True
+        ):
+            is_new = known and id(entry.layer) not in known
+            if value is None or id(entry.layer) in head or is_new:
                 penalties.append(AnchoredL2(self.head_strength))
                 continue
-            if self._is_new(entry, weights):
-                penalties.append(AnchoredL2(self.head_strength))
-                continue
-            strength = strengths[entry.layer.name]
             if strength is None:
                 penalties.append(None)
                 continue
             anchored = AnchoredL2(
                 strength, value.shape, self.fisher is not None
             )
-            anchored.assign([value, *self._importance(entry.variable)])
+            if self.fisher is None:
+                anchored.assign([value])
+            else:
+                _check_importance(entry.variable, importance)
+                anchored.assign([value, importance])
             penalties.append(anchored)
         penalty.attach(model, weights, penalties)
         return model
@@ -131,71 +149,64 @@ class L2SP:
         """Takes the penalty off again, see `kerastl.regularizers.detach`."""
         return penalty.detach(model)
 
-    def _strengths(self, names):
-        """The factor by layer name; `None` where there is no penalty."""
+    def _strengths(self, weights):
+        """The factor of each weight; `None` where there is no penalty."""
         if not isinstance(self.strength, dict):
-            return dict.fromkeys(names, self.strength)
-        found = dict.fromkeys(names)
+            return [self.strength] * len(weights)
+        found = [None] * len(weights)
         for pattern, value in reversed(self.strength.items()):
-            fitting = [name for name in names if re.fullmatch(pattern, name)]
+            fitting = [
+                i
+                for i, entry in enumerate(weights)
+                if re.fullmatch(pattern, entry.layer.name)
+                or re.fullmatch(pattern, entry.path)
+            ]
             if not fitting:
+                names = {entry.layer.name for entry in weights}
                 raise ValueError(
                     "A name in `strength` fits no layer with a penalised "
                     f"weight.{nearest_hint(pattern, names)} "
                     f"Received: strength={self.strength}, of which {pattern!r}"
                 )
-            found.update(dict.fromkeys(fitting, value))
+            for i in fitting:
+                found[i] = value
         return found
 
-    def _is_new(self, entry, weights):
-        """Whether the Fisher information knows other layers, but not this.
-
-        A gate, say, that was put in after the information was estimated.
-        """
+    def _fisher_of(self, model, weights):
+        """The Fisher information of each weight, `None` where there is none."""
         if self.fisher is None:
-            return False
-        known = [e.layer for e in weights if self._find(e.variable) is not None]
-        return bool(known) and entry.layer not in known
+            return [None] * len(weights)
+        paths = weight_paths(model)
+        known = list(self.fisher)
+        found = match_paths(
+            [paths[id(entry.variable)] for entry in weights], known, least=2
+        )
+        return [None if j is None else self.fisher[known[j]] for j in found]
 
-    def _find(self, variable):
-        value = self.fisher.get(variable.path)
-        if value is None:
-            same_names = [
-                array
-                for path, array in self.fisher.items()
-                if path.split("/")[-2:] == variable.path.split("/")[-2:]
-            ]
-            value = same_names[0] if len(same_names) == 1 else None
-        return value
 
-    def _importance(self, variable):
-        if self.fisher is None:
-            return []
-        shape = tuple(variable.shape)
-        value = self._find(variable)
-        if value is None or np.shape(value) != shape:
-            found = "nothing" if value is None else f"shape {np.shape(value)}"
-            raise ValueError(
-                "`fisher` must hold an array for every penalised weight "
-                "outside the head, by variable path. "
-                f"Received: {found} for {variable.path!r} of shape {shape}"
-            )
-        return [value]
+def _check_importance(variable, value):
+    shape = tuple(variable.shape)
+    if value is None or np.shape(value) != shape:
+        found = "nothing" if value is None else f"shape {np.shape(value)}"
+        raise ValueError(
+            "`fisher` must hold an array for every penalised weight "
+            "outside the head, by variable path. "
+            f"Received: {found} for {variable.path!r} of shape {shape}"
+        )
 
 
 def _starting_values(weights, source, batch_norm):
     if source is None:
         return [entry.variable.numpy() for entry in weights]
-    known = {
-        (entry.layer.name, entry.variable.name): entry.variable.numpy()
-        for entry in penalty.penalised_weights(source, batch_norm)
-    }
-    values = [
-        known.get((entry.layer.name, entry.variable.name)) for entry in weights
-    ]
-    return [
-        value
-        if value is not None and value.shape == tuple(entry.variable.shape)
-        else None
-        for entry, value in zip(weights, values, strict=True)
-    ]
+    known = penalty.penalised_weights(source, batch_norm)
+
+    def fits(i, j):
+        return weights[i].variable.shape == known[j].variable.shape
+
+    found = match_paths(
+        [f"{entry.path}/{entry.variable.name}" for entry in weights],
+        [f"{entry.path}/{entry.variable.name}" for entry in known],
+        least=2,
+        fits=fits,
+    )
+    return [None if j is None else known[j].variable.numpy() for j in found]

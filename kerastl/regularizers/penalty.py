@@ -9,6 +9,8 @@ from kerastl.regularizers.anchored_l2 import AnchoredL2
 from kerastl.surgery.graph import hidden_layers
 from kerastl.surgery.graph import is_graph
 from kerastl.surgery.graph import walk
+from kerastl.surgery.layer_paths import layer_paths
+from kerastl.surgery.layer_paths import layers_named
 
 # Attribute of the weight, attribute of its regularizer.
 _KERNELS = (
@@ -24,11 +26,15 @@ _BATCH_NORM = (
 
 
 class Penalised(NamedTuple):
-    """A weight with the layer attribute that holds its regularizer."""
+    """A weight with the layer attribute that holds its regularizer.
+
+    `path` is that of the layer, which no two layers of the model share.
+    """
 
     layer: keras.layers.Layer
     variable: keras.Variable
     attribute: str
+    path: str
 
 
 def penalised_weights(model, batch_norm=False) -> list:
@@ -40,7 +46,11 @@ def penalised_weights(model, batch_norm=False) -> list:
             f"Received: model={model.name!r}"
         )
     found = []
+    paths = layer_paths(model)
     for layer in hidden_layers(model):
+        if id(layer) not in paths:
+            continue
+        path = paths.pop(id(layer))  # one may be reached on several ways
         pairs = _KERNELS
         if isinstance(layer, keras.layers.BatchNormalization):
             pairs = _BATCH_NORM if batch_norm else ()
@@ -49,7 +59,7 @@ def penalised_weights(model, batch_norm=False) -> list:
             if hasattr(layer, attribute) and isinstance(
                 variable, keras.Variable
             ):
-                found.append(Penalised(layer, variable, attribute))
+                found.append(Penalised(layer, variable, attribute, path))
     if not found:
         raise ValueError(
             "The model has no kernel of a Keras convolution or Dense layer to "
@@ -61,10 +71,9 @@ def penalised_weights(model, batch_norm=False) -> list:
 def head_layers(model, weights, head) -> set:
     """Ids of the layers that make the head.
 
-    `head` is a layer name, a list of names, or `None` for the last layer with
-    a kernel.
+    `head` is a layer name or path, a list of them, or `None` for the last
+    layer with a kernel. A name means every layer that has it.
     """
-    by_name = {entry.layer.name: entry.layer for entry in weights}
     if head is None:
         layers = [entry.layer for entry in weights]
         if is_graph(model):
@@ -74,14 +83,19 @@ def head_layers(model, weights, head) -> set:
             }
             layers.sort(key=lambda layer: order.get(id(layer), -1))
         return {id(layers[-1])}
-    names = [head] if isinstance(head, str) else list(head)
-    for name in names:
-        if name not in by_name:
+    with_kernel = {id(entry.layer): entry.layer.name for entry in weights}
+    chosen = set()
+    for name in [head] if isinstance(head, str) else head:
+        found = {id(layer) for layer in layers_named(model, name)}
+        found &= with_kernel.keys()
+        if not found:
             raise ValueError(
                 "The model has no layer of that name with a kernel."
-                f"{nearest_hint(name, by_name)} Received: head={name!r}"
+                f"{nearest_hint(name, with_kernel.values())} "
+                f"Received: head={name!r}"
             )
-    return {id(by_name[name]) for name in names}
+        chosen |= found
+    return chosen
 
 
 def attach(model, weights, penalties):

@@ -17,7 +17,8 @@ def feature_extractor(model, taps, include_output=False) -> keras.Model:
     Args:
         model: a functional or built sequential `keras.Model`.
         taps: names of the layers (or `keras.ops` operations) whose output is
-            wanted.
+            wanted. Where nested models have layers of one name, the path
+            tells which is meant: `"rgb/block_2_add"`.
         include_output: whether to return the output of `model` as well.
 
     Returns:
@@ -25,7 +26,8 @@ def feature_extractor(model, taps, include_output=False) -> keras.Model:
         features, or the pair `(output of model, dict)`.
 
     Raises:
-        ValueError: if a name is unknown, or is the name of several calls.
+        ValueError: if a name or path is unknown, or is that of several
+            calls.
 
     Example:
 
@@ -33,13 +35,12 @@ def feature_extractor(model, taps, include_output=False) -> keras.Model:
     >>> features = kerastl.surgery.feature_extractor(model, ["block_2_add"])
     >>> features(images)["block_2_add"].shape
     """
-    taps = list(taps)
-    _check_names(model, taps)
-    inputs, outputs, found = _tensors(model, set(taps))
+    paths = _paths(model, list(taps))
+    inputs, outputs, found = _tensors(model, "", set(paths.values()))
     if isinstance(outputs, (list, tuple)) and len(outputs) == 1:
         # A model returns its only output without the list around it.
         outputs = outputs[0]
-    features = {tap: found[tap] for tap in taps}
+    features = {tap: found[path] for tap, path in paths.items()}
     return keras.Model(
         inputs,
         (outputs, features) if include_output else features,
@@ -47,19 +48,21 @@ def feature_extractor(model, taps, include_output=False) -> keras.Model:
     )
 
 
-def _tensors(model, taps):
-    """Inputs, outputs and the tensors at `taps`, in one graph."""
-    graph = read_graph(model)
+def _tensors(model, path, taps):
+    """Inputs, outputs and the tensors at the paths `taps`, in one graph."""
+    graph = read_graph(model, path)
     nested = {
-        id(node.operation): names
+        id(node.operation): inside
         for node in graph.nodes
-        if is_graph(node.operation) and (names := _names(node.operation) & taps)
+        if is_graph(node.operation)
+        and (inside := {t for t in taps if t.startswith(f"{node.path}/")})
     }
+    paths = {id(node.operation): node.path for node in graph.nodes}
     if not nested:
         found = {
-            node.operation.name: node.outputs[0]
+            node.path: node.outputs[0]
             for node in graph.nodes
-            if node.operation.name in taps
+            if node.path in taps
         }
         return graph.inputs, graph.outputs, found
 
@@ -72,15 +75,15 @@ def _tensors(model, taps):
             outputs = operation(*args, **kwargs)
         else:
             inner_inputs, inner_outputs, inner = _tensors(
-                operation, nested[id(operation)]
+                operation, paths[id(operation)], nested[id(operation)]
             )
             tapped = keras.Model(
                 inner_inputs, (inner_outputs, inner), name=operation.name
             )
             outputs, inner = tapped(*args, **kwargs)
             found.update(inner)
-        if operation.name in taps:
-            found[operation.name] = outputs
+        if paths.get(id(operation)) in taps:
+            found[paths[id(operation)]] = outputs
         return outputs
 
     replayed = keras.models.clone_model(
@@ -91,30 +94,43 @@ def _tensors(model, taps):
     return replayed.input, replayed.output, found
 
 
-def _names(model):
-    names = {node.operation.name for _, node in walk(model)}
-    return names | {node.operation.name for node in read_graph(model).nodes}
-
-
-def _check_names(model, taps):
-    calls = [node.operation.name for _, node in walk(model)]
-    calls += [
-        node.operation.name
-        for node in read_graph(model).nodes
-        if is_graph(node.operation)
-    ]
+def _paths(model, taps):
+    """The path of each tap, which is a name or a path."""
+    calls = [node for _, node in walk(model)]
+    calls += _nested(model)
+    paths = {}
     for tap in taps:
-        if tap not in calls:
-            hint = nearest_hint(tap, calls)
+        by_path = "/" in tap
+        found = [
+            node.path
+            for node in calls
+            if tap == (node.path if by_path else node.operation.name)
+        ]
+        if not found:
+            names = [node.operation.name for node in calls]
+            hint = nearest_hint(
+                tap, [n.path for n in calls] if by_path else names
+            )
             raise ValueError(
                 f"The model {model.name!r} has no layer of that name.{hint} "
                 "`model.summary(expand_nested=True)` lists them. "
                 f"Received: tap={tap!r}"
             )
-        if calls.count(tap) > 1:
+        if len(found) > 1:
+            several = sorted(set(found))
             raise ValueError(
-                f"The model {model.name!r} calls {calls.count(tap)} layers "
+                f"The model {model.name!r} calls {len(found)} layers "
                 "of that name, or one layer several times, so the tap is "
-                "ambiguous. Take a layer that is called once, or rename one. "
-                f"Received: tap={tap!r}"
+                "ambiguous. Take a layer that is called once, rename one, or "
+                f"give a path of {several}. Received: tap={tap!r}"
             )
+        paths[tap] = found[0]
+    return paths
+
+
+def _nested(model, path=""):
+    """The calls of nested models."""
+    for node in read_graph(model, path).nodes:
+        if is_graph(node.operation):
+            yield node
+            yield from _nested(node.operation, node.path)

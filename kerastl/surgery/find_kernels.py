@@ -7,6 +7,7 @@ from keras import layers
 
 from kerastl.arguments import nearest_hint
 from kerastl.surgery.graph import hidden_layers
+from kerastl.surgery.layer_paths import layers_named
 
 _CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.Dense)
 _TRANSPOSED = (
@@ -46,7 +47,9 @@ def find_kernels(model, names=None, depthwise=False) -> list[Kernel]:
 
     Args:
         model: a built `keras.Model`.
-        names: names of the layers to take, at any depth. `None` takes all.
+        names: names of the layers to take, at any depth: every layer of a
+            name, or the one with that path (`"backbone/Conv1"`). `None` takes
+            all.
         depthwise: whether depthwise kernels are taken where `names` does not
             say.
 
@@ -64,14 +67,18 @@ def find_kernels(model, names=None, depthwise=False) -> list[Kernel]:
     kernels = list(found.values())
     if names is not None:
         names = [names] if isinstance(names, str) else list(names)
-        known = {kernel.layer.name for kernel in kernels}
+        known = {id(kernel.layer): kernel.layer.name for kernel in kernels}
+        chosen = set()
         for name in names:
-            if name not in known:
+            found = {id(layer) for layer in layers_named(model, name)}
+            if not found & known.keys():
                 raise ValueError(
                     "No layer with a kernel has that name."
-                    f"{nearest_hint(name, known)} Received: layers={names}"
+                    f"{nearest_hint(name, known.values())} "
+                    f"Received: layers={names}"
                 )
-        kernels = [each for each in kernels if each.layer.name in names]
+            chosen |= found
+        kernels = [each for each in kernels if id(each.layer) in chosen]
     if not kernels:
         raise ValueError(
             "The model has no kernels of convolutions or dense layers that "

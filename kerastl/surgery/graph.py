@@ -139,6 +139,13 @@ def hidden_layers(layer) -> list:
     return list(layer._flatten_layers(include_self=False))
 
 
+def inner_layers(layer) -> list:
+    """The layers that a model or layer holds itself, not those inside them."""
+    if isinstance(layer, keras.Model):
+        return layer.layers
+    return list(layer._flatten_layers(include_self=False, recursive=False))
+
+
 def input_operation(tensor):
     """The `InputLayer` that a model's input comes from."""
     return tensor._keras_history.operation

@@ -9,6 +9,7 @@ from kerastl.arguments import nearest_hint
 from kerastl.schedules.sparsity_schedule import checked_sparsity
 from kerastl.surgery.channel_flow import ChannelFlow
 from kerastl.surgery.copy_model import copy_model
+from kerastl.surgery.layer_paths import layers_named
 
 CRITERIA = ("magnitude", "gamma")
 
@@ -41,7 +42,8 @@ def mask_channels(
             BatchNormalization behind them.
         divisor: The number of channels that stay is a multiple of this, where
             so many are there; 8 suits many processors.
-        exclude: Names of layers all of whose channels stay.
+        exclude: Names of layers all of whose channels stay: every layer of a
+            name, or the one with that path (`"backbone/Conv1"`).
         name: Name of the new model. Defaults to the name of `model`.
 
     Returns:
@@ -72,7 +74,8 @@ def mask_channels(
     while True:
         masked = copy_model(model, name=name)
         flow = ChannelFlow(masked)
-        chosen = _choose(flow, fraction, by, divisor, exclude) - stuck
+        chosen = _choose(masked, flow, fraction, by, divisor, exclude)
+        chosen -= stuck
         for use in flow.uses.values():
             roots = flow.find(use.outputs)
             use.clear(np.array([n in chosen for n in roots], bool))
@@ -84,10 +87,10 @@ def mask_channels(
         stuck |= more
 
 
-def _choose(flow, fraction, by, divisor, exclude):
+def _choose(model, flow, fraction, by, divisor, exclude):
     scores = defaultdict(float)
     makers = defaultdict(set)
-    kept = _excluded(flow, exclude) | flow.protected()
+    kept = _excluded(model, flow, exclude) | flow.protected()
     for use in flow.uses.values():
         roots = flow.find(use.outputs).tolist()
         if use.mixes:
@@ -120,14 +123,20 @@ def _scores(use, by):
     return (norms / max(norms.mean(), np.finfo("float32").tiny)).tolist()
 
 
-def _excluded(flow, names):
-    known = {use.layer.name: use for use in flow.uses.values()}
+def _excluded(model, flow, names):
     kept = set()
     for name in [names] if isinstance(names, str) else names:
-        if name not in known:
+        found = [
+            flow.uses[id(layer)]
+            for layer in layers_named(model, name)
+            if id(layer) in flow.uses
+        ]
+        if not found:
+            known = {use.layer.name for use in flow.uses.values()}
             raise ValueError(
                 "No layer with channels has that name."
                 f"{nearest_hint(name, known)} Received: exclude={names}"
             )
-        kept.update(flow.find(known[name].outputs).tolist())
+        for use in found:
+            kept.update(flow.find(use.outputs).tolist())
     return kept

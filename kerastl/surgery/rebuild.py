@@ -3,6 +3,8 @@
 import keras
 
 from kerastl.surgery import graph as graphs
+from kerastl.surgery.carry_state import carry_state
+from kerastl.surgery.remake import remake
 
 
 def rebuild(model, clone=None, call=None, name=None) -> keras.Model:
@@ -10,11 +12,12 @@ def rebuild(model, clone=None, call=None, name=None) -> keras.Model:
 
     Every layer and `keras.ops` operation is cloned from its config and called
     again where the original was called; nested functional and sequential
-    models are rebuilt in the same way and stay nested. Then all variables are
-    copied: weights, BatchNormalization statistics, seed generators. The result
-    shares nothing with `model`, keeps its layer names, its input and output
-    structure and its dtype policies, is not compiled, and every layer in it is
-    trainable, even where `model` was frozen.
+    models are rebuilt in the same way and stay nested. Then all state is
+    copied: weights, BatchNormalization statistics, seed generators, and what
+    layers keep outside of variables, see `kerastl.surgery.carry_state`. The
+    result shares nothing with `model`, keeps its layer names, its input and
+    output structure and its dtype policies, is not compiled, and every layer
+    in it is trainable, even where `model` was frozen.
 
     Args:
         model: a functional or built sequential `keras.Model`.
@@ -50,7 +53,7 @@ def rebuild(model, clone=None, call=None, name=None) -> keras.Model:
     """
     rebuilder = _Rebuilder(clone or _keep, call or _plain_call)
     rebuilt = rebuilder.rebuild(model, "", name)
-    rebuilder.copy_variables()
+    rebuilder.carry_state()
     return rebuilt
 
 
@@ -112,38 +115,11 @@ class _Rebuilder:
             self._clones[id(operation)] = (operation, clone)
         return self._clones[id(operation)][1]
 
-    def copy_variables(self):
+    def carry_state(self):
         for original, clone in self._clones.values():
             if graphs.is_graph(original) or not graphs.was_called(clone):
                 continue
-            # Operations of `keras.ops` have no variables.
-            old = getattr(original, "variables", [])
-            new = getattr(clone, "variables", [])
-            new = new[: len(old)]
-            if [v.shape for v in old] != [v.shape for v in new]:
-                raise ValueError(
-                    "The layer that takes the place of another must have the "
-                    "same variables before any of its own, because they are "
-                    "copied. "
-                    f"Received: layer={original.name} with variables "
-                    f"{_describe(old)}, replaced by one with {_describe(new)}"
-                )
-            for source, target in zip(old, new, strict=True):
-                # Without the copy JAX would share the buffer, and training one
-                # model would delete it under the other.
-                target.assign(keras.ops.copy(source.value))
-                # A penalty may hold values of its own, such as the starting
-                # point of the weight.
-                if getattr(source.regularizer, "variables", None):
-                    if target.regularizer is None:
-                        # The layer holds the weight's own layer inside, whose
-                        # penalty is not in its config.
-                        target.regularizer = _copy_of(source.regularizer)
-                    target.regularizer.assign(source.regularizer.variables)
-
-
-def _copy_of(regularizer):
-    return type(regularizer).from_config(regularizer.get_config())
+            carry_state(original, clone)
 
 
 def _clone_input(tensor):
@@ -154,7 +130,7 @@ def _clone_input(tensor):
 def _from_config(node):
     operation = node.operation
     try:
-        clone = type(operation).from_config(operation.get_config())
+        clone = remake(operation)
     except (NotImplementedError, TypeError, ValueError) as error:
         raise ValueError(
             "A layer could not be made again from its config, so the model "
@@ -167,7 +143,3 @@ def _from_config(node):
     # are what saved files and users find a node by.
     clone.name = operation.name
     return clone
-
-
-def _describe(variables):
-    return [(v.name, tuple(v.shape)) for v in variables]

@@ -45,6 +45,36 @@ def make_network():
 
 
 @pytest.fixture
+def make_two_streams():
+    """Builds a network of two backbones that have all inner names in common.
+
+    The weights of all layers differ, and the backbones are called "rgb" and
+    "ir".
+    """
+
+    def backbone(name, prefix, seed):
+        keras.utils.set_random_seed(seed)
+        inputs = keras.Input((16, 16, 3))
+        x = _conv(inputs, 4, f"{prefix}first", strides=2)
+        x = _conv(x, 6, f"{prefix}second", strides=2)
+        x = layers.GlobalAveragePooling2D(name=f"{prefix}pool")(x)
+        return keras.Model(inputs, x, name=name)
+
+    def make(names=("rgb", "ir"), apart=False):
+        inputs = keras.Input((16, 16, 3), name="image")
+        x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(inputs)
+        streams = [
+            backbone(name, f"{name}_" if apart else "", seed)(x)
+            for seed, name in enumerate(names)
+        ]
+        x = layers.Concatenate(name="both")(streams)
+        x = layers.Dense(3, activation="softmax", name="predictions")(x)
+        return keras.Model(inputs, x, name="two_streams")
+
+    return make
+
+
+@pytest.fixture
 def images():
     generator = np.random.default_rng(7)
     return generator.uniform(0, 255, (24, 16, 16, 3)).astype("float32")

@@ -108,3 +108,19 @@ def test_an_hdf5_file_without_weights_is_refused(tmp_path):
         file["measurements"] = [1, 2, 3]
     with pytest.raises(ValueError, match="no Keras weights.*measurements"):
         apps.load_weights_into(network(), tmp_path / "other.h5")
+
+
+def test_statistics_reach_a_step_that_is_traced_already():
+    def make(mean):
+        norm = keras.layers.Normalization()
+        model = keras.Sequential([keras.Input((2,)), norm])
+        norm.adapt(np.random.default_rng(0).normal(mean, 3.0, (50, 2)))
+        return model
+
+    model, other = make(5.0), make(-70.0)
+    x = np.ones((3, 2), "float32")
+    model.predict(x, verbose=0)
+    apps.load_weights_into(model, other)
+    expected = other.predict(x, verbose=0)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), expected)
+    np.testing.assert_array_equal(model(x), expected)

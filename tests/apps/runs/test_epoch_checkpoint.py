@@ -79,3 +79,25 @@ def test_keeps_no_state_that_is_not_finite(tmp_path):
     assert path.read_bytes() == before
     with np.load(path) as saved:
         assert json.loads(str(saved["state"]))["history"]["epoch"] == [1]
+
+
+def test_statistics_and_a_loss_scale_that_are_there_already(tmp_path):
+    def make(mean):
+        norm = keras.layers.Normalization()
+        model = keras.Sequential(
+            [keras.Input((8,)), norm, keras.layers.Dense(2, name="last")]
+        )
+        norm.adapt(np.random.default_rng(0).normal(mean, 2.0, (60, 8)))
+        scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam())
+        model.compile(scaled, "mse")
+        return model
+
+    trained, resumed = make(3.0), make(-9.0)
+    fit(trained, tmp_path / "state.npz", 1)
+    resumed.optimizer.build(resumed.trainable_variables)
+    count = len(resumed.optimizer.variables)
+    EpochCheckpoint(tmp_path / "state.npz").restore(resumed)
+    assert len(resumed.optimizer.variables) == count
+    assert int(resumed.optimizer.step_counter) == 2
+    x = np.random.default_rng(1).normal(size=(3, 8)).astype("float32")
+    np.testing.assert_array_equal(resumed(x), trained(x))

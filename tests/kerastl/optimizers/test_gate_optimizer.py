@@ -326,3 +326,13 @@ def test_errors(make_network):
     gated.trainable = False
     with pytest.raises(ValueError, match="no gates that train"):
         gate_optimizer(gated, base)
+
+
+def test_a_gate_with_the_path_of_a_weight_of_the_network(make_network):
+    gated = add_gated_filters(make_network(), ["stem_conv"], units=2)
+    inner = keras.Model(gated.input, gated.get_layer("pool").output)
+    inputs = keras.Input((16, 16, 3))
+    name = "stem_conv_gate_logits"
+    outputs = keras.layers.Dense(3, name=name)(inner(inputs))
+    with pytest.raises(ValueError, match="two weights of path"):
+        gate_optimizer(keras.Model(inputs, outputs), "sgd")

@@ -148,3 +148,37 @@ def test_errors(make_network):
     wrapped = keras.optimizers.LossScaleOptimizer(base)
     with pytest.raises(ValueError, match="must be a plain"):
         layer_decay_optimizer(model, wrapped)
+
+
+def test_two_backbones_share_paths(make_two_streams):
+    model = make_two_streams()
+    rgb, ir = model.get_layer("rgb"), model.get_layer("ir")
+    head = [model.get_layer("predictions")]
+    lower, upper = (
+        [net.get_layer(f"{name}_{kind}") for net in (rgb, ir) for kind in kinds]
+        for name, kinds in (
+            ("first", ("conv", "bn")),
+            ("second", ("conv", "bn")),
+        )
+    )
+    base = keras.optimizers.SGD(0.1)
+    optimizer = layer_decay_optimizer(model, base, 0.5, [lower, upper, head])
+    optimizer.build(model.trainable_variables)
+    rates = {
+        id(variable): float(part.learning_rate)
+        for part in optimizer.optimizers
+        for variable in part._trainable_variables
+    }
+    for net in (rgb, ir):
+        assert rates[id(net.get_layer("first_conv").kernel)] == pytest.approx(
+            0.025
+        )
+        assert rates[id(net.get_layer("second_bn").gamma)] == pytest.approx(
+            0.05
+        )
+    # One stream after the other: Keras cannot tell them apart.
+    groups = [rgb.layers[1:], ir.layers[1:], head]
+    with pytest.raises(ValueError, match="several weights of path 'first"):
+        layer_decay_optimizer(model, base, 0.5, groups)
+    with pytest.raises(ValueError, match="several weights of path 'first"):
+        staged_unfreezing_optimizer(model, base, 3, groups=[lower[:2], head])

@@ -306,3 +306,115 @@ def test_errors(make_network):
         L2().attach(other)
     # Nothing was attached on the way to an error.
     assert model.losses == []
+
+
+def _squares(model, source, names):
+    """Half the squared distance of the kernels of two backbones."""
+    total = 0.0
+    for mine, theirs in names:
+        for layer in ("first_conv", "second_conv"):
+            gap = model.get_layer(mine).get_layer(layer).kernel.numpy()
+            start = source if theirs is None else source.get_layer(theirs)
+            gap = gap - start.get_layer(layer).kernel.numpy()
+            total += 0.5 * float(np.sum(gap.astype("float64") ** 2))
+    return total
+
+
+def test_two_backbones_are_each_held_at_their_own_start(make_two_streams):
+    source = make_two_streams()
+    student = kerastl.surgery.copy_model(source)
+    L2SP(1.0, 0.0).attach(student, source=source)
+    assert _penalty(student) == 0.0
+    kernel = student.get_layer("ir").get_layer("first_conv").kernel
+    kernel.assign(kernel + 0.5)
+    expected = 0.5 * 0.25 * kernel.numpy().size
+    assert _penalty(student) == pytest.approx(expected, rel=1e-5)
+    # In another order, and one level down.
+    inputs = keras.Input((16, 16, 3))
+    outer = keras.Sequential([inputs, kerastl.surgery.copy_model(source)])
+    L2SP(1.0, 0.0).attach(outer, source=make_two_streams(("ir", "rgb")))
+    other = make_two_streams(("ir", "rgb"))
+    expected = _squares(outer.layers[-1], other, [("ir", "ir"), ("rgb", "rgb")])
+    assert expected > 1
+    # The head has the same shape and a start, too.
+    kernels = outer.layers[-1].layers[-1].kernel, other.layers[-1].kernel
+    expected += 0.5 * float(np.sum((kernels[0] - kernels[1]) ** 2))
+    assert _penalty(outer) == pytest.approx(expected, rel=1e-5)
+
+
+def test_two_backbones_from_one_or_from_one_of_two(make_two_streams):
+    student = make_two_streams()
+    source = make_two_streams(("net", "other")).get_layer("net")
+    L2SP(1.0, 0.0).attach(student, source=source)
+    expected = _squares(student, source, [("rgb", None), ("ir", None)])
+    assert _penalty(student) == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ValueError, match="Name the nested models alike"):
+        L2SP(1.0).attach(student, source=make_two_streams(("a", "b")))
+
+
+def test_strength_and_head_by_path(make_two_streams):
+    student = make_two_streams()
+    L2SP({"rgb/.*": 1.0, "second_conv": 10.0}, 0.5).attach(student)
+
+    def strength(layer):
+        penalty = layer.kernel.regularizer
+        return None if penalty is None else penalty.strength
+
+    rgb, ir = student.get_layer("rgb"), student.get_layer("ir")
+    assert strength(rgb.get_layer("second_conv")) == 1.0
+    assert strength(ir.get_layer("second_conv")) == 10.0
+    assert strength(ir.get_layer("first_conv")) is None
+    assert strength(student.get_layer("predictions")) == 0.5
+
+    L2SP(1.0, 0.25, head="ir/second_conv").attach(student)
+    assert strength(ir.get_layer("second_conv")) == 0.25
+    assert strength(rgb.get_layer("second_conv")) == 1.0
+    # A name means all that have it.
+    L2SP(1.0, 0.25, head="second_conv").attach(student)
+    assert strength(rgb.get_layer("second_conv")) == 0.25
+    assert strength(ir.get_layer("second_conv")) == 0.25
+
+
+def test_the_fisher_information_of_two_backbones(make_two_streams, images):
+    model = make_two_streams()
+    apart = make_two_streams(apart=True)
+    apart.set_weights(model.get_weights())
+    options = {"labels": "expected", "limit": 2}
+    found = kerastl.estimate_fisher(model, images, **options)
+    expected = kerastl.estimate_fisher(apart, images, **options)
+    assert len(found) == len(model.trainable_variables)
+    for name in ("rgb", "ir"):
+        np.testing.assert_allclose(
+            found[f"{name}/first_conv/kernel"],
+            expected[f"{name}_first_conv/kernel"],
+            rtol=1e-4,
+            atol=1e-9,
+        )
+    L2SP(1.0, fisher=found).attach(model)
+    for name in ("rgb", "ir"):
+        kernel = model.get_layer(name).get_layer("first_conv").kernel
+        np.testing.assert_array_equal(
+            kernel.regularizer.importance, found[f"{name}/first_conv/kernel"]
+        )
+    with pytest.raises(ValueError, match="Name the nested models alike"):
+        L2SP(1.0, fisher=found).attach(make_two_streams(("a", "b")))
+
+
+def test_two_mobilenets_in_one_model():
+    def backbone(name):
+        return keras.applications.MobileNetV2(
+            alpha=0.35,
+            input_shape=(32, 32, 3),
+            include_top=False,
+            weights=None,
+            pooling="avg",
+            name=name,
+        )
+
+    inputs = keras.Input((32, 32, 3))
+    both = [backbone("rgb")(inputs), backbone("ir")(inputs)]
+    x = keras.layers.Concatenate()(both)
+    source = keras.Model(inputs, keras.layers.Dense(3, name="head")(x))
+    student = kerastl.surgery.copy_model(source)
+    L2SP(1.0, 0.0).attach(student, source=source)
+    assert _penalty(student) == 0.0

@@ -221,3 +221,19 @@ def test_models_that_cannot_be_read():
     )
     with pytest.raises(ValueError, match="get_config.*layer=odd"):
         copy_model(model)
+
+
+def test_a_lambda_keeps_its_function():
+    factor = 3.0
+    inputs = keras.Input((4,))
+    scale = layers.Lambda(
+        lambda x, offset: x * factor + offset,
+        output_shape=(4,),
+        arguments={"offset": 0.5},
+        name="scale",
+    )
+    model = keras.Model(inputs, layers.Dense(2)(scale(inputs)))
+    copy = rebuild(model)
+    assert copy.get_layer("scale") is not model.get_layer("scale")
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+    np.testing.assert_array_equal(copy(x), model(x))

@@ -1,0 +1,168 @@
+"""What a layer knows, handed on to the layer that takes its place."""
+
+import json
+import tempfile
+
+import keras
+import numpy as np
+
+from kerastl.surgery.carry_attributes import carry_attributes
+from kerastl.surgery.graph import hidden_layers
+
+# What the configs of two layers that do the same may differ in.
+_NOT_COMPARED = ("dtype", "name", "trainable")
+
+
+def carry_state(original, clone):
+    """Gives a clone all that a layer has learned, was given or worked out.
+
+    Variables (statistics and random generators included), and what stands
+    outside of them: what the layer's class saves by Keras's own protocol
+    (`save_own_variables`, `save_assets`: the vocabulary of a lookup), plain
+    values and arrays in its attributes, such as those that an `adapt()` of a
+    user's layer sets, and what `finalize_state()` makes of variables, such as
+    the constants that `keras.layers.Normalization` computes with. Nothing is
+    shared.
+
+    Args:
+        original: a built layer or operation.
+        clone: a built one that takes its place, with the same variables and
+            perhaps its own after them. Attributes are carried over to one of
+            the same class and config only; the dtype policy may differ.
+
+    Raises:
+        ValueError: if the clone has other variables.
+    """
+    variables = _matched_variables(original, clone)
+    pairs = _pairs(original, clone)
+    for old, new in pairs:
+        _carry_saved(old, new)
+    for old, new in variables:
+        _carry_variable(old, new)
+    if pairs and _same_config(original, clone):
+        for old, new in pairs:
+            carry_attributes(old, new)
+    finalize_state(clone)
+
+
+def finalize_state(layer):
+    """Lets layers work out anew what they compute with, of their variables.
+
+    For after these were assigned, in a layer or model and all inside it.
+
+    Args:
+        layer: a built `keras.Layer`, model or operation.
+    """
+    if not isinstance(layer, keras.Layer):
+        return
+    for each in [layer, *hidden_layers(layer)]:
+        # One without variables made its state of data that is gone.
+        if each.weights and hasattr(each, "finalize_state"):
+            each.finalize_state()
+    # A step that is traced already would go on with the old constants.
+    for name in ("train_function", "test_function", "predict_function"):
+        if getattr(layer, name, None) is not None:
+            setattr(layer, name, None)
+
+
+def _pairs(original, clone):
+    """Layer and clone, and the layers inside them where they correspond."""
+    if not isinstance(original, keras.Layer) or type(original) is not type(
+        clone
+    ):
+        return []
+    inside = hidden_layers(original), hidden_layers(clone)
+    if [*map(type, inside[0])] != [*map(type, inside[1])]:
+        return [(original, clone)]
+    return [(original, clone), *zip(*inside, strict=True)]
+
+
+class _Store(dict):
+    """Takes copies, as a file does."""
+
+    def __setitem__(self, name, value):
+        super().__setitem__(name, np.array(value))
+
+
+def _carry_saved(original, clone):
+    """Carries what the class itself says is to be saved."""
+    if hasattr(original, "save_assets"):
+        with tempfile.TemporaryDirectory() as folder:
+            original.save_assets(folder)
+            clone.load_assets(folder)
+    if type(clone).load_own_variables is not keras.Layer.load_own_variables:
+        store = _Store()
+        original.save_own_variables(store)
+        clone.load_own_variables(store)
+
+
+def _matched_variables(original, clone):
+    # Operations of `keras.ops` have no variables.
+    old = getattr(original, "variables", [])
+    new = _in_order(old, getattr(clone, "variables", []))[: len(old)]
+    if [v.shape for v in old] != [v.shape for v in new]:
+        raise ValueError(
+            "The layer that takes the place of another must have the same "
+            "variables before any of its own, because they are copied. A "
+            "class of layers whose config is to make them again makes them in "
+            "`build()`, and tells in `get_config()` what they depend on. "
+            f"Received: layer={original.name} (of type "
+            f"{type(original).__name__}) with variables {_describe(old)}, "
+            f"replaced by one with {_describe(new)}"
+        )
+    return list(zip(old, new, strict=True))
+
+
+def _carry_variable(original, clone):
+    # Without the copy JAX would share the buffer, and training one model
+    # would delete it under the other.
+    clone.assign(keras.ops.copy(original.value))
+    # A penalty may hold values of its own, such as the starting point of the
+    # weight.
+    penalty = original.regularizer
+    if getattr(penalty, "variables", None):
+        if clone.regularizer is None:
+            # The layer holds the weight's own layer inside, whose penalty is
+            # not in its config.
+            clone.regularizer = type(penalty).from_config(penalty.get_config())
+        clone.regularizer.assign(penalty.variables)
+
+
+def _in_order(old, new):
+    """`new` in the order of `old`, where they are the same but for that.
+
+    A layer that was quantized after it was built made its variables in
+    another order than one that is built quantized.
+    """
+    names, found = [v.name for v in old], {v.name: v for v in new}
+    if len(found) == len(new) and sorted(names) == sorted(found):
+        return [found[name] for name in names]
+    return new
+
+
+def _describe(variables):
+    return [(v.name, tuple(v.shape)) for v in variables]
+
+
+def _same_config(original, clone):
+    return _comparable(original.get_config()) == _comparable(clone.get_config())
+
+
+def _comparable(config):
+    return json.dumps(_compared(config), sort_keys=True, default=_as_text)
+
+
+def _compared(config):
+    if isinstance(config, dict):
+        return {
+            str(name): _compared(value)
+            for name, value in config.items()
+            if name not in _NOT_COMPARED
+        }
+    if isinstance(config, (list, tuple)):
+        return [_compared(value) for value in config]
+    return config
+
+
+def _as_text(value):
+    return value.tolist() if hasattr(value, "tolist") else str(value)
