@@ -2,7 +2,6 @@
 
 import re
 
-from kerastl.export.calibration import stretch_to_pixel_range
 from kerastl.export.pipeline import export_model
 from kerastl.export.quantization.exact_tflite_blurs import exact_tflite_blurs
 from kerastl.export.quiet import quiet_console
@@ -143,7 +142,7 @@ def _converter_options(scheme, images):
         }
 
     def representative_dataset():
-        for image in stretch_to_pixel_range(images):
+        for image in images:
             yield [image[None]]
 
     integer, operators = tf.int8, ops.TFLITE_BUILTINS_INT8
