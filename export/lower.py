@@ -3,6 +3,7 @@
 import dataclasses
 
 import keras
+import numpy as np
 
 from kerastl.surgery import graph
 from kerastl.surgery.rebuild import rebuild
@@ -90,7 +91,9 @@ def lower(model):
     )
     lowered = source
     dtype = keras.backend.standardize_dtype(source.inputs[0].dtype)
-    if augmentations or policies or "int" in dtype:
+    # NumPy's numbers make the result float64, which the converters refuse.
+    wide = any(out.dtype == "float64" for node in nodes for out in node.outputs)
+    if augmentations or policies or "int" in dtype or wide:
         lowered = rebuild(
             source,
             clone=_in_float32,
@@ -215,7 +218,13 @@ def is_augmentation(node):
 def _call_in_inference(node, layer, *args, **kwargs):
     if is_augmentation(node):
         return args[0]
+    args, kwargs = keras.tree.map_structure(_narrow, (args, kwargs))
     return layer(*args, **kwargs)
+
+
+def _narrow(value):
+    wide = isinstance(value, np.ndarray) and value.dtype == "float64"
+    return value.astype("float32") if wide else value
 
 
 def _float_input(tensor):
