@@ -29,8 +29,10 @@ def to_tflite(
     holds built-in operators only, never Flex ones. It appears at `path` when
     it is proved, in one step.
 
-    For images in 0..255 the int8 input has scale 1 and zero point -128: feed
-    a camera's bytes minus 128.
+    For images that are bytes the int8 input has scale 1 and zero point -128:
+    feed those of a camera minus 128. They are where the dtype of `calibration`
+    or the model's own preprocessing says so, or where they nearly reach 255;
+    other images have the scale of their values.
 
     Args:
         model: Functional or Sequential classifier, or a `FineTuner`.
