@@ -124,6 +124,8 @@ class _Maker:
             id(t) for t in keras.tree.flatten(graphs.read_graph(model).inputs)
         }
         self._rounded = {}
+        # id of a clone -> the layer in its place.
+        self._activations = {}
         self._pixels = preprocesses_bytes(model) or any(
             tensor.dtype == "uint8" for tensor in model.inputs
         )
@@ -154,7 +156,10 @@ class _Maker:
             "softmax",
             None,
         ):
-            layer = QuantizedActivation(activation, name=layer.name)
+            # One that is called twice stays one layer.
+            layer = self._activations.setdefault(
+                id(layer), QuantizedActivation(activation, name=layer.name)
+            )
         outputs = layer(*args, **kwargs)
         graph = self._graphs.get(id(node.outputs[0]))
         if (
