@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 
 from kerastl.export.image_batches import ImageBatches
+from kerastl.export.image_range import byte_span
 from kerastl.export.image_range import range_problem
 
 # With fewer, an activation range hangs on what a few pictures show.
@@ -25,7 +26,8 @@ def choose_calibration(data, lowered, num_calibration=200):
         num_calibration: How many images to take at most.
 
     Returns:
-        Array of shape `(n, height, width, channels)`, float32.
+        Array of shape `(n, height, width, channels)`, float32, stretched by
+        `stretch_to_pixel_range`.
 
     Warns:
         UserWarning: If there are few images, or images of one class alone.
@@ -39,21 +41,21 @@ def choose_calibration(data, lowered, num_calibration=200):
             "`num_calibration` must be at least 1. "
             f"Received: num_calibration={num_calibration}"
         )
-    images, labels = spread_images(
-        data, lowered, num_calibration, "calibration"
+    batches = ImageBatches(
+        data, lowered.input_shape, lowered.num_classes, "calibration"
     )
+    images, labels = spread_images(batches, lowered, num_calibration)
     _warn_of_sample(labels, len(images), max(lowered.num_classes, 2))
-    return images
+    return stretch_to_pixel_range(images, batches.dtype, lowered.source)
 
 
-def spread_images(data, lowered, count, name):
+def spread_images(batches, lowered, count):
     """Returns up to `count` images, spread over the classes, and labels.
 
     Args:
-        data: Anything that `ImageBatches` takes.
+        batches: `ImageBatches` of the images.
         lowered: `Lowered` model that the images are for.
         count: How many images to take at most.
-        name: Name of the argument that holds them, for error messages.
 
     Returns:
         Array of images and tuple of labels, `None` for data without.
@@ -61,11 +63,10 @@ def spread_images(data, lowered, count, name):
     Raises:
         ValueError: If the data does not fit the model.
     """
-    batches = ImageBatches(data, lowered.input_shape, lowered.num_classes, name)
     images, labels = _spread(batches, count, max(lowered.num_classes, 2))
     problem = range_problem(images, lowered.model)
     if problem:
-        raise ValueError(f"The images in `{name}` {problem}")
+        raise ValueError(f"The images in `{batches.name}` {problem}")
     return images, labels
 
 
@@ -79,21 +80,26 @@ def warn_of_range(images, model, name):
         warnings.warn(f"The images in `{name}` {problem}", stacklevel=4)
 
 
-def stretch_to_pixel_range(images):
-    """Returns 8-bit images whose set spans exactly 0 to 255.
+def stretch_to_pixel_range(images, dtype="float32", model=None):
+    """Returns 8-bit images whose set spans exactly what a byte can hold.
 
     The measured input range becomes the input quantization. Only with the
     whole range is its scale 1 and its zero point -128, so that a camera's
     bytes can be fed by subtracting 128. The set's own darkest and brightest
     value are moved, which no activation range notices. Images that are not
-    in 0..255 are returned as they are.
+    known to be bytes are returned as they are: their scale is that of their
+    values, as in any converter.
+
+    Args:
+        images: Array of images.
+        dtype: What they were before they became float32.
+        model: Model that they are for, or `None`.
     """
-    low, high = images.min(), images.max()
-    if low < 0 or high <= 1 or high > 255:
+    span = byte_span(images.min(), images.max(), dtype, model)
+    if span is None:
         return images
     images = images.copy()
-    images.flat[images.argmin()] = 0.0
-    images.flat[images.argmax()] = 255.0
+    images.flat[images.argmin()], images.flat[images.argmax()] = span
     return images
 
 

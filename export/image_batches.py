@@ -44,6 +44,7 @@ class ImageBatches:
         self.name = name
         self.batch_size = batch_size
         self.infinite = _is_infinite(data)
+        self._dtype = None
         self._batches = self._normalize(data)
         self._first = next(self._batches, None)
         if self._first is None:
@@ -52,6 +53,9 @@ class ImageBatches:
                 f"shape {self.input_shape}."
             )
         self.has_labels = self._first[1] is not None
+        #: What the images were before they became float32: the dtype of bytes
+        #: says what no range of values can.
+        self.dtype = self._dtype
 
     def __iter__(self):
         return itertools.chain([self._first], self._batches)
@@ -61,6 +65,7 @@ class ImageBatches:
         for element in self._elements(data):
             images, labels = _split(element)
             images = np.asarray(images)
+            self._dtype = self._dtype or images.dtype
             if images.ndim == len(self.input_shape):
                 singles.append((images, labels))
                 if len(singles) == self.batch_size:

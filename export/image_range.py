@@ -21,6 +21,14 @@ _BYTE_LIMITS = (-64, 512)
 # A wrong factor of 255 is one of 65,025 in the variance.
 _LARGEST_VARIANCE_RATIO = 100.0
 _NUM_VARIANCE_IMAGES = 16
+_BYTES = (0, 255)
+_SIGNED_BYTES = (-128, 127)
+# Widening a range by this share costs less than one decibel.
+_NEARLY_ALL = 0.9
+# A preprocessing of bytes maps 255 to the end of its own range, or 256 to it.
+_BYTE_ENDS = (254.0, 257.0)
+# Means of bytes, over a whole set of photos, lie in the middle third.
+_BYTE_MEANS = (85.0, 170.0)
 
 
 def range_problem(images, model):
@@ -77,6 +85,85 @@ def range_problem(images, model):
             f"not 0 to 255). {received}"
         )
     return None
+
+
+def byte_span(low, high, dtype="float32", model=None):
+    """Returns the range of the bytes that some images are, or `None`.
+
+    A range of values alone says little: 0 to 1.02 is what bicubic resizing
+    makes of images in 0 to 1, and 0 to 2.0 may be anything. Images are bytes
+    where their dtype or that of the model's input says so, where they are
+    for a model whose own preprocessing takes bytes, or where they reach so far
+    that to take them for bytes costs less than one decibel.
+
+    Args:
+        low: Smallest value of the images.
+        high: Largest value.
+        dtype: What the images were before they became float32.
+        model: Functional model that they are for, or `None`.
+
+    Returns:
+        `(0, 255)`, `(-128, 127)` or `None`.
+    """
+    dtypes = [str(dtype)]
+    if model is not None:
+        dtypes.append(str(model.inputs[0].dtype))
+    if "int8" in dtypes and _SIGNED_BYTES[0] <= low and high <= 127:
+        return _SIGNED_BYTES
+    if low < 0 or high <= 1 or high > _BYTES[1]:
+        return None
+    whole = np.issubdtype(np.dtype(dtypes[0]), np.integer)
+    if (
+        whole  # each is a level of its own, with no error at all
+        or "uint8" in dtypes
+        or high >= _NEARLY_ALL * _BYTES[1]
+        or (model is not None and preprocesses_bytes(model))
+    ):
+        return _BYTES
+    return None
+
+
+def plausible_range(model, shape):
+    """Returns the range of values that a model most likely takes.
+
+    That of its quantizer where it was trained quantization-aware, that of its
+    input's dtype, and otherwise the first of 0 to 255, 0 to 1 and -1 to 1 in
+    which `range_problem` finds none.
+
+    Args:
+        model: Functional model.
+        shape: Shape of one image.
+    """
+    for layer in walk_layers(model):
+        if isinstance(layer, ActivationQuantizer) and layer.images:
+            return layer.range()
+    if str(model.inputs[0].dtype) == "int8":
+        return _SIGNED_BYTES
+    noise = np.random.default_rng(0).uniform(0, 1, (4, *shape))
+    noise = noise.astype("float32")
+    for low, high in (_BYTES, (0, 1), (-1, 1)):
+        if range_problem(low + (high - low) * noise, model) is None:
+            return low, high
+    return _BYTES
+
+
+def preprocesses_bytes(model):
+    """Whether the first layer of `model` scales values of 0 to 255.
+
+    It does if it maps 0 and 255 to the ends of 0 to 1, -1 to 1 or -0.5 to
+    0.5, or subtracts means that are those of bytes. The statistics of a
+    `Normalization` are measured on images of any range, and say nothing.
+    """
+    layer, scale, offset = _input_scaling(model)
+    if not isinstance(layer, keras.layers.Rescaling):
+        return False
+    scale, offset = np.broadcast_arrays(scale, offset)
+    size = np.where(np.isclose(offset, -1.0), 2.0, 1.0)
+    ends = size / scale
+    if np.all(np.isin(np.round(offset, 6), (0.0, -0.5, -1.0))):
+        return bool(np.all((_BYTE_ENDS[0] <= ends) & (ends <= _BYTE_ENDS[1])))
+    means = -offset / scale
+    return bool(np.all((_BYTE_MEANS[0] <= means) & (means <= _BYTE_MEANS[1])))
 
 
 def _takes_bytes(scale, offset):

@@ -3,6 +3,7 @@
 import dataclasses
 
 import keras
+import numpy as np
 
 from kerastl.surgery import graph
 from kerastl.surgery.rebuild import rebuild
@@ -62,11 +63,13 @@ def lower(model):
     Augmentation layers are taken out, and a model that computes in
     mixed_float16 or mixed_bfloat16 is rebuilt in float32 from the same
     weights: a converter would keep the casts, and TFLite cannot run them.
-    A model that needs neither is used as it is. `model` is never changed.
+    An input of integers becomes one of float32 for the same reason. A model
+    that needs none of it is used as it is. `model` is never changed.
 
     Args:
         model: Functional or Sequential model with one image input and one
-            output, or a `FineTuner`, whose student is taken.
+            output, perhaps in a dictionary or a list, or a `FineTuner`, whose
+            student is taken.
 
     Returns:
         A `Lowered`.
@@ -77,7 +80,7 @@ def lower(model):
             image size that is not fixed.
     """
     source, notes = plain_model(model)
-    input_shape, num_classes = _check_shapes(source)
+    input_shape, num_classes = check_shapes(source)
     nodes = [node for _, node in graph.walk(source)]
     augmentations = [node.path for node in nodes if is_augmentation(node)]
     policies = sorted(
@@ -88,8 +91,16 @@ def lower(model):
         }
     )
     lowered = source
-    if augmentations or policies:
-        lowered = rebuild(source, clone=_in_float32, call=_call_in_inference)
+    dtype = keras.backend.standardize_dtype(source.inputs[0].dtype)
+    # NumPy's numbers make the result float64, which the converters refuse.
+    wide = any(out.dtype == "float64" for node in nodes for out in node.outputs)
+    if augmentations or policies or "int" in dtype or wide:
+        lowered = rebuild(
+            source,
+            clone=_in_float32,
+            call=_call_in_inference,
+            clone_input=_float_input,
+        )
     if augmentations:
         notes.append(
             f"Left out the augmentation layers {', '.join(augmentations)}."
@@ -99,7 +110,9 @@ def lower(model):
             f"Trained with {', '.join(policies)}; written from its float32 "
             "weights."
         )
-    return Lowered(lowered, source, input_shape, num_classes, notes)
+    if "int" in dtype:
+        notes.append(f"Takes float32 images, where the model takes {dtype}.")
+    return Lowered(one_to_one(lowered), source, input_shape, num_classes, notes)
 
 
 def plain_model(model):
@@ -127,6 +140,41 @@ def plain_model(model):
     return model, notes
 
 
+def one_to_one(model):
+    """Returns the functional model from one tensor to one tensor.
+
+    Models may hold their input and output in dictionaries and lists, which
+    matters to nobody who knows that there is one of each.
+
+    Raises:
+        ValueError: If there are several.
+    """
+    for kind, tensors, advice in (
+        ("input", model.inputs, "A file takes one image and nothing else."),
+        (
+            "output",
+            model.outputs,
+            "Choose one: `keras.Model(model.inputs[0], model.outputs[i])`.",
+        ),
+    ):
+        if len(tensors) != 1:
+            names = ", ".join(
+                repr(graph.input_operation(tensor).name) for tensor in tensors
+            )
+            raise ValueError(
+                f"Expected a model with one {kind}. Received: {len(tensors)} "
+                f"{kind}s, of the layers {names}, in model={model.name!r}. "
+                f"{advice}"
+            )
+    found = graph.read_graph(model)
+    if all(
+        isinstance(each, keras.KerasTensor)
+        for each in (found.inputs, found.outputs)
+    ):
+        return model
+    return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+
+
 def walk_layers(model):
     """Yields the layers of `model` in the order that they run."""
     for _, node in graph.walk(model):
@@ -135,13 +183,13 @@ def walk_layers(model):
             yield from graph.hidden_layers(node.operation)
 
 
-def _check_shapes(model):
-    for kind, tensors in (("input", model.inputs), ("output", model.outputs)):
-        if len(tensors) != 1:
-            raise ValueError(
-                f"Expected a model with one {kind}. Received: "
-                f"{len(tensors)} {kind}s"
-            )
+def check_shapes(model):
+    """Returns the shape of an image and the number of classes.
+
+    Raises:
+        ValueError: If `model` is no classifier of images of one size.
+    """
+    model = one_to_one(model)
     input_shape = tuple(model.inputs[0].shape[1:])
     if len(input_shape) != 3 or None in input_shape:
         raise ValueError(
@@ -171,7 +219,20 @@ def is_augmentation(node):
 def _call_in_inference(node, layer, *args, **kwargs):
     if is_augmentation(node):
         return args[0]
+    args, kwargs = keras.tree.map_structure(_narrow, (args, kwargs))
     return layer(*args, **kwargs)
+
+
+def _narrow(value):
+    wide = isinstance(value, np.ndarray) and value.dtype == "float64"
+    return value.astype("float32") if wide else value
+
+
+def _float_input(tensor):
+    config = graph.input_operation(tensor).get_config()
+    return keras.layers.InputLayer.from_config(
+        {**config, "dtype": "float32"}
+    ).output
 
 
 def _in_float32(layer):

@@ -1,6 +1,5 @@
 """The steps from a Keras model to an int8 .onnx file."""
 
-from kerastl.export.calibration import stretch_to_pixel_range
 from kerastl.export.quantization.exact_onnx_blurs import exact_onnx_blurs
 
 _CALIBRATION_BATCH = 8
@@ -65,8 +64,6 @@ def quantize_onnx(
         ranges: File that keeps the calibration for the next call, or `None`.
     """
     from onnxruntime import quantization
-
-    images = stretch_to_pixel_range(images)
 
     class Reader(quantization.CalibrationDataReader):
         def __init__(self):

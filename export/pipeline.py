@@ -11,13 +11,16 @@ from kerastl.export.calibration import warn_of_range
 from kerastl.export.check_finite import check_finite
 from kerastl.export.describe_compression import describe_compression
 from kerastl.export.image_batches import ImageBatches
+from kerastl.export.image_range import plausible_range
 from kerastl.export.lower import lower
 from kerastl.export.measure import count_operations
 from kerastl.export.measure import measure_latency
 from kerastl.export.measure import zipped_size
 from kerastl.export.on_tensorflow import on_tensorflow
 from kerastl.export.processor import processor_name
+from kerastl.export.quantization.find_quantizers import float_layers
 from kerastl.export.quantization.find_quantizers import is_quantization_aware
+from kerastl.export.quantization.float_notes import float_notes
 from kerastl.export.quantization.freeze import with_fixed_kernels
 from kerastl.export.report import ExportReport
 from kerastl.export.runner import check_threads
@@ -27,6 +30,7 @@ from kerastl.export.stage import staged_file
 from kerastl.export.targets.op_table import load_op_table
 from kerastl.export.targets.require_target import require_target
 from kerastl.export.verify import verify
+from kerastl.surgery import graph
 
 _SUFFIXES = {"tflite": ".tflite", "onnx": ".onnx"}
 _PACKAGES = {
@@ -95,6 +99,8 @@ def export_model(
             images if calibrates else None,
             temporary,
         )
+        if aware:
+            notes = [*notes, *_float_notes(temporary, format, lowered.model)]
         if target is not None:
             require_target(temporary, target)
         runner = load(temporary, threads)
@@ -182,16 +188,17 @@ def _reference(batches, images, lowered):
         return "evaluation", batches
     reference = "calibration"
     if images is None:
-        reference, images = "random", _random_images(lowered, _NUM_RANDOM)
+        span = plausible_range(lowered.source, lowered.input_shape)
+        reference, images = "random", _random_images(lowered, _NUM_RANDOM, span)
     return reference, ImageBatches(
         images, lowered.input_shape, lowered.num_classes, reference
     )
 
 
-def _random_images(lowered, count):
+def _random_images(lowered, count, span=(0, 255)):
     generator = np.random.default_rng(0)
     shape = (count, *lowered.input_shape)
-    return generator.uniform(0, 255, shape).astype("float32")
+    return generator.uniform(*span, shape).astype("float32")
 
 
 def _other_truth(model, lowered):
@@ -216,6 +223,11 @@ def _output_name(runner):
     sigmoid = outputs.shape[-1] == 1
     inside = outputs.min() >= 0 and outputs.max() <= 1
     return "probabilities" if inside and (sums_to_one or sigmoid) else "outputs"
+
+
+def _float_notes(path, format, model):
+    layers = [node.path for _, node in graph.walk(model)]
+    return float_notes(path, format, layers, float_layers(model))
 
 
 def _check_drop(report, max_accuracy_drop):

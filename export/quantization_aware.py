@@ -3,8 +3,10 @@
 import keras
 
 from kerastl.export.calibration import choose_calibration
+from kerastl.export.image_range import preprocesses_bytes
 from kerastl.export.lower import is_augmentation
 from kerastl.export.lower import lower
+from kerastl.export.lower import one_to_one
 from kerastl.export.quantization import node_kinds
 from kerastl.export.quantization.activation_quantizer import ActivationQuantizer
 from kerastl.export.quantization.activation_quantizer import observing
@@ -13,6 +15,7 @@ from kerastl.export.quantization.placement import rounds_output
 from kerastl.export.quantization.quantized_activation import FUSED
 from kerastl.export.quantization.quantized_activation import QuantizedActivation
 from kerastl.export.quantization.require_quantizable import require_quantizable
+from kerastl.export.quantization.unique_names import UniqueNames
 from kerastl.surgery import graph as graphs
 from kerastl.surgery.rebuild import rebuild
 
@@ -42,14 +45,17 @@ def quantization_aware(
     The copy is a plain functional Keras 3 model, nested where `model` was,
     for `fit` and `kerastl.FineTuner`. It has the layers of `model` under
     their names, with their weights, and a `<name>_quantizer` behind each
-    output that is rounded. `model` is not changed.
+    output that is rounded (with a number where a layer has that name
+    already). `model` is not changed.
 
     BatchNormalization trains as it always does. Each filter of a convolution
     has a scale of its own, so folding a normalization into it changes the
     scales and not the integers.
 
-    A layer that cannot be computed in int8 stays in float, in the model and
-    in the file, and is named in a warning.
+    A layer whose integer form is not simulated stays in float in the model,
+    with its output rounded, and is named in a warning. Whether it is in float
+    in a file too depends on the format (TFLite has integer kernels for
+    `Conv2DTranspose`, `Maximum` and `PReLU`); the notes of the report say it.
 
     Args:
         model: Trained functional or Sequential classifier, or a `FineTuner`,
@@ -72,8 +78,8 @@ def quantization_aware(
     Raises:
         ImportError: If tensorflow-model-optimization is missing.
         RuntimeError: If Keras does not run on TensorFlow.
-        ValueError: If the model is quantization-aware already, or has no
-            graph.
+        ValueError: If the model is quantization-aware already, has no graph,
+            or is no classifier that could be exported.
 
     Example:
 
@@ -108,6 +114,7 @@ class _Maker:
 
     def __init__(self, model, per_channel):
         self._per_channel = per_channel
+        self._names = UniqueNames(model)
         # id of a tensor -> the graph that it is made in.
         self._graphs = {
             id(node.outputs[0]): graph for graph, node in graphs.walk(model)
@@ -117,6 +124,11 @@ class _Maker:
             id(t) for t in keras.tree.flatten(graphs.read_graph(model).inputs)
         }
         self._rounded = {}
+        # id of a clone -> the layer in its place.
+        self._activations = {}
+        self._pixels = preprocesses_bytes(model) or any(
+            tensor.dtype == "uint8" for tensor in model.inputs
+        )
         # ids of tensors with pixels that were scaled or shifted.
         self._scaled = set()
 
@@ -144,7 +156,10 @@ class _Maker:
             "softmax",
             None,
         ):
-            layer = QuantizedActivation(activation, name=layer.name)
+            # One that is called twice stays one layer.
+            layer = self._activations.setdefault(
+                id(layer), QuantizedActivation(activation, name=layer.name)
+            )
         outputs = layer(*args, **kwargs)
         graph = self._graphs.get(id(node.outputs[0]))
         if (
@@ -156,7 +171,7 @@ class _Maker:
             return outputs
         suffix = f"_{node.call_index}" if node.call_index else ""
         return ActivationQuantizer(
-            name=f"{node.operation.name}_quantizer{suffix}",
+            name=self._names.new(f"{node.operation.name}_quantizer{suffix}"),
             margin=(
                 _PIXEL_MARGIN if id(node.outputs[0]) in self._scaled else 0.0
             ),
@@ -174,7 +189,9 @@ class _Maker:
         for old, new in zip(olds, news, strict=True):
             if old in self._raw and id(new) not in self._rounded:
                 quantizer = ActivationQuantizer(
-                    images=True, name="image_quantizer"
+                    images=True,
+                    pixels=self._pixels,
+                    name=self._names.new("image_quantizer"),
                 )
                 self._rounded[id(new)] = (new, quantizer(new))
 
@@ -185,6 +202,8 @@ class _Maker:
 
 
 def _calibrate(model, images):
-    with observing(find_quantizers(model)):
+    quantizers = find_quantizers(model)
+    model = one_to_one(model)
+    with observing(quantizers):
         for start in range(0, len(images), _BATCH):
             model(images[start : start + _BATCH], training=False)

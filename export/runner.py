@@ -5,6 +5,7 @@ import pathlib
 import keras
 import numpy as np
 
+from kerastl.export.lower import one_to_one
 from kerastl.export.lower import plain_model
 from kerastl.export.quiet import quiet_console
 from kerastl.export.require import require
@@ -81,7 +82,7 @@ class _KerasRunner(Runner):
     def __init__(self, model, threads):
         del threads  # Keras runs on the threads of its backend.
         super().__init__(None)
-        self.model, _ = plain_model(model)
+        self.model = one_to_one(plain_model(model)[0])
         self.input_shape = tuple(self.model.inputs[0].shape[1:])
         self.num_classes = self.model.outputs[0].shape[-1]
         tensors = self.model.inputs[0], self.model.outputs[0]

@@ -2,7 +2,6 @@
 
 import re
 
-from kerastl.export.calibration import stretch_to_pixel_range
 from kerastl.export.pipeline import export_model
 from kerastl.export.quantization.exact_tflite_blurs import exact_tflite_blurs
 from kerastl.export.quiet import quiet_console
@@ -30,8 +29,10 @@ def to_tflite(
     holds built-in operators only, never Flex ones. It appears at `path` when
     it is proved, in one step.
 
-    For images in 0..255 the int8 input has scale 1 and zero point -128: feed
-    a camera's bytes minus 128.
+    For images that are bytes the int8 input has scale 1 and zero point -128:
+    feed those of a camera minus 128. They are where the dtype of `calibration`
+    or the model's own preprocessing says so, or where they nearly reach 255;
+    other images have the scale of their values.
 
     Args:
         model: Functional or Sequential classifier, or a `FineTuner`.
@@ -143,7 +144,7 @@ def _converter_options(scheme, images):
         }
 
     def representative_dataset():
-        for image in stretch_to_pixel_range(images):
+        for image in images:
             yield [image[None]]
 
     integer, operators = tf.int8, ops.TFLITE_BUILTINS_INT8

@@ -30,7 +30,8 @@ def verify(reference, runner, batches):
         A `Comparison`; its accuracies are `None` without labels.
 
     Raises:
-        ValueError: If the file returns NaN, or another shape.
+        ValueError: If the model or the file returns NaN, or the file another
+            shape.
     """
     num_images = num_values = 0
     largest = total = 0.0
@@ -43,12 +44,31 @@ def verify(reference, runner, batches):
                 f"expected outputs of shape {expected.shape}. "
                 f"Received: {received.shape}"
             )
-        if np.isnan(received).any() and not np.isnan(expected).any():
+        if np.isnan(expected).any():
+            # Beside it nothing that the file returns could be judged.
+            raise ValueError(
+                "The Keras model itself returns NaN, so that there is nothing "
+                "to compare the file with. Look at the images and at the "
+                "weights: training may have diverged. Received: NaN for "
+                f"{np.isnan(expected).any(axis=-1).sum()} of "
+                f"{len(expected)} images"
+            )
+        if np.isnan(received).any():
             raise ValueError(
                 "The written file returns NaN where the model does not. "
-                "Choose a scheme with a wider range, such as 'float32'."
+                "Choose a scheme with a wider range, such as 'float32'. "
+                f"Received: NaN for {np.isnan(received).any(axis=-1).sum()} "
+                f"of {len(received)} images"
             )
-        difference = np.abs(received - expected)
+        # Two that are infinite alike do not differ.
+        difference = np.abs(
+            np.subtract(
+                received,
+                expected,
+                out=np.zeros_like(expected),
+                where=received != expected,
+            )
+        )
         largest = max(largest, float(difference.max()))
         total += float(difference.sum(dtype="float64"))
         num_images += len(images)

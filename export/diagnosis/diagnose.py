@@ -7,6 +7,7 @@ from kerastl.export.check_finite import check_finite
 from kerastl.export.diagnosis.diagnosis import Diagnosis
 from kerastl.export.diagnosis.examine import READERS
 from kerastl.export.diagnosis.examine import examine
+from kerastl.export.image_batches import ImageBatches
 from kerastl.export.lower import lower
 from kerastl.export.quantization.find_quantizers import is_quantization_aware
 from kerastl.export.quantization.without_rounding import without_rounding
@@ -76,7 +77,10 @@ def diagnose(model, path, data, num_images=32):
             f"path={str(path)!r} with images of shape {received[0]} and "
             f"{received[1]} outputs"
         )
-    images, _ = spread_images(data, lowered, num_images, "data")
+    batches = ImageBatches(
+        data, lowered.input_shape, lowered.num_classes, "data"
+    )
+    images, _ = spread_images(batches, lowered, num_images)
     network = lowered.model
     if is_quantization_aware(network):
         network = without_rounding(network)

@@ -3,7 +3,6 @@
 import pathlib
 import tempfile
 
-from kerastl.export.calibration import stretch_to_pixel_range
 from kerastl.export.quantization.exact_tflite_blurs import exact_tflite_blurs
 from kerastl.export.quiet import quiet_console
 
@@ -21,7 +20,7 @@ class TFLiteVariants:
         import tensorflow as tf
 
         def representative_dataset():
-            for image in stretch_to_pixel_range(images):
+            for image in images:
                 yield [image[None]]
 
         model, signature = lowered.to_write(output_name, batch_size=1)

@@ -9,6 +9,8 @@ from keras import ops
 from kerastl.export.quantization.load_quantizers import load_quantizers
 
 _LARGEST_PIXEL = 255.0
+# With less, to take images for bytes would cost a decibel.
+_BRIGHT = 0.9 * _LARGEST_PIXEL
 # The moving average of tensorflow-model-optimization.
 _SLOWEST = 0.001
 # Until then the last quarter of the batches counts.
@@ -23,14 +25,18 @@ class ActivationQuantizer(keras.layers.Layer):
     tensorflow-model-optimization's `MovingAverageQuantizer`, and for images
     `AllValuesQuantizer`. Its average moves by 1/1000 a batch, and would not
     arrive in a short fine-tune, so it is warmed up: the first batch sets the
-    range, and the n-th moves it by 4 / (n + 4) while that is more.
+    range, and the n-th moves it by 4 / (n + 4) while that is more. Calibration
+    images (see `observing`) set it to all that they hold, as a converter does,
+    and each counts as a batch: training moves it slowly on from there.
 
     A quantizer that has not seen a batch yet passes everything on as it is.
 
     Args:
         images: Whether the tensor holds the model's images. Their range only
-            grows, and pixels (0 to at most 255) get the range 0 to 255, so
-            that a camera's bytes are fed by subtracting 128.
+            grows.
+        pixels: Whether these are known to be bytes. Bytes get the range 0 to
+            255, so that those of a camera are fed by subtracting 128; so do
+            images that nearly reach 255 and not past it.
         margin: Share by which the range is wider than what was seen. Pixels
             times a factor may all lie halfway between two levels, where the
             last bit of a float decides; a wider range has other levels.
@@ -53,9 +59,10 @@ class ActivationQuantizer(keras.layers.Layer):
     #: Whether ranges are followed outside training too, see `observing`.
     observes = False
 
-    def __init__(self, images=False, margin=0.0, **kwargs):
+    def __init__(self, images=False, margin=0.0, pixels=False, **kwargs):
         super().__init__(**kwargs)
         self.images = images
+        self.pixels = pixels
         self.margin = margin
         self.supports_masking = True
 
@@ -77,6 +84,9 @@ class ActivationQuantizer(keras.layers.Layer):
         )
 
     def call(self, inputs, training=None):
+        if self.observes:
+            self._observe(ops.cast(inputs, "float32"))
+            return ops.cast(inputs, self.compute_dtype)
         quantizers = load_quantizers()
         make = (
             quantizers.AllValuesQuantizer
@@ -86,7 +96,7 @@ class ActivationQuantizer(keras.layers.Layer):
         quantizer = make(
             num_bits=8, per_axis=False, symmetric=False, narrow_range=False
         )
-        training = bool(training) or self.observes
+        training = bool(training)
         x = ops.cast(inputs, "float32")
         if training:
             self._warm_up(x)
@@ -112,6 +122,7 @@ class ActivationQuantizer(keras.layers.Layer):
             **super().get_config(),
             "images": self.images,
             "margin": self.margin,
+            "pixels": self.pixels,
         }
 
     def range(self):
@@ -131,12 +142,18 @@ class ActivationQuantizer(keras.layers.Layer):
         high = np.float32(self.max) * np.float32(1 + self.margin)
         return nudged_range(float(self.min), high)
 
+    def _observe(self, x):
+        self.min.assign(ops.minimum(self.min, ops.min(x)))
+        self.max.assign(ops.maximum(self.max, ops.max(x)))
+        self.num_batches.assign(self.num_batches + len(x))
+
     def _warm_up(self, x):
         low, high = ops.min(x), ops.max(x)
         if self.images:
+            least = 0.0 if self.pixels else _BRIGHT
             pixels = ops.logical_and(
                 low >= 0.0,
-                ops.logical_and(high > 1.0, high <= _LARGEST_PIXEL),
+                ops.logical_and(high >= least, high <= _LARGEST_PIXEL),
             )
             self.max.assign(ops.where(pixels, _LARGEST_PIXEL, self.max.value))
         else:
@@ -152,7 +169,11 @@ class ActivationQuantizer(keras.layers.Layer):
 
 @contextlib.contextmanager
 def observing(quantizers):
-    """Lets quantizers follow the ranges of what is computed in the block."""
+    """Lets quantizers measure what is computed in the block, in float.
+
+    Their ranges grow to hold all of it. Nothing is rounded: a converter
+    measures the float network too.
+    """
     for quantizer in quantizers:
         quantizer.observes = True
     try:

@@ -10,9 +10,12 @@ from kerastl.export.quantization.quantized_activation import fixed_quantization
 from kerastl.layers import BlurPooling2D
 
 _LEVELS = 127
-# A scale below this share of the bias would make the bias overflow its 32
-# bits; a kernel that small adds nothing that could be seen.
-_SMALLEST_SCALE = 1e-5
+# A bias is stored in units of the kernel's scale times that of the input, in
+# 32 bits, half of which are left to what is added to it. A kernel so small
+# that the bias would need more adds nothing that could be seen.
+_LARGEST_BIAS = 2.0**30
+# Where the input was not rounded: a guess that is safe from 1e-4 on.
+_UNKNOWN_SCALE = 1e-4
 
 
 class FixedRange(keras.layers.Layer):
@@ -25,6 +28,11 @@ class FixedRange(keras.layers.Layer):
     def call(self, inputs):
         return fixed_quantization(inputs, *self.range)
 
+    def compute_output_shape(self, input_shape):
+        # Keras takes a product with a constant for sparse, which what is
+        # called above refuses: it must not be tried with such an input.
+        return input_shape
+
 
 class FixedKernel(keras.layers.Layer):
     """A convolution or a dense layer with a constant, rounded kernel.
@@ -36,21 +44,30 @@ class FixedKernel(keras.layers.Layer):
         scales: Distance of two levels, one for each output channel, or one
             for all.
         bias: float64 array, one value for each output channel, or `None`.
+        input_scale: Distance of two levels of the input, `None` where that
+            is not rounded.
         **options: Strides, padding and dilation of the convolution.
     """
 
-    def __init__(self, kind, kernel, scales, bias=None, name=None, **options):
+    def __init__(
+        self,
+        kind,
+        kernel,
+        scales,
+        bias=None,
+        name=None,
+        input_scale=None,
+        **options,
+    ):
         super().__init__(name=name)
         self.kind = kind
         self.options = options
         self.bias = None if bias is None else _not_uniform(np.float32(bias))
         scales = np.maximum(scales, np.finfo("float32").tiny * 1e6)
         if bias is not None:
-            scales = np.maximum(
-                scales,
-                _SMALLEST_SCALE
-                * (np.abs(bias) if np.size(scales) > 1 else np.abs(bias).max()),
-            )
+            size = np.abs(bias) if np.size(scales) > 1 else np.abs(bias).max()
+            unit = _LARGEST_BIAS * (input_scale or _UNKNOWN_SCALE)
+            scales = np.maximum(scales, size / unit)
         self.kernel = np.float32(kernel)
         self.scales = np.float32(scales)
 

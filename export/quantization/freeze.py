@@ -7,12 +7,14 @@ import numpy as np
 from keras import ops
 
 from kerastl.export.quantization import node_kinds
-from kerastl.export.quantization.find_quantizers import float_layers
 from kerastl.export.quantization.fixed_layers import FixedBlur
 from kerastl.export.quantization.fixed_layers import FixedKernel
 from kerastl.export.quantization.fixed_layers import FixedRange
+from kerastl.export.quantization.input_scales import input_scales
+from kerastl.export.quantization.input_scales import range_scale
 from kerastl.export.quantization.placement import affine_chain
 from kerastl.export.quantization.quantized_activation import apply_activation
+from kerastl.export.quantization.unique_names import UniqueNames
 from kerastl.surgery import graph as graphs
 from kerastl.surgery.rebuild import rebuild
 
@@ -36,9 +38,6 @@ def with_fixed_kernels(lowered):
     freezer = _Freezer(lowered.model)
     model = rebuild(lowered.model, call=freezer.call)
     notes = [*lowered.notes, "Trained quantization-aware, not calibrated."]
-    floats = float_layers(lowered.model)
-    if floats:
-        notes.append(f"In float: {', '.join(floats)}.")
     return dataclasses.replace(
         lowered, model=model, kernels=freezer.kernels, notes=notes
     )
@@ -47,6 +46,8 @@ def with_fixed_kernels(lowered):
 class _Freezer:
     def __init__(self, model):
         self.kernels = []
+        self._names = UniqueNames(model)
+        self._scales = input_scales(model)
         self._chains = {}
         self._folded = set()
         for graph, node in graphs.walk(model):
@@ -62,17 +63,24 @@ class _Freezer:
         kind = node_kinds.node_kind(node)
         operation = node.operation
         if kind == node_kinds.QUANTIZER:
-            return _fixed_range(operation)(args[0])
+            return self._round(operation, args[0])
         if node.key in self._folded:
             return _tensor(args, kwargs)
         if kind == node_kinds.KERNEL:
             return self._kernel(node, args[0])
         if kind == node_kinds.AFFINE:
             factors, offsets = node_kinds.affine_coefficients(node)
-            affine = self._fold(node, factors, offsets)
-            return self._affine(operation.name, _tensor(args, kwargs), *affine)
+            return self._affine(
+                self._names.inherit(operation.name),
+                _tensor(args, kwargs),
+                *self._fold(node, factors, offsets),
+                self._scales.get(node.key),
+            )
         if kind == node_kinds.BLUR:
-            blur = FixedBlur.from_config(operation.get_config())
+            name = self._names.inherit(operation.name)
+            blur = FixedBlur.from_config(
+                {**operation.get_config(), "name": name}
+            )
             self.kernels.append(blur.fixed_kernel(args[0].shape[-1]))
             return blur(args[0])
         if (
@@ -83,12 +91,30 @@ class _Freezer:
         if kind == node_kinds.ACTIVATION:
             name = node_kinds.activation_name(node)
             if name == "hard_sigmoid":
-                return self._activate(operation.name, name, args[0])
-        return layer(*args, **kwargs)
+                return self._activate(
+                    self._names.inherit(operation.name),
+                    name,
+                    args[0],
+                    self._scales.get(node.key),
+                )
+        outputs = layer(*args, **kwargs)
+        if kind == node_kinds.POOLING and not node_kinds.rescales(node):
+            # Its integers have the scale of its input. A concatenation would
+            # demand another one, which the converter refuses: a kernel of ones
+            # goes from the one to the other.
+            return self._affine(
+                self._names.new(f"{operation.name}_rescaled"),
+                outputs,
+                np.ones(1),
+                np.zeros(1),
+                self._scales.get(node.key),
+            )
+        return outputs
 
     def _kernel(self, node, x):
         layer = node.operation
-        name = layer.name
+        name = self._names.inherit(layer.name)
+        input_scale = self._scales.get(node.key)
         separable = isinstance(layer, keras.layers.SeparableConv2D)
         dense = isinstance(layer, keras.layers.Dense)
         options = {}
@@ -103,14 +129,15 @@ class _Freezer:
         if separable:
             depthwise = _numpy(layer.depthwise_kernel)
             x = self._apply(
-                f"{name}_depthwise",
+                self._names.new(f"{name}_depthwise"),
                 "depthwise",
                 depthwise,
                 x,
                 shared=not layer.per_channel,
                 **options,
             )
-            x = _fixed_range(layer.depthwise_quantizer)(x)
+            x = self._round(layer.depthwise_quantizer, x)
+            input_scale = range_scale(*layer.depthwise_quantizer.range())
             kernel, options = _numpy(layer.pointwise_kernel), {}
         elif isinstance(layer, keras.layers.DepthwiseConv2D):
             kind = "depthwise"
@@ -129,12 +156,17 @@ class _Freezer:
             factors,
             bias * factors + offsets,
             shared=not layer.per_channel,
+            input_scale=input_scale,
             **options,
         )
         activation = layer.quantized_activation
+        if activation.activation == "linear":
+            return x
         if activation.input_quantizer is not None:
-            x = _fixed_range(activation.input_quantizer)(x)
-        return self._activate(f"{name}_activation", activation.activation, x)
+            x = self._round(activation.input_quantizer, x)
+            input_scale = range_scale(*activation.input_quantizer.range())
+        name = self._names.new(f"{name}_activation")
+        return self._activate(name, activation.activation, x, input_scale)
 
     def _apply(
         self,
@@ -169,11 +201,13 @@ class _Freezer:
             # TFLite has dense kernels with a scale for each output in no
             # other form.
             kind, kernel, shape = "conv", kernel[None, None], x.shape[1:-1]
-            x = _as_map(x)
+            x = self._as_map(name, x)
         fixed = FixedKernel(kind, kernel, scales, bias, name=name, **options)
         self.kernels.append(fixed)
         x = fixed(x)
-        return x if shape is None else ops.reshape(x, (-1, *shape, bias.size))
+        if shape is None:
+            return x
+        return self._reshape(name, x, (*shape, bias.size))
 
     def _fold(self, node, factors, offsets):
         for affine in self._chains[node.key]:
@@ -181,20 +215,29 @@ class _Freezer:
             factors, offsets = factors * more, offsets * more + added
         return factors, offsets
 
-    def _affine(self, name, x, factors, offsets):
-        channels = x.shape[-1]
+    def _affine(self, name, x, factors, offsets, input_scale):
+        channels = max(x.shape[-1], factors.size, offsets.size)
         factors, offsets = (
             np.broadcast_to(each, (channels,)) for each in (factors, offsets)
         )
-        shape = x.shape[1:]
+        kind, kernel = "depthwise", np.ones((1, 1, channels, 1))
+        if channels != x.shape[-1]:
+            kind, kernel = "conv", np.ones((1, 1, 1, channels))
+        shape = (*x.shape[1:-1], channels)
         flat = len(shape) != 3
         if flat:
-            x = _as_map(x)
-        kernel = np.ones((1, 1, channels, 1))
+            x = self._as_map(name, x)
         x = self._apply(
-            name, "depthwise", kernel, x, factors, offsets, levels=_EVEN_LEVELS
+            name,
+            kind,
+            kernel,
+            x,
+            factors,
+            offsets,
+            levels=_EVEN_LEVELS,
+            input_scale=input_scale,
         )
-        return ops.reshape(x, (-1, *shape)) if flat else x
+        return self._reshape(name, x, shape) if flat else x
 
     def _average(self, layer, x):
         # AVERAGE_POOL_2D keeps the levels of its input, and a second rounding
@@ -202,7 +245,7 @@ class _Freezer:
         window = layer.pool_size
         kernel = np.full((*window, x.shape[-1], 1), 1 / np.prod(window))
         return self._apply(
-            layer.name,
+            self._names.inherit(layer.name),
             "depthwise",
             kernel,
             x,
@@ -210,14 +253,28 @@ class _Freezer:
             padding="valid",
         )
 
-    def _activate(self, name, activation, x):
+    def _activate(self, name, activation, x, input_scale):
         if activation == "hard_sigmoid":
             # The range that it is rounded to cuts off what is outside.
-            x = self._affine(name, x, np.full(1, 1 / 6), np.full(1, 0.5))
-            return FixedRange(0.0, 1.0)(x)
-        if activation == "linear":
-            return x
+            sixth, half = np.full(1, 1 / 6), np.full(1, 0.5)
+            x = self._affine(name, x, sixth, half, input_scale)
+            return FixedRange(0.0, 1.0, name=self._names.new(f"{name}_levels"))(
+                x
+            )
         return _Activate(activation, name=name)(x)
+
+    def _round(self, quantizer, x):
+        name = self._names.new(f"{quantizer.name}_levels")
+        return FixedRange(*quantizer.range(), name=name)(x)
+
+    def _as_map(self, name, x):
+        *rest, channels = x.shape[1:]
+        shape = (1, int(np.prod(rest)), channels)
+        return self._reshape(f"{name}_map", x, shape)
+
+    def _reshape(self, name, x, shape):
+        name = self._names.new(f"{name}_reshape")
+        return keras.layers.Reshape(shape, name=name)(x)
 
 
 class _Activate(keras.layers.Layer):
@@ -228,14 +285,8 @@ class _Activate(keras.layers.Layer):
     def call(self, inputs):
         return apply_activation(self.activation, inputs)
 
-
-def _fixed_range(quantizer):
-    return FixedRange(*quantizer.range())
-
-
-def _as_map(x):
-    *rest, channels = x.shape[1:]
-    return ops.reshape(x, (-1, 1, int(np.prod(rest)), channels))
+    def compute_output_shape(self, input_shape):
+        return input_shape  # as in `FixedRange`
 
 
 def _tensor(args, kwargs):

@@ -48,6 +48,7 @@ _PASSING_OPERATIONS = (
     "ExpandDims",
     "GetItem",
     "Identity",
+    "Max",
     "MaxPool",
     "Reshape",
     "Squeeze",
@@ -56,6 +57,7 @@ _PASSING_OPERATIONS = (
 _POOLING = (
     layers.AveragePooling2D,
     layers.GlobalAveragePooling2D,
+    layers.Resizing,
     layers.UpSampling2D,
 )
 _POOLING_OPERATIONS = ("AveragePool", "Mean")
@@ -112,6 +114,8 @@ def node_kind(node):
     if name is not None or type(operation) is layers.LeakyReLU:
         return ACTIVATION
     is_layer = isinstance(operation, keras.Layer)
+    if _is_float_cast(node) or _only_crops(node):
+        return PASSING
     name = None if is_layer else type(operation).__name__
     for kind, classes, names in (
         (PASSING, _PASSING, _PASSING_OPERATIONS),
@@ -124,6 +128,18 @@ def node_kind(node):
             known = kind != MERGE or len(node.inputs) > 1
             return kind if known and _channels_last(operation) else FLOAT
     return FLOAT
+
+
+def rescales(node):
+    """Whether the integer kernel of a pooling has a scale of its own.
+
+    That of a mean has; average pooling and resizing keep that of their input.
+    """
+    operation = node.operation
+    return (
+        type(operation) is layers.GlobalAveragePooling2D
+        or type(operation).__name__ == "Mean"
+    )
 
 
 def quantized_class(layer):
@@ -172,7 +188,7 @@ def affine_coefficients(node):
     """Returns `(factors, offsets)` of a call that is `factors * x + offsets`.
 
     They are float64 arrays that broadcast over the last axis. `None` for
-    every other call.
+    every other call. One channel may become several.
     """
     operation = node.operation
     if not isinstance(operation, keras.Layer):
@@ -218,6 +234,9 @@ def _constant_operation(node):
     constant = np.asarray(operands[1 if first else 0], dtype="float64")
     if constant.size not in (1, constant.shape[-1] if constant.ndim else 1):
         return None
+    # It may have more dimensions than what it is applied to.
+    if len(node.outputs[0].shape) != len(node.inputs[0].shape):
+        return None
     constant = constant.ravel()
     if name == "Add":
         return _arrays(1.0, constant)
@@ -226,6 +245,19 @@ def _constant_operation(node):
     if name == "Subtract":
         return _arrays(1.0, -constant) if first else _arrays(-1.0, constant)
     return _arrays(1 / constant, 0.0) if first else None
+
+
+def _only_crops(node):
+    if type(node.operation) is not layers.CenterCrop:
+        return False
+    # Images that are too small are resized.
+    sizes = zip(node.inputs[0].shape, node.outputs[0].shape, strict=True)
+    return all(before is None or before >= after for before, after in sizes)
+
+
+def _is_float_cast(node):
+    name = type(node.operation).__name__
+    return name == "Cast" and "float" in node.outputs[0].dtype
 
 
 def _arrays(factors, offsets):

@@ -44,7 +44,9 @@ def fuses(node, reader):
     if kind == node_kinds.KERNEL and name != "linear":
         return False
     if node_kinds.node_kind(reader) == node_kinds.AFFINE:
-        return kind != node_kinds.MERGE
+        # Constants that make several channels of one need a kernel.
+        same = node.outputs[0].shape == reader.outputs[0].shape
+        return same and kind != node_kinds.MERGE
     return node_kinds.activation_name(reader) in ("relu", "relu6") and (
         node_kinds.node_kind(reader) == node_kinds.ACTIVATION
     )

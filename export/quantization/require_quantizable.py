@@ -4,6 +4,7 @@ import warnings
 
 import keras
 
+from kerastl.export.lower import check_shapes
 from kerastl.export.lower import plain_model
 from kerastl.export.quantization.find_quantizers import float_layers
 from kerastl.export.quantization.find_quantizers import is_quantization_aware
@@ -13,8 +14,8 @@ from kerastl.export.quantization.load_quantizers import load_quantizers
 def require_quantizable(model, stacklevel=2):
     """Checks that a model can be trained with the rounding of its int8 file.
 
-    Layers that have no 8-bit form are no reason to refuse it: they stay in
-    float, and are named in a warning.
+    Layers whose 8-bit form is not simulated are no reason to refuse it: they
+    stay in float, and are named in a warning.
 
     Args:
         model: Functional or Sequential classifier, or a `FineTuner`, whose
@@ -27,8 +28,8 @@ def require_quantizable(model, stacklevel=2):
     Raises:
         ImportError: If tensorflow-model-optimization is missing.
         RuntimeError: If Keras does not run on TensorFlow.
-        ValueError: If the model is quantization-aware already, or has no
-            graph.
+        ValueError: If the model is quantization-aware already, has no graph,
+            or is no classifier that could be exported.
 
     Example:
 
@@ -46,6 +47,7 @@ def require_quantizable(model, stacklevel=2):
         )
     load_quantizers()
     model, _ = plain_model(model)
+    check_shapes(model)
     if is_quantization_aware(model):
         raise ValueError(
             "The model is quantization-aware already. Train it on. "
@@ -54,8 +56,10 @@ def require_quantizable(model, stacklevel=2):
     floats = float_layers(model)
     if floats:
         warnings.warn(
-            "These layers have no 8-bit form and stay in float, in the model "
-            f"and in its files: {', '.join(floats)}.",
+            "These layers have no 8-bit form that training could follow. They "
+            "stay in float in the model, and in the files of every format "
+            "without an integer form of them, as the report of an export "
+            f"tells: {', '.join(floats)}.",
             stacklevel=stacklevel,
         )
     return model

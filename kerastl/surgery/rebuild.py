@@ -7,7 +7,9 @@ from kerastl.surgery.carry_state import carry_state
 from kerastl.surgery.remake import remake
 
 
-def rebuild(model, clone=None, call=None, name=None) -> keras.Model:
+def rebuild(
+    model, clone=None, call=None, name=None, clone_input=None
+) -> keras.Model:
     """Rebuilds a functional model layer by layer, with changes on the way.
 
     Every layer and `keras.ops` operation is cloned from its config and called
@@ -30,6 +32,9 @@ def rebuild(model, clone=None, call=None, name=None) -> keras.Model:
             `layer(*args, **kwargs)`, or leave `layer` out. Defaults to the
             plain call.
         name: name of the new model. Defaults to the name of `model`.
+        clone_input: `clone_input(tensor)` returns the `keras.Input` that takes
+            the place of one, also of those of nested models. Defaults to one
+            of the same shape, dtype and name.
 
     Returns:
         A functional `keras.Model`.
@@ -51,7 +56,9 @@ def rebuild(model, clone=None, call=None, name=None) -> keras.Model:
     >>> [layer.name for layer in rebuild(model, call=call).layers][1:]
     ['conv', 'relu']
     """
-    rebuilder = _Rebuilder(clone or _keep, call or _plain_call)
+    rebuilder = _Rebuilder(
+        clone or _keep, call or _plain_call, clone_input or _clone_input
+    )
     rebuilt = rebuilder.rebuild(model, "", name)
     rebuilder.carry_state()
     return rebuilt
@@ -66,9 +73,10 @@ def _plain_call(node, layer, *args, **kwargs):
 
 
 class _Rebuilder:
-    def __init__(self, clone, call):
+    def __init__(self, clone, call, clone_input):
         self._clone = clone
         self._call = call
+        self._clone_input = clone_input
         # id of an original -> (original, clone); the original is held so that
         # its id stays taken.
         self._clones = {}
@@ -76,7 +84,7 @@ class _Rebuilder:
     def rebuild(self, model, path, name):
         graph = graphs.read_graph(model, path)
         tensors = {}
-        inputs = keras.tree.map_structure(_clone_input, graph.inputs)
+        inputs = keras.tree.map_structure(self._clone_input, graph.inputs)
         for old, new in zip(
             keras.tree.flatten(graph.inputs),
             keras.tree.flatten(inputs),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from kerastl import export
 from kerastl.export.calibration import choose_calibration
 from kerastl.export.calibration import stretch_to_pixel_range
 from kerastl.export.lower import lower
@@ -121,10 +122,97 @@ def test_stretching_moves_two_values_and_no_other():
     assert (stretched != images).sum() == 2
 
 
-@pytest.mark.parametrize("low, high", [(-1, 1), (0, 1), (0, 300)])
+@pytest.mark.parametrize(
+    "low, high", [(-1, 1), (0, 1), (0, 1.02), (0, 2), (0, 60), (0, 300)]
+)
 def test_other_ranges_are_not_stretched(low, high):
     images = np.linspace(low, high, 48).reshape(1, 4, 4, 3)
     assert stretch_to_pixel_range(images) is images
+
+
+@pytest.mark.parametrize(
+    "values, span",
+    [
+        ((0, 1.02, "float32"), (0, 1.02)),
+        ((0, 2.0, "float32"), (0, 2.0)),
+        ((-1.02, 1, "float32"), (-1.02, 1)),
+        ((0, 300, "float32"), (0, 300)),
+        ((0, 60, "float32"), (0, 60)),
+        ((0, 60, "uint8"), (0, 255)),
+        ((0, 60, "int32"), (0, 255)),
+        ((-60, 60, "int8"), (-128, 127)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["array", "pair", "dataset", "images"])
+def test_the_input_range_is_that_of_the_data(values, span, kind):
+    low, high, dtype = values
+    images = np.linspace(low, high, 52 * 48).reshape(52, 4, 4, 3)
+    images = images.astype(dtype)
+    labels = np.arange(52) % 3
+    data = {
+        "array": images,
+        "pair": (images, labels),
+        "dataset": zip(np.split(images, 4), np.split(labels, 4), strict=True),
+        "images": iter(images),
+    }[kind]
+    chosen = choose_calibration(data, small_model())
+    assert chosen.dtype == np.float32
+    assert (chosen.min(), chosen.max()) == pytest.approx(span)
+
+
+def test_a_dark_set_for_a_model_of_bytes_is_stretched():
+    model = small_model(layers.Rescaling(1 / 127.5, -1.0))
+    images = np.random.default_rng(0).uniform(0, 60, (52, 4, 4, 3))
+    assert choose_calibration(images, model).max() == 255
+
+
+def plain_file(model, images, path):
+    """What anybody gets from the converter, with nothing of ours."""
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: (
+        [image[None]] for image in images
+    )
+    builtins = tf.lite.OpsSet.TFLITE_BUILTINS_INT8
+    converter.target_spec.supported_ops = [builtins]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    path.write_bytes(converter.convert())
+
+
+@pytest.mark.tensorflow_only
+def test_no_file_is_worse_than_that_of_the_plain_converter(tmp_path):
+    """Bicubic overshoot, and tails that a moving average would cut off."""
+    generator = np.random.default_rng(0)
+    images = generator.gamma(1.0, 0.06, (200, 12, 12, 3)).astype("float32")
+    images *= 1.02 / images.max()
+    inputs = keras.Input((12, 12, 3))
+    x = layers.Conv2D(8, 3, activation="relu")(inputs)
+    x = layers.Conv2D(8, 3, activation="relu")(x)
+    model = keras.Model(inputs, layers.Dense(16)(layers.Flatten()(x)))
+    expected = model.predict(images, verbose=0)
+
+    def quality(path):
+        error = np.square(export.load(path).predict(images) - expected).mean()
+        return 10 * np.log10(np.square(expected).mean() / error)
+
+    plain_file(model, images, tmp_path / "plain.tflite")
+    plain = quality(tmp_path / "plain.tflite")
+    aware = export.quantization_aware(model, calibration=images)
+    for source, calibration in ((model, images), (aware, None)):
+        for write, path in (
+            (export.to_tflite, tmp_path / "a.tflite"),
+            (export.to_onnx, tmp_path / "a.onnx"),
+        ):
+            report = write(
+                source, path, calibration=calibration, overwrite=True
+            )
+            assert quality(path) > plain - 1, path
+            if "scale" in report.input:
+                scale = pytest.approx(1.02 / 255, rel=1e-3)
+                assert report.input["scale"] == scale
 
 
 def test_few_images_are_warned_of_with_their_number():

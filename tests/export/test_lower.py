@@ -3,6 +3,8 @@ import numpy as np
 import pytest
 from keras import layers
 
+from kerastl.export import load
+from kerastl.export import quantization_aware
 from kerastl.export.lower import lower
 from kerastl.export.lower import walk_layers
 
@@ -133,6 +135,52 @@ def test_several_inputs_or_outputs_are_refused():
     with pytest.raises(ValueError, match="one output. Received: 2"):
         inputs = keras.Input((4, 4, 1))
         lower(keras.Model(inputs, [layers.Flatten()(inputs)] * 2))
+
+
+@pytest.mark.parametrize("use", [lower, load, quantization_aware])
+def test_what_there_is_several_of_is_named(use):
+    inputs = keras.Input((4, 4, 1), name="rgb")
+    flat = layers.Flatten(name="flat")(inputs)
+    outputs = {"a": flat, "b": layers.Dense(2, name="second")(flat)}
+    with pytest.raises(ValueError, match="'flat', 'second'.*outputs"):
+        use(keras.Model(inputs, outputs))
+    other = keras.Input((4, 4, 1), name="infrared")
+    outputs = layers.Flatten()(layers.Add()([inputs, other]))
+    with pytest.raises(ValueError, match="'rgb', 'infrared'.*one image"):
+        use(keras.Model([inputs, other], outputs))
+
+
+def structured():
+    inputs = keras.Input((4, 4, 1), name="picture")
+    outputs = layers.Dense(2)(layers.Flatten()(inputs))
+    return keras.Model({"picture": inputs}, {"scores": (outputs,)})
+
+
+def test_dictionaries_and_lists_of_one_are_taken_off():
+    model = structured()
+    images = np.random.default_rng(0).normal(size=(3, 4, 4, 1))
+    expected = model({"picture": images})["scores"][0]
+    lowered = lower(model)
+    assert lowered.source is model
+    np.testing.assert_array_equal(lowered.model(images), expected)
+    np.testing.assert_allclose(load(model).predict(images), expected, rtol=1e-6)
+
+
+def test_bytes_become_floats_in_nested_models_too():
+    def of_bytes(name):
+        inputs = keras.Input((4, 4, 1), dtype="uint8", name=name)
+        return inputs, layers.Rescaling(1 / 255, name="scale")(inputs)
+
+    inner = keras.Model(*of_bytes("inner"), name="block")
+    inputs, _ = of_bytes("outer")
+    outputs = layers.Dense(2)(layers.Flatten()(inner(inputs)))
+    model = keras.Model(inputs, outputs)
+    lowered = lower(model)
+    assert lowered.model.inputs[0].dtype == "float32"
+    assert any("takes uint8" in note for note in lowered.notes)
+    halves = np.full((1, 4, 4, 1), 7.5, "float32")
+    expected = (model(halves - 0.5) + model(halves + 0.5)) / 2
+    np.testing.assert_allclose(lowered.model(halves), expected, rtol=1e-5)
 
 
 def test_a_feature_map_is_no_classifier():

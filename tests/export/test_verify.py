@@ -51,10 +51,31 @@ def test_without_labels_there_is_no_accuracy():
     assert result.accuracy_drop is None
 
 
+def one_nan(outputs):
+    outputs = outputs.copy()
+    outputs[1, 2] = np.nan
+    return outputs
+
+
 def test_nan_in_the_file_is_an_error():
-    broken = Fixed(lambda outputs: outputs * np.nan)
-    with pytest.raises(ValueError, match="returns NaN"):
-        verify(Fixed(), broken, [(np.eye(3), None)])
+    with pytest.raises(ValueError, match="file returns NaN.* 1 of 3 images"):
+        verify(Fixed(), Fixed(one_nan), [(np.eye(3), None)])
+
+
+def test_nan_in_the_model_is_an_error_of_the_model():
+    """It would compare as equal: no number is larger than NaN."""
+    for file in (Fixed(), Fixed(one_nan)):
+        with pytest.raises(ValueError, match="itself returns NaN.* 1 of 3"):
+            verify(Fixed(one_nan), file, [(np.eye(3), None)])
+
+
+def test_infinite_outputs_are_compared():
+    outputs = np.array([[0.0, np.inf], [-np.inf, 1.0]])
+    result = verify(Fixed(), Fixed(), [(outputs, None)])
+    assert (result.max_abs_difference, result.mean_abs_difference) == (0, 0)
+    finite = Fixed(lambda outputs: np.clip(outputs, -9, 9))
+    result = verify(Fixed(), finite, [(outputs, None)])
+    assert result.max_abs_difference == np.inf
 
 
 def test_another_shape_is_an_error():
@@ -63,4 +84,5 @@ def test_another_shape_is_an_error():
 
 
 def test_a_single_output_is_thresholded():
-    np.testing.assert_array_equal(predicted(np.array([[0.2], [0.7]])), [0, 1])
+    outputs = np.array([[0.2], [0.5], [0.7]])
+    np.testing.assert_array_equal(predicted(outputs), [0, 0, 1])

@@ -84,6 +84,14 @@ def test_16_bit_grey_is_scaled_not_cut(tmp_path):
     near(decoded[0, :, 0], np.rint(ramp / 257), 1)
 
 
+def test_16_bits_are_divided_by_257_exactly(tmp_path):
+    # 255 * 257 is the largest of 16 bits, and by 256 half of them are off.
+    levels = np.arange(256, dtype="uint16").reshape(16, 16)
+    Image.fromarray(levels * 257).save(tmp_path / "a.png")
+    decoded = decode_image(tmp_path / "a.png", 16)
+    np.testing.assert_array_equal(decoded[..., 0], levels)
+
+
 @pytest.mark.parametrize("orientation", [3, 6, 8])
 def test_exif_rotation_is_applied(tmp_path, orientation):
     exif = Image.Exif()

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from kerastl.export.quantization import ActivationQuantizer
+from kerastl.export.quantization.activation_quantizer import observing
+
+pytestmark = pytest.mark.tensorflow_only
+
+
+def observe(quantizer, *batches):
+    with observing([quantizer]):
+        for batch in batches:
+            outputs = quantizer(batch, training=False)
+            np.testing.assert_array_equal(outputs, batch.astype("float32"))
+
+
+def seen(quantizer):
+    return float(quantizer.min), float(quantizer.max)
+
+
+def test_what_is_observed_is_held_whole_and_not_rounded():
+    quantizer = ActivationQuantizer()
+    observe(quantizer, np.array([[0.3], [9.1]]), np.array([[-2.2], [4.0]]))
+    assert seen(quantizer) == pytest.approx((-2.2, 9.1))
+
+
+def test_training_moves_slowly_on_from_what_was_observed():
+    quantizer = ActivationQuantizer()
+    observe(quantizer, np.full((96, 1), 10.0))
+    quantizer(np.full((32, 1), 5.0), training=True)
+    assert seen(quantizer)[1] == pytest.approx(10 - 5 * 4 / 100, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "options, batch, expected",
+    [
+        ({}, [0.0, 1.02], (0, 1.02)),
+        ({}, [0.0, 2.0], (0, 2.0)),
+        ({}, [0.0, 100.0], (0, 100)),
+        ({}, [3.0, 240.0], (0, 255)),
+        ({}, [0.0, 300.0], (0, 300)),
+        ({}, [-3.0, 255.0], (-3, 255)),
+        ({"pixels": True}, [5.0, 60.0], (0, 255)),
+        ({"pixels": True}, [-9.0, 60.0], (-9, 60)),
+    ],
+)
+def test_images_are_bytes_only_where_that_is_known(options, batch, expected):
+    quantizer = ActivationQuantizer(images=True, **options)
+    quantizer(np.array(batch), training=True)
+    assert seen(quantizer) == pytest.approx(expected)
+    again = ActivationQuantizer.from_config(quantizer.get_config())
+    assert again.pixels == options.get("pixels", False)
