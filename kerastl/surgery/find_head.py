@@ -243,6 +243,7 @@ def _measured(graph, ends, behind, output) -> ScoreKind:
         lambda scores: run([scores]),
         _known_shape(graph, ends[0]),
         axis=1 if first and rank == 4 else -1,
+        half="16" in graph.tensor(ends[0]).dtype,
     )
 
 

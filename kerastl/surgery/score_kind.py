@@ -16,8 +16,8 @@ LOGITS = "logits"
 OTHER = "other"
 
 # Spreads of the scores that are tried: a low temperature makes probabilities
-# of 0, a high one makes all alike.
-_SPREADS = (1.0, 30.0, 1e3, 0.03, 1e-3)
+# of 0 and 1.
+_SPREADS = (1.0, 0.03, 1e-3)
 _ROWS = 8
 # Numbers that are drawn at most, but for one example.
 _MOST_SCORES = 2**20
@@ -38,7 +38,7 @@ class ScoreKind(NamedTuple):
     scale: float | None
 
 
-def score_kind(function, shape, axis=-1) -> ScoreKind:
+def score_kind(function, shape, axis=-1, half=False) -> ScoreKind:
     """Tells what `function` makes of scores.
 
     Args:
@@ -47,7 +47,9 @@ def score_kind(function, shape, axis=-1) -> ScoreKind:
         shape: shape of one example's scores.
         axis: axis of the classes, in scores and in outputs that have the rank
             of the scores.
+        half: whether the function computes in half precision.
     """
+    near = 3e-2 if half else 1e-3
     rows = max(1, min(_ROWS, _MOST_SCORES // max(math.prod(shape), 1)))
     found = ScoreKind(OTHER, None)
     for spread in _SPREADS:
@@ -55,13 +57,14 @@ def score_kind(function, shape, axis=-1) -> ScoreKind:
         scores = generator.uniform(-spread, spread, (rows, *shape))
         scores = scores.astype("float32")
         outputs = np.asarray(function(scores))
-        kind = _kind(scores, outputs, axis)
+        kind = _kind(scores, outputs, axis, near)
         if kind.scale is not None:
             return kind
         if found.name == OTHER:
             found = kind
-        if not ((outputs >= 0) & (outputs <= 1)).all():
-            # No softmax or sigmoid, at any spread.
+        if not _is_saturated(outputs):
+            # Another spread may hide what is not linear here: a clipping, an
+            # epsilon.
             break
     return found
 
@@ -69,7 +72,7 @@ def score_kind(function, shape, axis=-1) -> ScoreKind:
 def sums_to_constant(outputs, axis=-1) -> bool:
     """Whether outputs are probabilities, or several of them side by side."""
     sums = outputs.astype("float64").sum(axis)
-    near = _tolerance(outputs) * max(1.0, abs(sums.flat[0]))
+    near = 1e-3 * max(1.0, abs(sums.flat[0]))
     return (
         bool(np.isfinite(sums).all() and (outputs >= 0).all())
         and sums.flat[0] > 0.5
@@ -77,8 +80,13 @@ def sums_to_constant(outputs, axis=-1) -> bool:
     )
 
 
-def _kind(scores, outputs, axis):
-    near = _tolerance(outputs)
+def _is_saturated(outputs):
+    """Whether these may be probabilities, some of them rounded to 0 or 1."""
+    in_range = ((outputs >= 0) & (outputs <= 1)).all()
+    return bool(in_range and ((outputs == 0) | (outputs == 1)).any())
+
+
+def _kind(scores, outputs, axis, near):
     outputs = outputs.astype("float64")
     if not np.isfinite(outputs).all():
         return ScoreKind(OTHER, None)
@@ -100,11 +108,6 @@ def _kind(scores, outputs, axis):
                 return ScoreKind(SIGMOID, scale)
         scale = _factor(read, outputs, None, near)
     return ScoreKind(OTHER if scale is None else LOGITS, scale)
-
-
-def _tolerance(outputs):
-    # Half precision keeps three digits, bfloat16 two.
-    return 1e-3 if outputs.dtype in ("float32", "float64") else 3e-2
 
 
 def _as_outputs(scores, outputs, axis):
@@ -140,4 +143,4 @@ def _factor(scores, values, axis, near):
     if factor <= 0 or np.abs(values - factor * scores).max() > near * largest:
         return None
     # What rounding adds to a plain softmax is no temperature.
-    return 1.0 if abs(factor - 1) < near / 30 else factor
+    return 1.0 if abs(factor - 1) < near / 5 else factor

@@ -99,8 +99,10 @@ def listed_losses(transfer_losses):
         hint = ""
         if isinstance(transfer_losses, TransferLoss):
             hint = " Put the one into a list: `transfer_losses=[...]`."
-        elif isinstance(transfer_losses, type) or is_list and any(
-            isinstance(term, type) for term in transfer_losses
+        elif (
+            isinstance(transfer_losses, type)
+            or is_list
+            and any(isinstance(term, type) for term in transfer_losses)
         ):
             hint = " A class is no object: call it."
         raise ValueError(
