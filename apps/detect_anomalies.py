@@ -10,6 +10,9 @@ import kerastl
 from kerastl.apps.data.decode_image import decode_image
 from kerastl.apps.data.image_part import map_in_threads
 from kerastl.apps.data.list_images import list_images
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_model
+from kerastl.arguments import checked_number
 from kerastl.metrics import fit_gaussians
 from kerastl.metrics import mahalanobis_score
 from kerastl.surgery import copy_model
@@ -25,12 +28,15 @@ class AnomalyDetector:
         threshold: A score that 95 % of the held-out normal images are under.
         history: How well false anomalies were told apart, as area under the
             ROC curve: first before any training, then after each epoch.
+        image_size: Side of the square that photos of a folder are cut to.
+            `None` where the normal images were no squares.
     """
 
     model: keras.Model
     gaussians: dict
     threshold: float
     history: list
+    image_size: int | None = None
 
     def score(self, images):
         """Returns one score an image; the higher, the less normal.
@@ -38,9 +44,8 @@ class AnomalyDetector:
         Args:
             images: Array of images, or a folder of them.
         """
-        size = self.model.input_shape[1]
         return mahalanobis_score(
-            self.model, _read(images, size), self.gaussians
+            self.model, _read(images, self.image_size), self.gaussians
         )
 
 
@@ -53,6 +58,7 @@ def detect_anomalies(
     batch_size=32,
     validation_split=0.2,
     seed=0,
+    image_size=None,
 ):
     """Fine-tunes a network on normal images alone, to score others by it.
 
@@ -77,13 +83,16 @@ def detect_anomalies(
         batch_size: Images in a batch.
         validation_split: Share of the images that are held out.
         seed: Seed of the split, the order and the false anomalies.
+        image_size: Side of the square that photos of a folder are cut to.
+            Defaults to the network's; it is needed where the network takes
+            images of any size.
 
     Returns:
         An `AnomalyDetector`.
 
     Raises:
         ValueError: If there are not at least two images to train on and one
-            to hold out.
+            to hold out, an argument is out of range, or no size is known.
 
     Example:
 
@@ -97,7 +106,19 @@ def detect_anomalies(
         Rippel et al., "Transfer Learning Gaussian Anomaly Detection by
         Fine-tuning Representations", VISAPP 2022.
     """
-    images = _read(normal, network.input_shape[1])
+    checked_model("network", network)
+    epochs = checked_count("epochs", epochs, least=0)
+    learning_rate = checked_number("learning_rate", learning_rate, above=0)
+    batch_size = checked_count("batch_size", batch_size)
+    validation_split = checked_number(
+        "validation_split", validation_split, above=0, below=1
+    )
+    seed = checked_count("seed", seed, least=0)
+    if image_size is not None:
+        image_size = checked_count("image_size", image_size, least=8)
+    image_size = image_size or _square_side(network.input_shape)
+    images = _read(normal, image_size)
+    image_size = image_size or _square_side(images.shape)
     held = max(round(validation_split * len(images)), 1)
     if len(images) - held < 2:
         raise ValueError(
@@ -143,7 +164,11 @@ def detect_anomalies(
     student.set_weights(best)
     scores = mahalanobis_score(student, unseen, gaussians)
     return AnomalyDetector(
-        student, gaussians, float(np.quantile(scores, 0.95)), history
+        student,
+        gaussians,
+        float(np.quantile(scores, 0.95)),
+        history,
+        image_size,
     )
 
 
@@ -153,9 +178,28 @@ def _no_labels(y, predictions):
     return ops.zeros_like(ops.cast(y[..., 0], "float32"))
 
 
+def _square_side(shape):
+    """The side of square images of a shape, or `None`."""
+    is_square = len(shape) == 4 and shape[1] == shape[2]
+    return shape[1] if is_square else None
+
+
 def _read(images, size):
     if hasattr(images, "shape"):
-        return np.asarray(images, "float32")
+        images = np.asarray(images, "float32")
+        if images.ndim != 4 or not np.isfinite(images).all():
+            raise ValueError(
+                "Images are an array `(n, height, width, 3)` of finite "
+                f"numbers. Received: images of shape {images.shape}, finite="
+                f"{bool(np.isfinite(images).all())}"
+            )
+        return images
+    if size is None:
+        raise ValueError(
+            "The network takes images of any size, so how large photos are to "
+            "be is not known. Pass `image_size=...`, such as 224, or an "
+            f"array of images. Received: image_size=None, images={images!r}"
+        )
     files = list_images(images, "normal")
     return np.stack(
         map_in_threads(lambda file: decode_image(file, size), files)

@@ -1,21 +1,158 @@
-"""Checks of arguments that several places share."""
+"""Checks of arguments that several places share.
+
+Every check takes NumPy's numbers as well as Python's and returns Python's.
+Text and truth values are no numbers, though `float` and `int` would read them.
+"""
 
 import difflib
 import math
+import operator
+
+import keras
+import numpy as np
+
+
+def checked_count(name, value, least=1, most=None) -> int:
+    """`value` as an int, which must be a whole number in a range.
+
+    Args:
+        name: name of the argument, for the error.
+        value: what was passed.
+        least: the smallest number that is allowed.
+        most: the largest one, or `None`.
+    """
+    number = _index(value)
+    if number is None or number < least or most is not None and number > most:
+        limits = f"at least {least}"
+        if most is not None:
+            limits = f"between {least} and {most}"
+        raise ValueError(
+            f"`{name}` must be an integer, {limits}. Received: {name}={value!r}"
+        )
+    return number
+
+
+def checked_seed(name, value) -> int | None:
+    """`value` as an int of at least 0, or `None` as it is."""
+    if value is None:
+        return None
+    number = _index(value)
+    if number is None or number < 0:
+        raise ValueError(
+            f"`{name}` must be an integer of at least 0, or None. "
+            f"Received: {name}={value!r}"
+        )
+    return number
+
+
+def checked_number(
+    name, value, least=-math.inf, most=math.inf, above=-math.inf, below=math.inf
+) -> float:
+    """`value` as a float, which must be finite and in a range.
+
+    Args:
+        name: name of the argument, for the error.
+        value: what was passed.
+        least: the smallest number that is allowed.
+        most: the largest one.
+        above: the number must be larger than this.
+        below: the number must be smaller than this.
+    """
+    number = _float(value)
+    if not (
+        math.isfinite(number)
+        and least <= number <= most
+        and above < number < below
+    ):
+        limits = [
+            f"{words} {limit:g}"
+            for words, limit in (
+                ("at least", least),
+                ("above", above),
+                ("at most", most),
+                ("below", below),
+            )
+            if math.isfinite(limit)
+        ]
+        limits = f", {' and '.join(limits)}" if limits else ""
+        raise ValueError(
+            f"`{name}` must be a finite number{limits}. "
+            f"Received: {name}={value!r}"
+        )
+    return number
 
 
 def checked_weight(name, value) -> float:
     """`value` as a float, which must be finite and at least 0."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
+    number = _float(value)
     if not (math.isfinite(number) and number >= 0):
         raise ValueError(
             f"`{name}` must be a finite number of at least 0. "
             f"Received: {name}={value!r}"
         )
     return number
+
+
+def checked_probability(name, value, most=1.0, below_one=False) -> float:
+    """`value` as a float, which must be between 0 and `most`."""
+    number = _float(value)
+    if not 0 <= number <= most or below_one and number == 1:
+        limits = f"between 0 and {most:g}"
+        if below_one:
+            limits = "at least 0 and below 1"
+        raise ValueError(
+            f"`{name}` must be {limits}. Received: {name}={value!r}"
+        )
+    return number
+
+
+def checked_choice(name, value, known):
+    """`value`, which must be one of the names in `known`."""
+    if not isinstance(value, str) or value not in known:
+        choices = ", ".join(repr(each) for each in known)
+        raise ValueError(
+            f"`{name}` must be one of {choices}."
+            f"{nearest_hint(value, known)} Received: {name}={value!r}"
+        )
+    return value
+
+
+def checked_model(name, value):
+    """`value`, which must be a `keras.Model`."""
+    if not isinstance(value, keras.Model):
+        hint = ""
+        if isinstance(value, (str, bytes)) or hasattr(value, "__fspath__"):
+            hint = " Read a file with `keras.saving.load_model(path)` first."
+        elif isinstance(value, type):
+            hint = " This is a class: make a model of it."
+        raise ValueError(
+            f"`{name}` must be a `keras.Model`.{hint} "
+            f"Received: {name}={value!r} (of type {type(value).__name__})"
+        )
+    return value
+
+
+def _index(value):
+    """`value` as an int, or `None` where it is no whole number's type."""
+    if isinstance(value, (bool, np.bool_)):
+        return None
+    if isinstance(value, np.ndarray) and value.dtype == bool:
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def _float(value):
+    """`value` as a float, or NaN where it is no number."""
+    is_truth = getattr(value, "dtype", None) in (bool, "bool")
+    if isinstance(value, (bool, str, bytes, bytearray)) or is_truth:
+        return math.nan
+    try:
+        return float(value)
+    except (OverflowError, TypeError, ValueError):
+        return math.nan
 
 
 def nearest_hint(name, known) -> str:
@@ -39,17 +176,3 @@ def unknown_name_error(kind, name, known) -> ValueError:
         f"There is no {kind} of that name.{nearest_hint(name, known)} "
         f"Expected one of {', '.join(known)}. Received: {kind}={name!r}"
     )
-
-
-def checked_probability(name, value, most=1.0) -> float:
-    """`value` as a float, which must be between 0 and `most`."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0 <= number <= most:
-        raise ValueError(
-            f"`{name}` must be between 0 and {most:g}. "
-            f"Received: {name}={value!r}"
-        )
-    return number

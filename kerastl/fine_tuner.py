@@ -7,7 +7,6 @@ from keras import ops
 
 from kerastl.has_accelerator import has_accelerator
 from kerastl.layers.sum_of_shifts import summing_shifts
-from kerastl.surgery.default_taps import default_taps
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.graph import hidden_layers
 from kerastl.surgery.graph import is_graph
@@ -17,8 +16,11 @@ from kerastl.training.change_images import change_images
 from kerastl.training.fine_tuner_checks import check_batch
 from kerastl.training.fine_tuner_checks import check_inputs
 from kerastl.training.fine_tuner_checks import check_losses
+from kerastl.training.fine_tuner_checks import check_models
 from kerastl.training.fine_tuner_checks import check_taps
+from kerastl.training.fine_tuner_checks import default_taps_or_reason
 from kerastl.training.fine_tuner_checks import embedding_taps
+from kerastl.training.fine_tuner_checks import listed_losses
 from kerastl.training.fine_tuner_checks import weight_decay_conflict
 from kerastl.training.frozen_source import frozen_source
 from kerastl.training.source_features import source_features
@@ -66,7 +68,8 @@ class FineTuner(keras.Model):
             one.
         taps: names of the layers to compare, present in both models, at any
             depth. Defaults to the end of each stage, see
-            `kerastl.surgery.default_taps`.
+            `kerastl.surgery.default_taps`; where there is none, a loss that
+            needs taps is refused in `compile`.
         batch_norm: `"train"`, `"freeze"` or `"reestimate"`: how the student's
             BatchNormalization layers behave, see
             `kerastl.surgery.set_batch_norm`. With `"reestimate"`, `fit`
@@ -123,6 +126,7 @@ class FineTuner(keras.Model):
         name=None,
         **kwargs,
     ):
+        check_models(student, source)
         # Images reach the student as they are: it converts its own inputs,
         # and 0..255 in half precision would lose bits on the way.
         kwargs["autocast"] = False
@@ -136,7 +140,10 @@ class FineTuner(keras.Model):
         self._state = _State()
         if source is not None:
             check_inputs(student, source)
-            taps = taps or default_taps(source, student)
+            if not taps:
+                taps, self._state.why_no_taps = default_taps_or_reason(
+                    source, student
+                )
         elif taps:
             raise ValueError(
                 "Taps are where the student is compared with its source, so "
@@ -206,8 +213,8 @@ class FineTuner(keras.Model):
         )
 
     def _compile(self, transfer_losses, loss=None, **kwargs):
-        losses = list(transfer_losses or [])
-        check_losses(losses, self)
+        losses = listed_losses(transfer_losses)
+        check_losses(losses, self, self._state.why_no_taps)
         self._state.one_hot = any(term.changes_target for term in losses)
         if self._state.one_hot:
             loss = one_hot_loss(loss)
@@ -381,6 +388,7 @@ class _State:
 
     def __init__(self):
         self.extractor = None
+        self.why_no_taps = None
         self.one_hot = False
         self.losses = []
         self.trackers = []

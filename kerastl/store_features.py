@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kerastl.arguments import nearest_hint
-from kerastl.surgery.find_head import classifier_call
+from kerastl.surgery.find_head import find_classifier
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.split_at import split_at
 from kerastl.training.labelled_batches import labelled_batches
@@ -55,8 +55,8 @@ def store_features(model, layer, data, path=None, batch_size=32):
         A `StoredFeatures`.
 
     Raises:
-        ValueError: If the layer is unknown or called several times, the model
-            is subclassed, or the data has no batch.
+        ValueError: If the layer is unknown, called several times or inside a
+            nested model, the model is subclassed, or the data has no batch.
 
     Example:
 
@@ -80,7 +80,15 @@ def store_features(model, layer, data, path=None, batch_size=32):
 
 def _tensor(model, name):
     if name is None:
-        return classifier_call(model)[2]
+        found = find_classifier(model)
+        if found.path:
+            raise ValueError(
+                "What the classifier reads is inside a nested model, which "
+                "cannot be cut in two. Open it first: `kerastl.surgery."
+                "open_nested(model)`. Received: layer=None, features made by "
+                f"{found.tap!r} in {found.path[-1].path!r}"
+            )
+        return found.features
     nodes = read_graph(model).nodes
     found = [node for node in nodes if node.operation.name == name]
     if len(found) != 1:

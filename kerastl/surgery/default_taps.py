@@ -46,7 +46,9 @@ def default_taps(model, student=None) -> list:
     1x1 convolution expands a linear block output for it, the tap is that block
     output. Behind the last down-sampling it is the final feature map, before
     the global pooling. In networks without such tensors (NASNet), it is the
-    deepest `Concatenate` or `Add` of the resolution.
+    deepest `Concatenate` or `Add` of the resolution. In a plain chain of
+    strided layers, where nothing is left but those, it is the end of each
+    stage: such taps fit a student without blurs only.
 
     Stages before the first down-sampling have no tap: nothing is blurred
     there. With an anti-aliased `student`, stages before its first blur have
@@ -63,8 +65,8 @@ def default_taps(model, student=None) -> list:
         A list of layer names, from early to late.
 
     Raises:
-        ValueError: if the model is subclassed or never goes down in size, or
-            the student has none of its taps.
+        ValueError: if the model is subclassed or has no such layer, or the
+            student has none of its taps.
 
     Example:
 
@@ -72,16 +74,28 @@ def default_taps(model, student=None) -> list:
     >>> kerastl.surgery.default_taps(model)[-2:]
     ['block_12_add', 'out_relu']
     """
+    stages = _stages(_Flattener().flatten(model))
     taps = [
         tap
-        for stage in _stages(_Flattener().flatten(model))
+        for stage in stages
         if (tap := _last_cut(stage) or _last_merge(stage))
     ]
+    # A stage of one strided layer has nothing behind what a blur would change:
+    # a student without blurs is compared there.
+    taps = taps or [
+        tap for stage in stages if (tap := _last_cut(stage, passed=()))
+    ]
     if not taps:
+        reason = (
+            "No layer of the model ends a stage with every path leading "
+            "through it, as where several inputs stay apart"
+            if stages
+            else "No feature map that the whole model goes through becomes "
+            "smaller"
+        )
         raise ValueError(
-            "The model never reduces the size of its feature maps, so it has "
-            "no stages to choose taps from. Name the layers to compare with "
-            f"`taps=[...]`. Received: model={model.name!r}"
+            f"{reason}, so no taps can be chosen. Name the layers to compare "
+            f"with `taps=[...]`. Received: model={model.name!r}"
         )
     names = [tap.operation.name for tap in taps]
     if student is None:
@@ -289,10 +303,11 @@ def _stages(steps):
     ]
 
 
-def _last_cut(stage):
-    dense = _dense_when_blurred(stage)
+def _last_cut(stage, passed=None):
+    if passed is None:
+        passed = _dense_when_blurred(stage)
     for step in reversed(stage):
-        if not step.is_cut or step.index in dense:
+        if not step.is_cut or step.index in passed:
             continue
         if isinstance(step.operation, _PADDING):
             continue

@@ -1,25 +1,56 @@
 """Where a network's classifier is, and what it reads."""
 
+import math
 from typing import NamedTuple
 
 import keras
+import numpy as np
 from keras import layers
+from keras import ops
 
+from kerastl.surgery.flat_graph import FlatCall
+from kerastl.surgery.flat_graph import FlatGraph
 from kerastl.surgery.graph import input_operation
-from kerastl.surgery.graph import is_graph
-from kerastl.surgery.graph import read_graph
+from kerastl.surgery.score_kind import LOGITS
+from kerastl.surgery.score_kind import OTHER
+from kerastl.surgery.score_kind import PROBABILITIES
+from kerastl.surgery.score_kind import SIGMOID
+from kerastl.surgery.score_kind import ScoreKind
+from kerastl.surgery.score_kind import score_kind
+from kerastl.surgery.score_kind import sums_to_constant
 
-# What may stand between the classifier's weights and the output.
-_SHAPING = (layers.Reshape, layers.Flatten, layers.Dropout)
-_POOLING = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
-_PROBABILITIES = ("softmax", "sigmoid")
+_CLASSIFIERS = (layers.Dense, layers.Conv2D)
+_DROPOUT = (
+    layers.AlphaDropout,
+    layers.Dropout,
+    layers.GaussianDropout,
+    layers.GaussianNoise,
+    layers.SpatialDropout2D,
+)
+_POOLING = (
+    layers.AveragePooling2D,
+    layers.GlobalAveragePooling2D,
+    layers.GlobalMaxPooling2D,
+    layers.MaxPooling2D,
+)
+_NORMALIZATION = (
+    layers.BatchNormalization,
+    layers.GroupNormalization,
+    layers.LayerNormalization,
+    layers.RMSNormalization,
+    layers.UnitNormalization,
+)
+# Stands for an unknown height or width.
+_UNKNOWN_SIZE = 4
+# The way from classifier to output is shorter than this.
+_MOST_CALLS = 40
 
 
 class Head(NamedTuple):
     """The end of a network.
 
     Args:
-        layer: The classifier, a `Dense` or a 1x1 `Conv2D`; `None` where the
+        layer: The classifier, a `Dense` or a `Conv2D`; `None` where the
             model ends in features.
         tap: Name of the layer whose output the classifier reads, the dropout
             in front of it left out: the embedding. The last layer where there
@@ -30,8 +61,34 @@ class Head(NamedTuple):
     tap: str
 
 
+class Classifier(NamedTuple):
+    """The call of a classifier in the opened graph of a network.
+
+    Args:
+        layer: its layer, of any type; `None` where the model ends in features.
+        kind: the `ScoreKind` of what follows the layer, its own activation
+            included.
+        path: the calls of nested models that lead to the features, from the
+            outside in.
+        features: the tensor that the classifier reads, dropout left out.
+        tap: name of the operation that makes `features`.
+    """
+
+    layer: keras.layers.Layer | None
+    kind: ScoreKind
+    path: tuple
+    features: keras.KerasTensor
+    tap: str
+
+
 def find_head(model) -> Head:
     """Finds the classifier of a network, nested ones included.
+
+    The classifier is the last layer with weights, where what follows it makes
+    probabilities, logarithms of them or logits. What follows is measured, so
+    that it may be layers, `keras.ops`, a temperature, a normalization or
+    arithmetic. A `Dense` behind which a normalization ends the network makes
+    an embedding and is no classifier.
 
     Args:
         model: A functional or built sequential `keras.Model` with one output.
@@ -40,7 +97,8 @@ def find_head(model) -> Head:
         A `Head`: the classifier's layer and the name of the layer it reads.
 
     Raises:
-        ValueError: If the model is subclassed or has several outputs.
+        ValueError: If the model is subclassed, has several outputs or several
+            classifiers, or one that is neither `Dense` nor `Conv2D`.
 
     Example:
 
@@ -48,89 +106,223 @@ def find_head(model) -> Head:
     >>> kerastl.surgery.find_head(source).tap
     'global_average_pooling2d'
     """
-    producers, node, features = classifier_call(model)
-    if node is not None and is_graph(node.operation):
-        return find_head(node.operation)
-    producer = producers.get(id(features))
-    if producer is not None and is_graph(producer.operation):
-        return Head(node and node.operation, find_head(producer.operation).tap)
-    if producer is None:
-        return Head(None, input_operation(features).name)
-    return Head(node and node.operation, producer.operation.name)
+    found = find_classifier(model)
+    if found.layer is not None and not isinstance(found.layer, _CLASSIFIERS):
+        raise ValueError(
+            "The classifier of the network is neither a `Dense` layer nor a "
+            "convolution, so its weights cannot be read as one row a class. "
+            "Give the network another one with `kerastl.replace_head`. "
+            f"Received: model={model.name!r}, classifier="
+            f"{found.layer.name!r} (of type {type(found.layer).__name__})"
+        )
+    return Head(found.layer, found.tap)
 
 
-def classifier_call(model):
-    """The call of the classifier, and the tensor of features that it reads.
+def find_classifier(model) -> Classifier:
+    """The classifier of a network, and the tensor of features that it reads.
+
+    Args:
+        model: A functional or built sequential `keras.Model` with one output.
 
     Returns:
-        The model's calls by the id of the tensor that they make, the call of
-        the classifier or of the nested model that holds it (`None` without
-        one), and the features in front of it, before any dropout.
+        A `Classifier`.
+
+    Raises:
+        ValueError: If the model is subclassed, or has several outputs or
+            several classifiers.
     """
-    graph = read_graph(model)
-    flat = keras.tree.flatten(graph.outputs)
-    if len(flat) != 1:
+    graph = FlatGraph(model)
+    if len(graph.outputs) != 1:
         raise ValueError(
             "A head can be found on a model with one output. Cut the model "
             "first: `keras.Model(model.inputs, model.get_layer(...).output)`. "
-            f"Received: model {model.name!r} with {len(flat)} outputs"
+            f"Received: model {model.name!r} with {len(graph.outputs)} outputs"
         )
-    producers = {
-        id(tensor): node for node in graph.nodes for tensor in node.outputs
-    }
-    node = _classifier(producers, flat[0])
-    features = flat[0]
-    if node is not None and not is_graph(node.operation):
-        features = node.inputs[0]
-    return producers, node, _before_dropout(producers, features)
+    (output,) = graph.outputs
+    ends, behind = _last_weights(graph, output)
+    if len(ends) > 1:
+        _refuse_several(model, graph, ends, behind, output)
+    elif ends and (kind := _kind_if_classifier(graph, *ends, behind, output)):
+        call = graph.maker(ends[0])
+        return _classifier(graph, call.operation, kind, call.inputs[0])
+    return _classifier(graph, None, ScoreKind(OTHER, None), output)
 
 
-def _classifier(producers, output):
-    """The call of the classifier or nested model that ends in `output`."""
-    probabilities = shaped = pooled = False
-    tensor = output
-    while id(tensor) in producers:
-        node = producers[id(tensor)]
-        operation = node.operation
-        if is_graph(operation):
-            # A nested model in the middle, such as Sequential([backbone,
-            # GAP]), has its own pooling behind: it is no classifier.
-            return None if pooled else node
-        if isinstance(operation, layers.Dense):
-            return node if probabilities or _is_output(operation) else None
-        if isinstance(operation, layers.Conv2D):
-            is_head = tuple(operation.kernel_size) == (1, 1) and (
-                probabilities
-                or (shaped and not pooled and _is_output(operation))
-            )
-            return node if is_head else None
-        if isinstance(operation, layers.Softmax):
-            probabilities = True
-        elif isinstance(operation, layers.Activation):
-            probabilities |= _activation(operation) in _PROBABILITIES
-        elif isinstance(operation, _POOLING):
-            pooled = True
-        elif isinstance(operation, _SHAPING):
-            shaped = True
-        # Such as the quantizers of `kerastl.export.quantization_aware`.
-        elif not getattr(operation, "transparent", False):
-            return None
-        tensor = node.inputs[0]
-    return None
+def _classifier(graph, layer, kind, number):
+    if layer is not None:
+        while (call := graph.maker(number)) and _is_dropout(call):
+            number = call.inputs[0]
+    path, tensor = graph.places[number]
+    call = graph.maker(number)
+    operation = call.operation if call else input_operation(tensor)
+    return Classifier(layer, kind, path, tensor, operation.name)
 
 
-def _before_dropout(producers, tensor):
-    """Goes back over the dropout and reshaping in front of a classifier."""
-    while id(tensor) in producers and isinstance(
-        producers[id(tensor)].operation, layers.Dropout
+def _last_weights(graph, output) -> tuple[list, list[FlatCall]]:
+    """Goes back from the output to the last layers with weights.
+
+    Returns:
+        The numbers of what they make, and the calls between those and the
+        output, in execution order. No numbers where the way leads to an
+        input, or is too long to be that of a classifier.
+    """
+    open_ends, ends, behind = {output}, [], []
+    for call in reversed(graph.calls):
+        if not open_ends.intersection(call.outputs):
+            continue
+        if not _passes(call):
+            ends += [n for n in call.outputs if n in open_ends]
+            open_ends.difference_update(call.outputs)
+        else:
+            behind.append(call)
+            open_ends.difference_update(call.outputs)
+            open_ends.update(call.inputs)
+        if not open_ends or len(behind) > _MOST_CALLS:
+            break
+    return ([] if open_ends else ends), behind[::-1]
+
+
+def _passes(call):
+    """Whether a call may stand between classifier and output.
+
+    It has no weights, or at most a few for each channel: a normalization, a
+    learned temperature.
+    """
+    operation = call.operation
+    if isinstance(operation, _CLASSIFIERS):
+        return False
+    channels = max(
+        (t.shape[axis] or 0 for t in call.node.inputs for axis in (1, -1)),
+        default=0,
+    )
+    return all(
+        math.prod(weight.shape) <= channels
+        for weight in getattr(operation, "weights", ())
+    )
+
+
+def _kind_if_classifier(graph, end, behind, output):
+    """The kind of the output behind a layer that is a classifier, or `None`."""
+    call = graph.maker(end)
+    if len(call.outputs) != 1 or len(call.inputs) != 1:
+        return None
+    layer = call.operation
+    kind = _measured(graph, [end], behind, output)
+    if kind.name == PROBABILITIES:
+        return kind
+    is_point = isinstance(layer, layers.Dense) or (
+        isinstance(layer, layers.Conv2D) and tuple(layer.kernel_size) == (1, 1)
+    )
+    if kind.name == SIGMOID:
+        return kind if is_point else None
+    if kind.name != LOGITS or not is_point:
+        return None
+    # Without a softmax these may be features: a linear convolution in front
+    # of the pooling, a normalized embedding.
+    between = [each.operation for each in behind]
+    if any(isinstance(each, (*_POOLING, *_NORMALIZATION)) for each in between):
+        return None
+    shape = graph.tensor(end).shape
+    is_vector = len(graph.tensor(output).shape) == 2
+    single = len(shape) == 2 or set(_space(shape)) == {1}
+    return kind if is_vector and single else None
+
+
+def _space(shape):
+    """Height and width, or the like, of a feature map's shape."""
+    if keras.config.image_data_format() == "channels_first":
+        return shape[2:]
+    return shape[1:-1]
+
+
+def _measured(graph, ends, behind, output) -> ScoreKind:
+    run = _function(graph, ends, behind, output)
+    rank = len(graph.tensor(ends[0]).shape)
+    first = keras.config.image_data_format() == "channels_first"
+    return score_kind(
+        lambda scores: run([scores]),
+        _known_shape(graph, ends[0]),
+        axis=1 if first and rank == 4 else -1,
+        half="16" in graph.tensor(ends[0]).dtype,
+    )
+
+
+def _function(graph, ends, behind, output):
+    """What the network computes of the scores that its last layers make."""
+
+    def run(scores):
+        values = {}
+        for end, array in zip(ends, scores, strict=True):
+            dtype = graph.tensor(end).dtype
+            value = ops.cast(ops.convert_to_tensor(array), dtype)
+            activation = getattr(graph.maker(end).operation, "activation", None)
+            values[end] = activation(value) if activation else value
+        for call in behind:
+            if _is_dropout(call) or _is_transparent(call):
+                values[call.outputs[0]] = values[call.inputs[0]]
+            else:
+                call.repeat(values)
+        return ops.convert_to_numpy(ops.cast(values[output], "float32"))
+
+    return run
+
+
+def _refuse_several(model, graph, ends, behind, output):
+    """Refuses a network whose output is made of several classifiers.
+
+    Several branches of features, such as those of a residual block, are none.
+    """
+    run = _function(graph, ends, behind, output)
+    generator = np.random.default_rng(0)
+    scores = [
+        generator.uniform(-1, 1, (2, *_known_shape(graph, end))) for end in ends
+    ]
+    if not (
+        sums_to_constant(run(scores))
+        or _adds_logits(graph, ends, run, scores, output)
     ):
-        tensor = producers[id(tensor)].inputs[0]
-    return tensor
+        return
+    names = sorted({graph.maker(end).operation.name for end in ends})
+    raise ValueError(
+        "The model's output is put together from several classifiers, and one "
+        "cannot take the place of them all. Cut the model in front of them: "
+        "`keras.Model(model.inputs, model.get_layer(...).output)`. "
+        f"Received: model={model.name!r}, classifiers={names}"
+    )
 
 
-def _is_output(layer):
-    return _activation(layer) in (*_PROBABILITIES, "linear")
+def _adds_logits(graph, ends, run, scores, output):
+    """Whether the output is a sum or mean of several `Dense` layers' logits."""
+    shapes = {tuple(graph.tensor(end).shape) for end in (*ends, output)}
+    if len(shapes) != 1 or any(
+        not isinstance(graph.maker(end).operation, layers.Dense) for end in ends
+    ):
+        return False
+
+    def alone(place):
+        def function(array):
+            others = [np.zeros_like(array) for _ in scores]
+            others[place] = array
+            return run(others)
+
+        return function
+
+    shape = _known_shape(graph, ends[0])
+    return all(
+        score_kind(alone(place), shape).name == LOGITS
+        for place in range(len(ends))
+    )
 
 
-def _activation(layer):
-    return getattr(layer.activation, "__name__", None)
+def _known_shape(graph, number):
+    shape = graph.tensor(number).shape[1:]
+    return tuple(_UNKNOWN_SIZE if size is None else size for size in shape)
+
+
+def _is_dropout(call):
+    return isinstance(call.operation, _DROPOUT)
+
+
+def _is_transparent(call):
+    # Such as the quantizers of `kerastl.export.quantization_aware`.
+    return getattr(call.operation, "transparent", False)

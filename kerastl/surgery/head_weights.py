@@ -3,11 +3,16 @@
 import numpy as np
 from keras import ops
 
+from kerastl.surgery.find_head import find_classifier
 from kerastl.surgery.find_head import find_head
+from kerastl.surgery.score_kind import SIGMOID
 
 
 def head_weights(source):
     """Kernel `(units, classes)` and bias `(classes,)` of a classifier.
+
+    They are those in effect: the softmax of `features @ kernel + bias` is what
+    the network says. A temperature behind the layer is divided in.
 
     Args:
         source: A functional or sequential model that ends in a `Dense` or 1x1
@@ -17,8 +22,36 @@ def head_weights(source):
         Two float32 arrays; the bias is 0 where the classifier has none.
 
     Raises:
-        ValueError: If the model has no classifier, or one with sigmoid.
+        ValueError: If the model has no classifier, one with sigmoid, or one
+            whose predictions no kernel and bias can say.
     """
+    head, scale = _linear_head(source)
+    kernel = ops.convert_to_numpy(head.kernel).astype("float32")
+    kernel = kernel.reshape(kernel.shape[-2:])
+    bias = np.zeros(kernel.shape[1], "float32")
+    if head.bias is not None:
+        bias = ops.convert_to_numpy(head.bias).astype("float32")
+    factor = np.float32(scale)
+    return kernel * factor, bias * factor
+
+
+def write_head(model, rows, bias):
+    """Writes weights in effect, one row a class, and biases of a classifier.
+
+    Args:
+        model: as in `head_weights`.
+        rows: array `(classes, units)`.
+        bias: array `(classes,)`; it is left out where the layer has none.
+    """
+    head, scale = _linear_head(model)
+    kernel = np.reshape(rows.T, tuple(head.kernel.shape))
+    head.kernel.assign(kernel / scale)
+    if head.bias is not None:
+        head.bias.assign(bias / scale)
+
+
+def _linear_head(source):
+    """The classifier's layer, and the factor of its scores in the softmax."""
     head = find_head(source).layer
     if head is None:
         raise ValueError(
@@ -27,15 +60,21 @@ def head_weights(source):
             f"Received: source={source.name!r}, which ends in "
             f"{source.layers[-1].name!r}"
         )
-    if getattr(head.activation, "__name__", "") == "sigmoid":
+    kind = find_classifier(source).kind
+    if kind.name == SIGMOID:
         raise ValueError(
             "The source's classifier ends in a sigmoid, and its predictions "
             "are read as probabilities that sum to 1. Take a source with a "
             f"softmax. Received: source={source.name!r}, layer={head.name!r}"
         )
-    kernel = ops.convert_to_numpy(head.kernel).astype("float32")
-    kernel = kernel.reshape(kernel.shape[-2:])
-    bias = np.zeros(kernel.shape[1], "float32")
-    if head.bias is not None:
-        bias = ops.convert_to_numpy(head.bias).astype("float32")
-    return kernel, bias
+    size = getattr(head, "kernel_size", (1, 1))
+    if kind.scale is None or tuple(size) != (1, 1):
+        raise ValueError(
+            "The source's predictions are not the softmax of a product of "
+            "features and kernel, which is needed here: its classifier looks "
+            "at a neighbourhood, or a normalization, a maximum or an "
+            "activation function stands between it and the softmax. Put "
+            "a `Dense` layer with softmax on the same features. "
+            f"Received: source={source.name!r}, layer={head.name!r}"
+        )
+    return head, kind.scale

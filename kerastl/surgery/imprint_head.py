@@ -6,8 +6,8 @@ from kerastl.surgery.class_means import class_means
 from kerastl.surgery.class_means import unit_rows
 from kerastl.surgery.embed import embed
 from kerastl.surgery.head_weights import head_weights
+from kerastl.surgery.head_weights import write_head
 from kerastl.surgery.initialize_head import mean_cosine
-from kerastl.surgery.initialize_head import write_head
 
 
 def imprint_head(model, data, scale=1.0, batch_size=32) -> float:

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kerastl.surgery.find_head import find_head
 from kerastl.surgery.head_weights import head_weights
+from kerastl.surgery.head_weights import write_head
 from kerastl.surgery.similarity_matrix import similarity_matrix
 
 _NORMALIZATIONS = ("sum", "softmax")
@@ -140,14 +140,6 @@ def initialize_head(
         rows = rows * wanted / np.maximum(norms, np.finfo("float32").tiny)
     write_head(model, rows, shares @ bias)
     return HeadInitialization(matrix, shares, mean_cosine(rows))
-
-
-def write_head(model, rows, bias):
-    """Writes weights, one row a class, and biases of a classifier."""
-    head = find_head(model).layer
-    head.kernel.assign(np.reshape(rows.T, tuple(head.kernel.shape)))
-    if head.bias is not None:
-        head.bias.assign(bias)
 
 
 def mean_cosine(rows):

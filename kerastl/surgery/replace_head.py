@@ -3,9 +3,11 @@
 import keras
 from keras import layers
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_probability
 from kerastl.surgery.copy_model import copy_model
-from kerastl.surgery.find_head import classifier_call
-from kerastl.surgery.graph import is_graph
+from kerastl.surgery.find_head import find_classifier
+from kerastl.surgery.graph import hidden_layers
 from kerastl.surgery.graph import read_graph
 
 
@@ -14,15 +16,17 @@ def replace_head(
 ) -> keras.Model:
     """Puts a new classifier on a copy of `model`.
 
-    The old classifier is the last layer with weights, a `Dense` or a 1x1
-    convolution, with the reshaping, dropout and softmax around it; hidden
-    layers of the head (VGG's `fc1` and `fc2`, MobileNetV3's `conv_2`) stay.
-    A model that has no classifier, because it ends in a feature map or in
-    pooled features, gets one put behind: a feature map is averaged over space
-    first. A nested classifier or backbone is found too.
+    The old classifier is the last layer with weights, with all that follows
+    it: reshaping, dropout, a temperature, a normalization, softmax, whether
+    layers or `keras.ops`, see `kerastl.surgery.find_head`. Hidden layers of
+    the head (VGG's `fc1` and `fc2`, MobileNetV3's `conv_2`) stay. A model that
+    has no classifier, because it ends in a feature map or in pooled features,
+    gets one put behind: a feature map is averaged over space first. A nested
+    classifier or backbone is found too.
 
     The new head is one `Dense` layer named `"head"` with softmax, computed in
-    float32 whatever the policy of the rest.
+    float32 whatever the policy of the rest. Where a layer that stays has that
+    name already, it is `"head_1"`.
 
     Args:
         model: a functional or built sequential `keras.Model` with one output.
@@ -37,7 +41,8 @@ def replace_head(
         A functional `keras.Model`: an independent copy, with nothing frozen.
 
     Raises:
-        ValueError: if the model is subclassed or no features are found.
+        ValueError: if the model is subclassed, has several outputs or
+            several classifiers, or no features are found.
 
     Example:
 
@@ -46,39 +51,11 @@ def replace_head(
     >>> student.output_shape
     (None, 10)
     """
-    if not isinstance(num_classes, int) or num_classes < 2:
-        raise ValueError(
-            "A classifier needs at least 2 classes. "
-            f"Received: num_classes={num_classes!r}"
-        )
+    num_classes = checked_count("num_classes", num_classes, least=2)
+    dropout = checked_probability("dropout", dropout, below_one=True)
     copy = copy_model(model)
-    graph = read_graph(copy)
-    x = _features(copy)
-    if len(x.shape) == 4:
-        x = layers.GlobalAveragePooling2D(name="head_pool")(x)
-    if dropout:
-        x = layers.Dropout(dropout, seed=seed, name="head_dropout")(x)
-    outputs = layers.Dense(
-        num_classes,
-        activation="softmax",
-        kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
-        dtype="float32",
-        name="head",
-    )(x)
-    return keras.Model(graph.inputs, outputs, name=name or model.name)
-
-
-def _features(model):
-    """The tensor of `model` that the new classifier reads."""
-    _, node, features = classifier_call(model)
-    if node is not None and is_graph(node.operation):
-        # The classifier, if there is one, is inside the nested model.
-        inner = read_graph(node.operation)
-        features = keras.Model(
-            inner.inputs,
-            _features(node.operation),
-            name=node.operation.name,
-        )(*node.args, **node.kwargs)
+    classifier = find_classifier(copy)
+    features = classifier.features
     if len(features.shape) not in (2, 4):
         raise ValueError(
             "The model has no features that a classifier could read: expected "
@@ -88,4 +65,46 @@ def _features(model):
             f"Received: model {model.name!r}, features of shape "
             f"{tuple(features.shape)}"
         )
-    return features
+    for node in reversed(classifier.path):
+        features = _cut_off(node, features)
+    inputs = read_graph(copy).inputs
+    taken = _names(keras.Model(inputs, features))
+    x = features
+    if len(x.shape) == 4:
+        x = layers.GlobalAveragePooling2D(name=_free("head_pool", taken))(x)
+    if dropout:
+        x = layers.Dropout(
+            dropout, seed=seed, name=_free("head_dropout", taken)
+        )(x)
+    outputs = layers.Dense(
+        num_classes,
+        activation="softmax",
+        kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
+        dtype="float32",
+        name=_free("head", taken),
+    )(x)
+    return keras.Model(inputs, outputs, name=name or model.name)
+
+
+def _cut_off(node, features):
+    """Calls a nested model again that ends in one of its inner tensors."""
+    inner = keras.Model(
+        read_graph(node.operation).inputs, features, name=node.operation.name
+    )
+    return inner(*node.args, **node.kwargs)
+
+
+def _names(model):
+    """The names of all layers and inputs, nested ones included."""
+    own = {operation.name for operation in model.operations}
+    return own | {layer.name for layer in hidden_layers(model)}
+
+
+def _free(name, taken):
+    """`name`, or the first of `name_1`, `name_2`, ... that is not taken."""
+    count = 0
+    free = name
+    while free in taken:
+        count += 1
+        free = f"{name}_{count}"
+    return free

@@ -2,11 +2,20 @@
 
 import keras
 
+from kerastl.arguments import checked_model
 from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.surgery.default_taps import default_taps
 from kerastl.surgery.find_head import find_head
 from kerastl.surgery.graph import is_graph
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.graph import walk
+
+
+def check_models(student, source):
+    """A student, and a source or none."""
+    checked_model("student", student)
+    if source is not None:
+        checked_model("source", source)
 
 
 def check_inputs(student, source):
@@ -61,24 +70,54 @@ def embedding_taps(embedding, student, source):
 def _embedding_tap(model):
     if not is_graph(model):
         return None
-    if len(keras.tree.flatten(read_graph(model).outputs)) != 1:
+    try:
+        tap = find_head(model).tap
+    except ValueError:
+        # Several outputs or classifiers: whether that matters is for the
+        # losses to say, `check_losses` asks them.
         return None
-    tap = find_head(model).tap
     calls = [node.operation.name for _, node in walk(model)]
     return tap if calls.count(tap) == 1 else None
 
 
-def check_losses(losses, tuner):
+def default_taps_or_reason(source, student):
+    """The default taps, or none and why: only some losses need them."""
+    try:
+        return default_taps(source, student), None
+    except ValueError as error:
+        return [], str(error)
+
+
+def listed_losses(transfer_losses):
+    """`transfer_losses` as a list of `TransferLoss` objects."""
+    if transfer_losses is None:
+        return []
+    is_list = isinstance(transfer_losses, (list, tuple))
+    if not is_list or not all(
+        isinstance(term, TransferLoss) for term in transfer_losses
+    ):
+        hint = ""
+        if isinstance(transfer_losses, TransferLoss):
+            hint = " Put the one into a list: `transfer_losses=[...]`."
+        elif (
+            isinstance(transfer_losses, type)
+            or is_list
+            and any(isinstance(term, type) for term in transfer_losses)
+        ):
+            hint = " A class is no object: call it."
+        raise ValueError(
+            "`transfer_losses` must be a list of "
+            "`kerastl.losses.TransferLoss` objects, such as "
+            f"`kerastl.losses.PixelLevel(1.0)`.{hint} "
+            f"Received: transfer_losses={transfer_losses!r}"
+        )
+    return list(transfer_losses)
+
+
+def check_losses(losses, tuner, why_no_taps=None):
     """Transfer losses that the tuner can compute and tell apart."""
     taps, source = tuner.taps, tuner.source
     for term in losses:
-        if not isinstance(term, TransferLoss):
-            raise ValueError(
-                "`transfer_losses` must be a list of "
-                "`kerastl.losses.TransferLoss` objects, such as "
-                "`kerastl.losses.PixelLevel(1.0)`. "
-                f"Received: transfer_losses={losses}"
-            )
         if term.needs_source and source is None:
             raise ValueError(
                 f"The transfer loss {term.name!r} compares the student "
@@ -91,6 +130,12 @@ def check_losses(losses, tuner):
                 "read, and no layer was found that does. Name it: "
                 "`FineTuner(embedding=...)`. "
                 f"Received: embedding={tuner.embedding}"
+            )
+        if why_no_taps and _reads_taps(term):
+            raise ValueError(
+                f"The transfer loss {term.name!r} compares the student with "
+                "its source at taps, and none were found. "
+                f"{why_no_taps}"
             )
         unknown = set(term.taps or []) | set(term.tap_weights)
         unknown -= set(taps)
@@ -108,6 +153,12 @@ def check_losses(losses, tuner):
             "a column in `History`. Pass `name=...`. "
             f"Received: names={names}"
         )
+
+
+def _reads_taps(term):
+    """Whether a loss compares features at taps, rather than what heads read."""
+    calls = type(term).compute is TransferLoss.compute
+    return calls or term.needs_source and not term.needs_embedding
 
 
 def check_batch(losses, batch):
