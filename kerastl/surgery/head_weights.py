@@ -4,6 +4,7 @@ import numpy as np
 from keras import ops
 
 from kerastl.surgery.find_head import find_head
+from kerastl.surgery.output_kind import output_kind
 
 
 def head_weights(source):
@@ -17,7 +18,8 @@ def head_weights(source):
         Two float32 arrays; the bias is 0 where the classifier has none.
 
     Raises:
-        ValueError: If the model has no classifier, or one with sigmoid.
+        ValueError: If the model has no classifier, or one with sigmoid or a
+            single output.
     """
     head = find_head(source).layer
     if head is None:
@@ -27,11 +29,12 @@ def head_weights(source):
             f"Received: source={source.name!r}, which ends in "
             f"{source.layers[-1].name!r}"
         )
-    if getattr(head.activation, "__name__", "") == "sigmoid":
+    if output_kind(source) == "sigmoid" or source.output_shape[-1] == 1:
         raise ValueError(
-            "The source's classifier ends in a sigmoid, and its predictions "
-            "are read as probabilities that sum to 1. Take a source with a "
-            f"softmax. Received: source={source.name!r}, layer={head.name!r}"
+            "The source's classifier ends in a sigmoid or in one output, and "
+            "its predictions are read as probabilities that sum to 1. Take a "
+            f"source with a softmax. Received: source={source.name!r}, "
+            f"layer={head.name!r}"
         )
     kernel = ops.convert_to_numpy(head.kernel).astype("float32")
     kernel = kernel.reshape(kernel.shape[-2:])
