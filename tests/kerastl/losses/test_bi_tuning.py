@@ -157,6 +157,7 @@ def test_sample_weights(make_network, images, labels):
         term = BiTuning(shift=0, flip=False, seed=1)
         keras.utils.set_random_seed(1)
         tuner = compiled(make_network(), term)
+        tuner.run_eagerly = True
         logs = tuner.train_on_batch(
             images[:2], labels[:2], sample_weight=weights, return_dict=True
         )

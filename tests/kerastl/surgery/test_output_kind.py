@@ -60,7 +60,7 @@ PROBABILITIES = {
         [dense(activation="softmax")(x), ops.softmax(dense()(x))]
     ),
     "a user's": lambda x: Ends(ops.softmax)(dense()(x)),
-    "by hand": lambda x: ops.exp(x) / ops.sum(ops.exp(x), -1, keepdims=True),
+    "by hand": lambda x: ops.relu(x) / ops.sum(ops.relu(x), -1, keepdims=True),
     "sparsemax": lambda x: dense(activation="sparsemax")(x),
 }
 SIGMOID = {
