@@ -121,7 +121,8 @@ def test_kernel_and_bias_are_drawn_alike(make_tuner):
         # The variance of an even draw.
         assert draws.var() == pytest.approx(bound**2 / 3, rel=0.1)
         assert abs(draws.mean()) < 0.1 * bound
-    np.testing.assert_array_equal(len(np.unique(kernels)), 200 * 36)
+    # Every draw is another; two in float32 may be equal by chance.
+    assert len(np.unique(kernels)) > 0.99 * 200 * 36
 
 
 def test_named_layers(make_tuner, images, labels):
