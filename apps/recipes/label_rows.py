@@ -54,7 +54,7 @@ def _filtering(setting):
     data = setting.data
     return [
         keras.callbacks.LearningRateScheduler(_cosine(setting)),
-        FilteredTransfer(data.sample_filter, batch_size=data.batch_size),
+        FilteredTransfer(data.sample_filter),
     ]
 
 

@@ -82,8 +82,9 @@ class Recipe:
         momentum: Momentum of SGD.
         cost: Time of a training step, as a multiple of plain fine-tuning's:
             tests/benchmarks/method_cost.json.
-        exact: `"exact"` if the published formula is implemented as it is
-            printed, `"assumed"` if parts of it could not be read.
+        exact: `"exact"` if the published formula, or that of the authors'
+            code, is implemented as it is; `"assumed"` if parts of it could not
+            be read, or are done otherwise: the docstrings say which, and why.
 
     Example:
 

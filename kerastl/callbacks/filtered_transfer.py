@@ -25,7 +25,9 @@ class FilteredTransfer(SampleHiding):
             model's `kerastl.losses.SampleStatistics`.
         starts: Epochs, counted from 0, at which the tiers after the first
             start. `None` makes them equally long.
-        batch_size: Examples in a training batch; whole batches leave.
+        batch_size: Examples in a training batch, for `whole_batches`.
+        whole_batches: Whether fewer leave, so that whole batches fall away and
+            the last one keeps its size: XLA then compiles nothing anew.
 
     Raises:
         ValueError: If the thresholds do not rise, or `starts` or
@@ -60,8 +62,9 @@ class FilteredTransfer(SampleHiding):
         confidences=None,
         starts=None,
         batch_size=32,
+        whole_batches=False,
     ):
-        super().__init__(sample_filter, batch_size)
+        super().__init__(sample_filter, batch_size, whole_batches)
         self.thresholds = tuple(float(value) for value in thresholds)
         self.starts = starts
         if sorted(set(self.thresholds)) != list(self.thresholds):

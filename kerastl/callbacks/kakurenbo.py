@@ -33,12 +33,18 @@ class KAKURENBO(SampleHiding):
         learning_rate: The rate without correction, a number or a function of
             the epoch. `None` takes the optimizer's at the start of `fit`;
             pass it where a training is resumed.
-        batch_size: Examples in a training batch; whole batches are hidden.
+        batch_size: Examples in a training batch, and in one of the pass over
+            the hidden ones.
+        whole_batches: Whether fewer are hidden, so that whole batches fall
+            away and the last one keeps its size: XLA then compiles nothing
+            anew. Less than a batch of candidates hides nothing, so it goes
+            with `correction="hidden"`. Ours, not the authors'.
 
     Raises:
-        ValueError: If an argument is out of range; at the start of `fit`, if
-            the model has no `SampleStatistics`, or its learning rate is a
-            schedule of steps.
+        ValueError: If an argument is out of range, or `whole_batches` goes
+            with `correction="fraction"`; at the start of `fit`, if the model
+            has no `SampleStatistics`, or its learning rate is a schedule of
+            steps.
 
     Example:
 
@@ -73,13 +79,21 @@ class KAKURENBO(SampleHiding):
         correction="fraction",
         learning_rate=None,
         batch_size=32,
+        whole_batches=False,
     ):
-        super().__init__(sample_filter, batch_size)
+        super().__init__(sample_filter, batch_size, whole_batches)
         if not 0 <= fraction < 1 or correction not in _CORRECTIONS:
             raise ValueError(
                 "`fraction` must be at least 0 and below 1, and `correction` "
                 f"one of {_CORRECTIONS}. Received: fraction={fraction!r}, "
                 f"correction={correction!r}"
+            )
+        if whole_batches and correction == "fraction":
+            raise ValueError(
+                "In whole batches less than `fraction` is hidden, often "
+                "nothing, and the learning rate must not be raised for it. "
+                "Pass `correction='hidden'`. Received: whole_batches=True, "
+                "correction='fraction'"
             )
         self.images = images
         self.labels = np.asarray(labels)

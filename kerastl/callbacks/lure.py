@@ -1,17 +1,20 @@
+import itertools
+
 import numpy as np
 from keras import ops
 
+from kerastl.callbacks.fan_in_draw import fan_in_draw
 from kerastl.callbacks.period_callback import PeriodCallback
 from kerastl.callbacks.reset_slots import reset_slots
 from kerastl.surgery.copy_model import copy_model
-from kerastl.surgery.fresh_weights import fresh_weights
 from kerastl.surgery.graph import hidden_layers
+from kerastl.training.class_outputs import class_outputs
 from kerastl.training.gradient_sums import GradientSums
 from kerastl.training.labelled_batches import labelled_batches
 from kerastl.training.loss_probe import LossProbe
 from kerastl.training.targets import class_numbers
 
-# PyTorch's code takes every tensor named `weight`: kernels and scales.
+# The authors draw every tensor named `weight` anew: kernels and scales.
 _SPARED = ("bias", "beta")
 
 
@@ -19,14 +22,21 @@ class LURE(PeriodCallback):
     """Learn, unlearn, relearn: re-initializes the weights that matter least.
 
     Between two periods of training the saliency `|g * w|` of every weight is
-    measured: its size times the sizes of its gradients, added up over the
-    batches of `data`. The lowest `fraction` of all of them together get fresh
-    values from their layers' own initializers; the others stay. Biases are
-    spared, the scales of BatchNormalization are not.
+    measured: its size times the sizes of its gradients, added up over batches
+    of `data`, in inference mode. The lowest `fraction` of all of them together
+    are drawn anew; the others stay. As in the authors' code, kernels are drawn
+    evenly up to `1 / sqrt(inputs)` and the scales of BatchNormalization from
+    -1 to 1; biases count among the lowest, but stay; and the optimizer keeps
+    its momentum.
 
     In the paper a period is a new batch of data, and its learning rate starts
     anew: `kerastl.schedules.CyclicCosine` with as many periods does that.
-    Gradients are taken in inference mode, without augmentation: assumed.
+    Three things are done otherwise. The authors look at a 32nd of their
+    batches, here `batches` says at how many: of few images all, because a 32nd
+    is no measure. Their images are augmented, here they are as `data` gives
+    them, so that a resumed training draws the same. And they go on from the
+    best epoch of the period before, here training goes on from the last one: a
+    best one needs held-out images, which few have to spare.
 
     With `E` epochs a period has `E // periods` of them; nothing is
     re-initialized after the last one. Works in `FineTuner`, on its student,
@@ -38,8 +48,10 @@ class LURE(PeriodCallback):
             iterable of such batches.
         periods: number of periods, at least 1.
         fraction: part of the weights that is re-initialized, in (0, 1).
-        reset_optimizer: whether the optimizer forgets its momentum.
+        reset_optimizer: whether the optimizer forgets its momentum. It is off
+            in the published code.
         batch_size: batch size for arrays.
+        batches: how many batches of `data` are looked at. `None` takes all.
         seed: seed of the new weights. `None` takes one from Keras's global
             generator.
 
@@ -65,9 +77,10 @@ class LURE(PeriodCallback):
         data,
         periods=4,
         fraction=0.2,
-        reset_optimizer=True,
+        reset_optimizer=False,
         batch_size=32,
         seed=None,
+        batches=None,
     ):
         super().__init__(periods, seed)
         if not 0 < fraction < 1:
@@ -79,18 +92,23 @@ class LURE(PeriodCallback):
         self.fraction = fraction
         self.reset_optimizer = reset_optimizer
         self.batch_size = batch_size
+        self.batches = batches
 
     def begin_period(self, epoch):
         saliency = self.saliency()
         flat = np.concatenate([values.ravel() for _, values in saliency])
         count = int(self.fraction * flat.size)
         forgotten = np.zeros(flat.size, bool)
-        forgotten[np.argsort(flat, kind="stable")[:count]] = True
+        if count:
+            # With all that are as low as the last of them.
+            forgotten = flat <= np.partition(flat, count - 1)[count - 1]
         ends = np.cumsum([values.size for _, values in saliency])[:-1]
         fresh = self._fresh(epoch)
         for (variable, _), mask in zip(
             saliency, np.split(forgotten, ends), strict=True
         ):
+            if variable.name in _SPARED:
+                continue
             before = ops.convert_to_numpy(variable)
             mask = mask.reshape(before.shape)
             variable.assign(np.where(mask, fresh[id(variable)], before))
@@ -105,12 +123,13 @@ class LURE(PeriodCallback):
         """
         probe = LossProbe(
             copy_model(self.network),
-            getattr(self.model.loss, "from_logits", False),
+            class_outputs(self.network, self.model.loss),
         )
         sums = GradientSums(ops.abs)
         probe.compile(sums)
         seen = 0
-        for images, labels in labelled_batches(self.data, self.batch_size):
+        batches = labelled_batches(self.data, self.batch_size)
+        for images, labels in itertools.islice(batches, self.batches):
             labels = class_numbers(labels)
             share = np.full(len(labels), 1 / len(labels), "float32")
             probe.train_on_batch(images, labels, share)
@@ -135,7 +154,7 @@ class LURE(PeriodCallback):
             for theirs, mine in zip(
                 self.network.variables, probe.network.variables, strict=True
             )
-            if id(theirs) in trained and theirs.name not in _SPARED
+            if id(theirs) in trained
         ]
 
     def _fresh(self, epoch):
@@ -148,7 +167,12 @@ class LURE(PeriodCallback):
         for index, layer in enumerate(layers):
             if all(id(v) in fresh for v in layer.trainable_weights):
                 continue
-            values = fresh_weights(layer, [self.seed, epoch, index])
+            seed = [self.seed, epoch, index]
+            values = fan_in_draw(layer, seed)
             for variable, value in zip(layer.weights, values, strict=True):
+                if variable.name == "gamma":
+                    value = np.random.default_rng(seed).uniform(
+                        -1, 1, variable.shape
+                    )
                 fresh.setdefault(id(variable), value)
         return fresh

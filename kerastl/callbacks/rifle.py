@@ -1,12 +1,12 @@
 import keras
 
 from kerastl.arguments import nearest_hint
+from kerastl.callbacks.fan_in_draw import fan_in_draw
 from kerastl.callbacks.optimizer_parts import optimizer_parts
 from kerastl.callbacks.period_callback import PeriodCallback
 from kerastl.callbacks.reset_slots import reset_slots
 from kerastl.schedules import CyclicCosine
 from kerastl.surgery.find_head import find_head
-from kerastl.surgery.fresh_weights import fresh_weights
 from kerastl.surgery.graph import hidden_layers
 from kerastl.surgery.layer_paths import layers_named
 
@@ -20,8 +20,9 @@ class RIFLE(PeriodCallback):
     optimizer state and the learning rate go on as if nothing had happened.
 
     With `E` epochs a period has `E // periods` of them; the last one takes
-    the remainder, and nothing is re-initialized after it. The weights come
-    from the layer's own initializers, at the start of the period: what is
+    the remainder, and nothing is re-initialized after it. Weights and biases of
+    a classifier of `D` features are drawn evenly from `-1 / sqrt(D)` to
+    `1 / sqrt(D)`, as in the authors' code, at the start of the period: what is
     saved or evaluated at the end of an epoch is always a trained classifier.
     They depend on the epoch and the seed only, so that a killed training
     that is resumed with the same seed draws the same.
@@ -32,7 +33,8 @@ class RIFLE(PeriodCallback):
         periods: number of periods, at least 1. The classifier is drawn anew
             `periods - 1` times.
         layers: names of the layers to re-initialize, at any depth. `None`
-            takes the head, see `kerastl.surgery.find_head`.
+            takes the head, see `kerastl.surgery.find_head`. What has no
+            kernel comes from its own initializers.
         restart_learning_rate: whether the learning rate of these layers
             starts again in every period and falls along a cosine. They need
             an optimizer of their own for that, in a
@@ -104,7 +106,7 @@ class RIFLE(PeriodCallback):
 
     def begin_period(self, epoch):
         for index, layer in enumerate(self._found):
-            layer.set_weights(fresh_weights(layer, [self.seed, epoch, index]))
+            layer.set_weights(fan_in_draw(layer, [self.seed, epoch, index]))
             if self.reset_optimizer:
                 reset_slots(self.model.optimizer, layer.trainable_variables)
 

@@ -11,15 +11,16 @@ class SampleHiding(keras.callbacks.Callback):
 
     Args:
         sample_filter: The `kerastl.data.SampleFilter` of the training data.
-        batch_size: Examples in a training batch. So many are hidden that
-            whole batches fall away: the last batch keeps its size, and XLA
-            compiles nothing anew.
+        batch_size: Examples in a training batch.
+        whole_batches: Whether so few are hidden that whole batches fall away:
+            the last batch keeps its size, and XLA compiles nothing anew.
     """
 
-    def __init__(self, sample_filter, batch_size):
+    def __init__(self, sample_filter, batch_size, whole_batches):
         super().__init__()
         self.sample_filter = sample_filter
         self.batch_size = int(batch_size)
+        self.whole_batches = bool(whole_batches)
         self._warnings = None
 
     def statistics(self):
@@ -45,15 +46,15 @@ class SampleHiding(keras.callbacks.Callback):
         return terms[0]
 
     def hide(self, samples):
-        """Leaves examples out, the first ones first, in whole batches.
+        """Leaves examples out, the first ones first; the last one stays.
 
         Returns:
             The places of those that are hidden.
         """
-        most = min(len(samples), len(self.sample_filter.kept) - 1)
-        hidden = np.asarray(samples)[
-            : most // self.batch_size * self.batch_size
-        ]
+        count = min(len(samples), len(self.sample_filter.kept) - 1)
+        if self.whole_batches:
+            count -= count % self.batch_size
+        hidden = np.asarray(samples, int)[:count]
         self.sample_filter.hide(hidden)
         return hidden
 

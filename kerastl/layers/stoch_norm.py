@@ -20,7 +20,8 @@ class StochNorm(keras.layers.BatchNormalization):
     `keras.layers.BatchNormalization`, and so are the weights.
 
     The published momentum of the moving statistics is 0.9 in Keras's sense
-    (0.1 in PyTorch's).
+    (0.1 in PyTorch's). The moving variance is made of the batch's variance with
+    the divisor `n`, as in Keras; PyTorch's, and so the authors', has `n - 1`.
 
     Args:
         p: Probability that a channel is normalized by the batch, in [0, 1].

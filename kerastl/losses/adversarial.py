@@ -3,6 +3,7 @@ from keras import ops
 
 from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.training.adversarial_images import adversarial_images
+from kerastl.training.class_outputs import class_outputs
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -31,7 +32,8 @@ class Adversarial(TransferLoss):
         name: Name in the progress bar and in `History`.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range; at `compile`, if it cannot
+            be told whether the student gives probabilities or logits.
 
     Example:
 
@@ -85,6 +87,12 @@ class Adversarial(TransferLoss):
     @property
     def layers(self):
         return [self._random]
+
+    def build(self, tuner):
+        # Refuses before the first step what cannot be attacked in it, where
+        # nothing is known of the loss.
+        for loss in (tuner.loss, None):
+            class_outputs(tuner.student, loss)
 
     def change_images(self, images, y, student):
         return adversarial_images(

@@ -33,8 +33,8 @@ class AKC(SourceHeadLoss):
         threshold: Largest entropy of a sure prediction, as a share of the
             logarithm of the number of source classes.
         compare: `"features"` or `"predictions"`.
-        warmup_steps: Steps in which the term rises from 0; its values in
-            `History` rise with it.
+        warmup_steps: Steps `n` in which the term rises, by `1 / n` in each;
+            its values in `History` rise with it.
         head_shape: Units and classes of the classifier; read from `source`.
         name: Name in the progress bar and in `History`.
 

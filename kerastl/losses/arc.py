@@ -1,13 +1,18 @@
 import keras
+from keras import ops
 
 from kerastl.losses.confident import confident
 from kerastl.losses.embedding_units import embedding_units
 from kerastl.losses.feature_queue import FeatureQueue
 from kerastl.losses.mmd import mmd
-from kerastl.losses.probabilities import output_probabilities
-from kerastl.losses.probabilities import reads_logits
 from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.losses.warm_up import WarmUp
+from kerastl.training.class_outputs import class_outputs
+from kerastl.training.class_outputs import class_probabilities
+
+# Shares of the warm-up and of the queue that pass before the term begins.
+_WAIT = 10 / 100
+_LEAST = 20 / 128
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -21,18 +26,21 @@ class ARC(TransferLoss):
         mean k(l, l') + mean k(u, u') - 2 mean k(l, u)
         k(a, b) = exp(- mean_d (a_d - b_d)^2)
 
-    Each side is the batch's sure examples and those stored of the batches
-    before, newest first, `queue` in all; stored ones have no gradient. That
-    the queue counts the batch itself is assumed. As long as one side is empty
-    the term is 0.
+    Each side is the last `queue` sure examples, those of the batch itself
+    included; those of the batches before have no gradient. A batch that has
+    none on one of the sides adds to neither, and its term is 0.
+
+    The term begins, as in the authors' code, when more than a tenth of the
+    warm-up has passed (10 of 100 steps) and more than 20 of 128 places of the
+    labelled side are taken.
 
     Args:
         weight: Factor of the term in the total loss.
         threshold: Largest entropy of a sure prediction, as a share of the
             logarithm of the number of classes.
         queue: How many examples a side has.
-        warmup_steps: Steps in which the term rises from 0; its values in
-            `History` rise with it.
+        warmup_steps: Steps `n` in which the term rises, by `1 / n` in each;
+            its values in `History` rise with it. 0 for no warm-up.
         name: Name in the progress bar and in `History`.
 
     Raises:
@@ -85,24 +93,32 @@ class ARC(TransferLoss):
 
     def build(self, tuner):
         units = embedding_units(tuner)
-        self.logits = reads_logits(tuner)
+        self.kind = class_outputs(tuner.student, tuner.loss)
         self.queues = [
             FeatureQueue(self.queue, units, name)
             for name in ("labelled", "unlabelled")
         ]
 
     def compute(self, step):
-        sides = []
-        for part, queue in zip(
-            (step, step.unlabelled), self.queues, strict=True
-        ):
-            sure = confident(
-                output_probabilities(part.predictions, self.logits),
+        parts = step, step.unlabelled
+        sure = [
+            confident(
+                class_probabilities(part.predictions, self.kind),
                 self.threshold,
             )
-            sides.append(queue.push(part.student_embedding, sure))
-        (labelled, here), (unlabelled, there) = sides
-        return self.warm_up.factor() * mmd(labelled, unlabelled, here, there)
+            for part in parts
+        ]
+        both = ops.minimum(*(ops.sign(ops.sum(side)) for side in sure))
+        (labelled, here), (unlabelled, there) = (
+            queue.push(part.student_embedding, both * side)
+            for queue, part, side in zip(self.queues, parts, sure, strict=True)
+        )
+        # Without a warm-up there is nothing to wait for.
+        begun = self.warm_up.seen > (_WAIT * self.warm_up.steps or -1.0)
+        enough = ops.sum(here) > _LEAST * self.queue
+        counts = both * ops.cast(ops.logical_and(begun, enough), "float32")
+        value = counts * mmd(labelled, unlabelled, here, there)
+        return self.warm_up.factor() * value
 
     def get_config(self):
         config = super().get_config()

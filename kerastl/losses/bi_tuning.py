@@ -8,6 +8,7 @@ from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.surgery.embed import pool
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.find_head import find_head
+from kerastl.training.class_outputs import check_classes
 from kerastl.training.targets import one_hot
 
 
@@ -27,12 +28,19 @@ class BiTuning(TransferLoss):
     For `L_z` the logits are `z . z_key` of the example itself and of all in
     the queues; for `L_y` they are `w~_y . h~` of the example and `w~_y .
     h~_key` of those in the queues. The target is even over the example and
-    those of its class. Prototypes and keys have no gradient.
+    those of its class. Prototypes and keys have no gradient. As in the authors'
+    code the keys of the batch join the queues between the two: `L_z` sees the
+    queues without them, `L_y` with them, and so its own key twice.
 
-    As long as the queues fill, what is in them counts; that is assumed. The
-    views are made here: the student sees the batch as it is, the key encoder
-    the batch shifted and mirrored anew. A step costs one more forward pass of
-    the student. The key encoder's BatchNormalization uses its own batch.
+    The authors start with queues full of random unit vectors, which count as
+    examples until they have been replaced. Here the queues start empty and what
+    is in them counts: with few images an epoch would replace only a part of
+    the noise, which is drawn near as if it were of the class.
+
+    The views are made here: the student sees the batch as it is, the key
+    encoder the batch shifted and mirrored anew. A step costs one more forward
+    pass of the student. The key encoder's BatchNormalization uses its own
+    batch.
 
     Args:
         weight: Factor of the term in the total loss.
@@ -49,7 +57,7 @@ class BiTuning(TransferLoss):
 
     Raises:
         ValueError: If an argument is out of range; at `compile`, if the
-            student has no head.
+            student has no head, or one of numbers or a single output.
 
     Example:
 
@@ -120,8 +128,17 @@ class BiTuning(TransferLoss):
                 "head, and it has none. `kerastl.replace_head` puts one on. "
                 f"Received: student={tuner.student.name!r}"
             )
-        units = self._encoder.output_shape[-1]
+        check_classes(tuner.student, tuner.loss)
         classes = tuner.student.output_shape[-1]
+        if classes == 1:
+            raise ValueError(
+                "Bi-Tuning compares features with one prototype a class, and a "
+                "single output has one for both of its classes. End the "
+                "student in a softmax of two classes, with "
+                "`kerastl.replace_head(student, num_classes=2)`. "
+                f"Received: student={tuner.student.name!r} with 1 output"
+            )
+        units = self._encoder.output_shape[-1]
         self.projector = keras.layers.Dense(
             self.projection,
             kernel_initializer=keras.initializers.GlorotUniform(self.seed),
@@ -159,16 +176,14 @@ class BiTuning(TransferLoss):
         prototypes = ops.matmul(labels, self._prototypes())
 
         rows, filled, own = self.queues.read(labels)
-        stored_z = rows[:, : self.projection]
-        stored = rows[:, self.projection :]
-        values = sum(
-            self._contrast(query, current, keys, filled, own)
-            for query, current, keys in (
-                (z, z_key, stored_z),
-                (prototypes, extended, stored),
-            )
+        values = self._contrast(
+            z, z_key, rows[:, : self.projection], filled, own
         )
         self.queues.push(ops.concatenate([z_key, extended_key], -1), labels)
+        rows, filled, own = self.queues.read(labels)
+        values += self._contrast(
+            prototypes, extended, rows[:, self.projection :], filled, own
+        )
         return batch_mean(values, step.sample_weight)
 
     def _contrast(self, query, current, keys, filled, own):
@@ -203,7 +218,7 @@ class BiTuning(TransferLoss):
             view,
             training=True,
         )
-        embedding = ops.stop_gradient(ops.cast(embedding, "float32"))
+        embedding = ops.cast(embedding, "float32")
         z = ops.normalize(ops.matmul(embedding, kernel) + bias)
         return z, _extended(embedding)
 

@@ -9,7 +9,10 @@ from kerastl.training.targets import class_numbers
 
 _KINDS = ("direct", "learned")
 # Inverse strengths of the penalty that are tried, as in the authors' code.
-_STRENGTHS = (1e4, 1e3, 1e2, 1e1, 1.0, 1e-1, 1e-2, 1e-3, 1e-4)
+_STRENGTHS = (
+    *(1e4, 3e3, 1e3, 3e2, 1e2, 3e1, 1e1, 3.0, 1.0),
+    *(3e-1, 1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4),
+)
 
 
 def class_relation(
@@ -26,10 +29,11 @@ def class_relation(
     Row `t` is `p(source class | target class t)`. The direct relation is the
     mean of the source's probabilities over the images of the class. The
     learned one goes the other way round: a logistic regression, without
-    intercept, from the source's probabilities to the labels, at a temperature
+    intercept, from the source's probabilities to the labels, at the temperature
     that suits held-out images, gives `p(t | s)`; Bayes' rule turns it with
-    the mean of the source's probabilities. Choosing the strength of its
-    penalty by the cross-entropy of held-out images is assumed.
+    the mean of the source's probabilities over all images. Of 17 strengths of
+    its penalty, from weak to strong, the first of those with the best accuracy
+    on the held-out images is taken, as in the authors' code.
 
     Args:
         source: The source with its classifier.
@@ -48,7 +52,8 @@ def class_relation(
     Raises:
         ImportError: If the learned relation lacks scikit-learn.
         ValueError: If the source has no classifier, `kind` is unknown, there
-            are no held-out images, or a class has no images.
+            are no held-out images or such of other classes, or a class has no
+            images.
 
     Example:
 
@@ -79,7 +84,14 @@ def class_relation(
             f"must be no other. Received: counts={counts.tolist()}"
         )
     if kind == "learned":
-        relation = _learned(probabilities, labels, *read(validation))
+        held_out, held_out_labels = read(validation)
+        if held_out_labels.max() >= num_classes:
+            raise ValueError(
+                f"The held-out images must be of the {num_classes} classes of "
+                "the others. Received: validation with the label "
+                f"{held_out_labels.max()}"
+            )
+        relation = _learned(probabilities, labels, held_out, held_out_labels)
     else:
         sums = np.eye(num_classes)[labels].T @ probabilities
         relation = sums / counts[:, None]
@@ -112,24 +124,21 @@ def _learned(probabilities, labels, held_out, held_out_labels):
             "The learned relation needs scikit-learn: "
             "`pip install scikit-learn`"
         ) from error
-    best = (np.inf, None)
-    for strength in _STRENGTHS:
-        fitted = LogisticRegression(
-            C=strength, fit_intercept=False, max_iter=1000
-        ).fit(probabilities, labels)
-        weights = fitted.coef_
-        if len(weights) == 1:
-            weights = np.concatenate([np.zeros_like(weights), weights])
-        logits = held_out @ weights.T
-        scale = _best_scale(logits, held_out_labels)
-        loss = -np.log(
-            _softmax(scale * logits)[
-                np.arange(len(logits)), held_out_labels
-            ].clip(1e-12)
-        ).mean()
-        best = min(best, (loss, scale * weights), key=lambda pair: pair[0])
-    target_of_source = _softmax(best[1].T)
-    return (target_of_source * probabilities.mean(axis=0)[:, None]).T
+    fitted = [
+        LogisticRegression(C=strength, fit_intercept=False, max_iter=1000).fit(
+            probabilities, labels
+        )
+        for strength in _STRENGTHS
+    ]
+    # The first of the best.
+    best = max(fitted, key=lambda one: one.score(held_out, held_out_labels))
+    weights = best.coef_
+    if len(weights) == 1:
+        weights = np.concatenate([np.zeros_like(weights), weights])
+    logits = held_out @ weights.T
+    weights = _best_scale(logits, held_out_labels) * weights
+    marginal = np.concatenate([probabilities, held_out]).mean(axis=0)
+    return (_softmax(weights.T) * marginal[:, None]).T
 
 
 def _best_scale(logits, labels):

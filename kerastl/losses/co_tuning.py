@@ -4,6 +4,7 @@ from keras import ops
 
 from kerastl.losses.batch_mean import batch_mean
 from kerastl.losses.source_head_loss import SourceHeadLoss
+from kerastl.training.class_outputs import check_classes
 from kerastl.training.targets import one_hot
 
 _TOLERANCE = 1e-3
@@ -35,7 +36,8 @@ class CoTuning(SourceHeadLoss):
 
     Raises:
         ValueError: If the source has no classifier, or the relation does not
-            fit it; at `compile`, if student and relation do not fit.
+            fit it; at `compile`, if student and relation do not fit, or the
+            student predicts numbers.
 
     Example:
 
@@ -95,6 +97,7 @@ class CoTuning(SourceHeadLoss):
 
     def build(self, tuner):
         super().build(tuner)
+        check_classes(tuner.student, tuner.loss)
         classes = tuner.student.output_shape[-1]
         if classes != self.num_classes:
             raise ValueError(

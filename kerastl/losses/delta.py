@@ -31,7 +31,9 @@ class DELTA(FeatureDistance):
     computed in float32.
 
     The published objective has plain L2 on the head beside it, 0.01 / 2 times
-    its squares: attach `kerastl.regularizers.L2(0.0, 0.01)`.
+    its squares: attach `kerastl.regularizers.L2(0.0, 0.01)`. The authors count
+    the head's biases too; this leaves them free, as every penalty here does:
+    pulled to zero, they could not follow how frequent a class is.
 
     Args:
         weight: As in `TransferLoss`.

@@ -29,19 +29,20 @@ class FeatureQueue(keras.layers.Layer):
         self.built = True
 
     def push(self, rows, keep):
-        """Puts rows in front of the stored ones, and stores the result.
+        """Puts rows behind the stored ones, and stores the last of them.
 
         Args:
             rows: float32 `(batch, units)`.
             keep: 1 for the rows to put in, 0 for the others, `(batch,)`.
 
         Returns:
-            All rows `(batch + size, units)` and a mask of those that are in
-            the queue now. The stored ones have no gradient.
+            All rows `(size + batch, units)`, the oldest first, and a mask of
+            those that are in the queue now. The stored ones have no gradient.
         """
-        rows = ops.concatenate([rows, ops.convert_to_tensor(self.rows)])
-        keep = ops.concatenate([keep, ops.convert_to_tensor(self.filled)])
-        mask = keep * ops.cast(ops.cumsum(keep) <= self.size, "float32")
+        rows = ops.concatenate([ops.convert_to_tensor(self.rows), rows])
+        keep = ops.concatenate([ops.convert_to_tensor(self.filled), keep])
+        behind = ops.sum(keep) - ops.cumsum(keep)
+        mask = keep * ops.cast(behind < self.size, "float32")
         self._store(ops.stop_gradient(rows), mask)
         return rows, mask
 

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerastl.losses.probabilities import output_probabilities
-from kerastl.losses.probabilities import reads_logits
 from kerastl.losses.sample_store import SampleStore
 from kerastl.losses.sample_store import replicas_of
 from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.training.class_outputs import class_outputs
+from kerastl.training.class_outputs import class_probabilities
 from kerastl.training.targets import one_hot
 
 
@@ -79,7 +79,7 @@ class SampleStatistics(TransferLoss):
         return [] if self.store is None else [self.store]
 
     def build(self, tuner):
-        self.logits = reads_logits(tuner)
+        self.kind = class_outputs(tuner.student, tuner.loss)
         self.store = SampleStore(
             self.num_samples,
             len(Statistics._fields),
@@ -120,7 +120,7 @@ class SampleStatistics(TransferLoss):
         self.store.values.assign(values)
 
     def _rows(self, predictions, labels):
-        probabilities = output_probabilities(predictions, self.logits)
+        probabilities = class_probabilities(predictions, self.kind)
         own = ops.sum(labels * probabilities, axis=-1)
         best = ops.argmax(probabilities, axis=-1)
         correct = best == ops.argmax(labels, axis=-1)

@@ -2,10 +2,10 @@ import keras
 from keras import ops
 
 from kerastl.losses.label_change import LabelChange
-from kerastl.losses.probabilities import output_probabilities
-from kerastl.losses.probabilities import reads_logits
 from kerastl.losses.sample_store import SampleStore
 from kerastl.losses.sample_store import replicas_of
+from kerastl.training.class_outputs import class_outputs
+from kerastl.training.class_outputs import class_probabilities
 from kerastl.training.targets import one_hot
 
 
@@ -79,7 +79,7 @@ class TCR(LabelChange):
         return self.stores
 
     def build(self, tuner):
-        self.logits = reads_logits(tuner)
+        self.kind = class_outputs(tuner.student, tuner.loss)
         classes = tuner.student.output_shape[-1]
         self.stores = [
             SampleStore(self.num_samples, width, name, replicas_of(tuner))
@@ -105,7 +105,7 @@ class TCR(LabelChange):
         predictions, visits = self.stores
         seen = visits.read(step.index) + 1
         predictions.write(
-            step.index, output_probabilities(step.predictions, self.logits)
+            step.index, class_probabilities(step.predictions, self.kind)
         )
         visits.write(step.index, seen)
         return ops.mean(ops.sum(change, axis=-1)) / 2

@@ -1,4 +1,4 @@
-"""A factor that rises from 0 to 1 over the first steps."""
+"""A factor that rises to 1 over the first steps."""
 
 import keras
 from keras import ops
@@ -24,7 +24,10 @@ class WarmUp(keras.layers.Layer):
         self.built = True
 
     def factor(self):
-        """The factor of this step; the next call is for the next step."""
-        factor = ops.minimum(self.seen / max(self.steps, 1), 1.0)
+        """The factor of this step; the next call is for the next step.
+
+        It is `1 / steps` in the first step, as in the code of the authors of
+        AKC and ARC, and 1 from the last of the `steps` on.
+        """
         self.seen.assign(self.seen + 1.0)
-        return factor if self.steps else 1.0
+        return ops.minimum(self.seen / max(self.steps, 1), 1.0)

@@ -14,6 +14,7 @@ from kerastl.surgery.find_head import find_head
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.open_nested import open_nested
 from kerastl.surgery.split_at import split_at
+from kerastl.training.class_outputs import class_outputs
 from kerastl.training.labelled_batches import labelled_batches
 from kerastl.training.targets import one_hot
 
@@ -86,7 +87,8 @@ def compute_channel_attention(
         temperature: What the standardized rises are divided by.
         batches: Number of batches to use; `None` uses all.
         batch_size: Batch size for arrays.
-        from_logits: Whether `head` gives logits instead of probabilities.
+        from_logits: `True` where `head` gives logits and that cannot be read
+            in its last operations.
 
     Returns:
         Dict from tap name to an array with one number a channel, which sum
@@ -122,6 +124,7 @@ def compute_channel_attention(
         )
     taps = convolution_taps(source) if taps is None else list(taps)
     network, tensors = _network(source, head, taps)
+    kind = "logits" if from_logits else class_outputs(network)
     measures = [
         _Measure(network, _masked_tensor(network, tap, tensors[tap], place))
         for tap in taps
@@ -134,9 +137,9 @@ def compute_channel_attention(
         labels = ops.convert_to_numpy(
             one_hot(ops.convert_to_tensor(labels), predictions)
         )
-        before = _losses(predictions, labels, from_logits).sum()
+        before = _losses(predictions, labels, kind).sum()
         for measure in measures:
-            measure.add(images, labels, before, from_logits)
+            measure.add(images, labels, before, kind)
         count += len(predictions)
     if count == 0:
         raise ValueError(
@@ -165,7 +168,7 @@ class _Measure:
         self.rises = np.zeros(end.shape[self._axis])
         self._largest = _largest_map(self._behind, end)
 
-    def add(self, images, labels, before, from_logits):
+    def add(self, images, labels, before, kind):
         bare, *around = _run(self._front, images)
         features, *around_end = _run(self._between, [bare, *around])
         without = _run(self._between, [np.zeros_like(bare), *around])[0]
@@ -183,7 +186,7 @@ class _Measure:
                 rows = slice(place * size, (place + 1) * size)
                 by_channel[channel, rows] = without[channel]
             (predictions,) = _run(self._behind, [masked, *around_end])
-            after = _losses(predictions, labels, from_logits)
+            after = _losses(predictions, labels, kind)
             after = after.reshape(at_once, size).sum(1)
             self.rises[chosen] += (after - before)[: len(chosen)]
 
@@ -269,10 +272,14 @@ def _repeated(array, times):
     return np.tile(array, (times, *[1] * (array.ndim - 1)))
 
 
-def _losses(predictions, labels, from_logits):
+def _losses(predictions, labels, kind):
     """Cross-entropy of each example, in float64."""
     predictions = predictions.astype("float64")
-    if from_logits:
+    if predictions.shape[-1] == 1:
+        # One output is the second of two classes.
+        other = 0 * predictions if kind == "logits" else 1 - predictions
+        predictions = np.concatenate([other, predictions], axis=-1)
+    if kind == "logits":
         predictions = predictions - predictions.max(-1, keepdims=True)
         total = np.exp(predictions).sum(-1, keepdims=True)
         logarithms = predictions - np.log(total)

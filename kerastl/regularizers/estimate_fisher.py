@@ -6,6 +6,8 @@ from keras import ops
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.find_head import find_head
 from kerastl.surgery.layer_paths import weight_paths
+from kerastl.training.class_outputs import class_outputs
+from kerastl.training.class_outputs import class_probabilities
 from kerastl.training.gradient_sums import GradientSums
 from kerastl.training.labelled_batches import labelled_batches
 from kerastl.training.loss_probe import LossProbe
@@ -41,7 +43,8 @@ def estimate_fisher(
             labels of the data (the empirical Fisher information), integers
             or one-hot.
         limit: number of examples to use. `None` uses all.
-        from_logits: whether the model returns logits.
+        from_logits: `True` where the model returns logits and that cannot be
+            read in its last operations.
         normalize: whether to divide by the mean over all weights but the
             head's, so that a strength means the same as without Fisher
             information.
@@ -55,8 +58,8 @@ def estimate_fisher(
         `kerastl.regularizers.L2SP(fisher=...)`.
 
     Raises:
-        ValueError: if there is no image, or are no labels where they are
-            needed.
+        ValueError: if there is no image, are no labels where they are needed,
+            or it cannot be told what the model's outputs are.
 
     Example:
 
@@ -80,7 +83,8 @@ def estimate_fisher(
         id(mine): names[id(theirs)]
         for theirs, mine in zip(model.variables, copy.variables, strict=True)
     }
-    probe = LossProbe(copy, from_logits)
+    kind = "logits" if from_logits else class_outputs(copy)
+    probe = LossProbe(copy, kind)
     squares = GradientSums(ops.square)
     probe.compile(squares)
     generator = np.random.default_rng(seed)
@@ -120,9 +124,7 @@ def _targets(probe, image, label, labels, generator):
     """The labels to take gradients for, each with its share."""
     if labels == "data":
         return [(class_numbers(label), 1.0)]
-    outputs = ops.cast(probe(image), "float32")
-    if probe.from_logits:
-        outputs = ops.softmax(outputs)
+    outputs = class_probabilities(probe(image), probe.kind)
     shares = ops.convert_to_numpy(outputs)[0].astype("float64")
     shares = shares / shares.sum()
     classes = np.arange(len(shares))

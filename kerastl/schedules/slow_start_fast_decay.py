@@ -16,17 +16,20 @@ class SlowStartFastDecay(keras.optimizers.schedules.LearningRateSchedule):
     the slow start keeps what it knows, the fast decay ends before it
     overfits to the attack.
 
-    The exact curve of the paper could not be read: its form is assumed from
-    its name, so that every part of it is an argument.
+    The exact curve of the paper could not be read. The defaults are those of
+    an independent public implementation, ten epochs at 1, 2, 3, 4, 5, 2.5, 1.25
+    and so on down to 0.15625: second-hand, so they are assumed, and every part
+    is an argument.
 
     Args:
         learning_rate: the rate at the peak.
         total_steps: training steps in all, at least 2.
         rise: part of the steps before the peak, above 0 and below 1.
         decay: `"exponential"` or `"cosine"`, the form of the fall.
-        start: the rate at the first step.
+        start: the rate at the first step. Defaults to a fifth of
+            `learning_rate`.
         end: the rate at the last step, above 0 for an exponential fall.
-            Defaults to a thousandth of `learning_rate`.
+            Defaults to a 64th of `learning_rate`.
         name: name of the schedule.
 
     Raises:
@@ -48,15 +51,17 @@ class SlowStartFastDecay(keras.optimizers.schedules.LearningRateSchedule):
         self,
         learning_rate,
         total_steps,
-        rise=0.5,
+        rise=0.4,
         decay="exponential",
-        start=0.0,
+        start=None,
         end=None,
         name="SlowStartFastDecay",
     ):
         super().__init__()
+        if start is None:
+            start = learning_rate / 5
         if end is None:
-            end = 0.001 * learning_rate
+            end = learning_rate / 64
         if total_steps < 2 or not 0 < rise < 1:
             raise ValueError(
                 "The rate rises and falls: `rise` lies between 0 and 1, and "

@@ -30,6 +30,7 @@ from kerastl.surgery.inspect_antialias import inspect_antialias
 from kerastl.surgery.layer_groups import layer_groups
 from kerastl.surgery.mask_channels import mask_channels
 from kerastl.surgery.open_nested import open_nested
+from kerastl.surgery.output_kind import output_kind
 from kerastl.surgery.prune_channels import prune_channels
 from kerastl.surgery.prune_weights import prune_weights
 from kerastl.surgery.rebuild import rebuild
@@ -72,6 +73,7 @@ __all__ = [
     "layer_groups",
     "mask_channels",
     "open_nested",
+    "output_kind",
     "prune_channels",
     "prune_weights",
     "rebuild",

@@ -44,7 +44,9 @@ def add_block_routing(
     network learns at a tenth of the network's rate, see
     `kerastl.optimizers.gate_optimizer`, and has a weight decay of 0.001, which
     is left out here: the penalties of `kerastl.regularizers` take its kernels
-    for those of new layers.
+    for those of new layers. One logit a block takes the place of the authors'
+    two, of which only the difference counts: a step changes it half as much, so
+    the policy's effective rate is half of theirs (derived).
 
     Args:
         model: A functional or built sequential `keras.Model`; nested

@@ -22,8 +22,8 @@ def head_weights(source):
         Two float32 arrays; the bias is 0 where the classifier has none.
 
     Raises:
-        ValueError: If the model has no classifier, one with sigmoid, or one
-            whose predictions no kernel and bias can say.
+        ValueError: If the model has no classifier, one with sigmoid or a
+            single output, or one whose predictions no kernel and bias can say.
     """
     head, scale = _linear_head(source)
     kernel = ops.convert_to_numpy(head.kernel).astype("float32")
@@ -61,11 +61,12 @@ def _linear_head(source):
             f"{source.layers[-1].name!r}"
         )
     kind = find_classifier(source).kind
-    if kind.name == SIGMOID:
+    if kind.name == SIGMOID or source.output_shape[-1] == 1:
         raise ValueError(
-            "The source's classifier ends in a sigmoid, and its predictions "
-            "are read as probabilities that sum to 1. Take a source with a "
-            f"softmax. Received: source={source.name!r}, layer={head.name!r}"
+            "The source's classifier ends in a sigmoid or in one output, and "
+            "its predictions are read as probabilities that sum to 1. Take a "
+            f"source with a softmax. Received: source={source.name!r}, "
+            f"layer={head.name!r}"
         )
     size = getattr(head, "kernel_size", (1, 1))
     if kind.scale is None or tuple(size) != (1, 1):

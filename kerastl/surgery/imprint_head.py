@@ -10,7 +10,9 @@ from kerastl.surgery.head_weights import write_head
 from kerastl.surgery.initialize_head import mean_cosine
 
 
-def imprint_head(model, data, scale=1.0, batch_size=32) -> float:
+def imprint_head(
+    model, data, scale=1.0, batch_size=32, unit_features=True
+) -> float:
     """Starts the classifier of `model` from the mean features of each class.
 
     The features that the classifier reads are scaled to unit length, averaged
@@ -25,6 +27,9 @@ def imprint_head(model, data, scale=1.0, batch_size=32) -> float:
         scale: factor of the weights. At 1, as published, the classifier is
             unsure of itself where the features are short.
         batch_size: batch size for arrays.
+        unit_features: whether the features of every image are scaled to unit
+            length before the mean, as published. The code of "Adaptive
+            Consistency Regularization" averages them as they are.
 
     Returns:
         The mean cosine between the weights of two classes.
@@ -45,7 +50,7 @@ def imprint_head(model, data, scale=1.0, batch_size=32) -> float:
     """
     kernel, bias = head_weights(model)
     means, _ = class_means(
-        embed(model), data, kernel.shape[1], True, batch_size
+        embed(model), data, kernel.shape[1], unit_features, batch_size
     )
     rows = scale * unit_rows(means)
     write_head(model, rows, np.zeros_like(bias))

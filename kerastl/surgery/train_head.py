@@ -26,7 +26,9 @@ def train_head(
     The source really is frozen: its features are computed once, in inference
     mode, so that neither its weights nor its BatchNormalization statistics
     move, and a training costs one pass over the data. SGD with a rate that
-    falls exponentially.
+    falls from epoch to epoch. The weights start from Glorot's uniform draw and
+    the biases from 0, as Keras starts a classifier; in the authors' code both
+    are PyTorch's.
 
     Args:
         source: A functional or built sequential `keras.Model`, with or
@@ -37,9 +39,10 @@ def train_head(
         epochs: Number of passes over the features.
         learning_rate: Rate at the start.
         momentum: Momentum of SGD.
-        weight_decay: L2 penalty on the kernel, `weight_decay / 2` times the
-            sum of its squares.
-        decay_epochs: Epochs in which the rate falls to a tenth.
+        weight_decay: L2 penalty on kernel and bias, `weight_decay / 2` times
+            the sum of their squares.
+        decay_epochs: Epochs in which the rate falls to a tenth; within an
+            epoch it stays.
         batch_size: Examples in a step.
         seed: Seed of the weights at the start and of the order.
 
@@ -79,13 +82,17 @@ def train_head(
         dtype="float32",
         name="head",
     )
-    head.kernel_regularizer = keras.regularizers.L2(weight_decay / 2)
+    penalty = keras.regularizers.L2(weight_decay / 2)
+    head.kernel_regularizer = head.bias_regularizer = penalty
     model = keras.Sequential([keras.Input(features.shape[1:]), head])
     steps = -(-len(features) // batch_size)
     model.compile(
         keras.optimizers.SGD(
             keras.optimizers.schedules.ExponentialDecay(
-                learning_rate, decay_epochs * steps, 0.1
+                learning_rate,
+                steps,
+                0.1 ** (1 / decay_epochs),
+                staircase=True,
             ),
             momentum=momentum,
         ),
@@ -98,4 +105,5 @@ def train_head(
             chosen = order[start : start + batch_size]
             model.train_on_batch(features[chosen], targets[chosen])
     head.kernel_regularizer = head.kernel.regularizer = None
+    head.bias_regularizer = head.bias.regularizer = None
     return head

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kerastl.training.class_outputs import class_outputs
+from kerastl.training.class_outputs import class_probabilities
 from kerastl.training.input_gradient import input_gradient
 from kerastl.training.targets import one_hot
 
@@ -36,7 +38,7 @@ def adversarial_images(
     images of 0 to 1 (assumed for the paper below).
 
     Args:
-        model: A classifier that returns probabilities.
+        model: A classifier.
         images: Float images, `(batch, height, width, channels)`.
         labels: Integer or one-hot labels.
         epsilon: Largest change of a pixel, in the images' own units.
@@ -48,6 +50,9 @@ def adversarial_images(
 
     Returns:
         A tensor like `images`.
+
+    Raises:
+        ValueError: If it cannot be told what the model's outputs are.
 
     Example:
 
@@ -65,12 +70,13 @@ def adversarial_images(
     low, high = value_range
     smallest = ops.maximum(images - epsilon, low)
     largest = ops.minimum(images + epsilon, high)
+    kind = class_outputs(model)
     scale = 1.0
     if model.compute_dtype == "float16":
         scale = _HALF_PRECISION_SCALE
 
     def loss(attacked):
-        found = ops.cast(model(attacked, training=False), "float32")
+        found = class_probabilities(model(attacked, training=False), kind)
         # Not Keras's loss: it clips, and has no gradient where it does.
         right = ops.sum(labels * found, axis=-1)
         return -scale * ops.sum(ops.log(right + _TINY))

@@ -12,13 +12,13 @@ class LossProbe(keras.Model):
 
     Args:
         network: the network; its weights are not changed.
-        from_logits: whether it returns logits.
+        kind: what it returns, see `kerastl.training.class_outputs`.
     """
 
-    def __init__(self, network, from_logits):
+    def __init__(self, network, kind):
         super().__init__(name="probe")
         self.network = network
-        self.from_logits = from_logits
+        self.kind = kind
 
     def call(self, images):
         return self.network(images, training=False)
@@ -26,9 +26,12 @@ class LossProbe(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        losses = keras.losses.sparse_categorical_crossentropy(
-            y, ops.cast(y_pred, "float32"), from_logits=self.from_logits
-        )
+        y_pred = ops.cast(y_pred, "float32")
+        crossentropy = keras.losses.sparse_categorical_crossentropy
+        if y_pred.shape[-1] == 1:
+            crossentropy = keras.losses.binary_crossentropy
+            y = ops.reshape(y, (-1, 1))
+        losses = crossentropy(y, y_pred, from_logits=self.kind == "logits")
         loss = ops.sum(losses * ops.cast(sample_weight, losses.dtype))
         # Of several replicas each sees the whole batch.
         return self._aggregate_additional_loss(loss)

@@ -9,9 +9,11 @@ def one_hot(y, predictions):
 
     Args:
         y: Labels, `(batch,)` or `(batch, 1)` integers, or `(batch, classes)`.
-        predictions: Predictions `(batch, classes)`.
+        predictions: Predictions `(batch, classes)`, or `(batch, 1)` of two
+            classes.
     """
-    classes = predictions.shape[-1]
+    # One output is the second of two classes.
+    classes = max(predictions.shape[-1], 2)
     if len(y.shape) == 2 and y.shape[-1] == classes:
         return ops.cast(y, "float32")
     y = ops.reshape(ops.cast(y, "int32"), (-1,))

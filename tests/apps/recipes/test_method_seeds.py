@@ -1,4 +1,4 @@
-"""Every method in mixed precision, and what its seed draws.
+"""Every method in mixed precision, and that its seed reaches what draws.
 
 Step by step, without a graph. That the same seed gives the same result is
 shown by the trainings that go on after a kill: each is done twice.
@@ -11,7 +11,7 @@ import pytest
 from kerastl import apps
 from kerastl.apps.runs.make_tuner import make_tuner
 
-pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
+pytestmark = pytest.mark.tensorflow_only
 
 # Without any of them nothing is drawn after the networks are there.
 DRAWING = {
@@ -54,7 +54,8 @@ def test_every_method_is_in_a_group(groups):
     assert grouped <= trained
 
 
-def test_trains_and_the_seed_counts(group, train, terms_of):
+@pytest.mark.slow
+def test_trains_in_mixed_precision(group, train, terms_of):
     tuner, history = train(group, 3)
     scaled = tuner.optimizer
     assert isinstance(scaled, keras.optimizers.LossScaleOptimizer)
@@ -65,11 +66,31 @@ def test_trains_and_the_seed_counts(group, train, terms_of):
         assert np.isfinite(values).all(), name
     for variable in tuner.variables:
         assert "float16" not in variable.dtype, variable.path
-    other, _ = train(group, 4)
-    same = [
-        np.array_equal(one, two)
-        for one, two in zip(
-            tuner.get_weights(), other.get_weights(), strict=True
-        )
+
+
+def drawn(name, seed, make_setting):
+    """All that a method has drawn, or draws from, before the first step.
+
+    Everything else is the same: what is drawn without the method's seed comes
+    from Keras's own, and does not differ.
+    """
+    keras.utils.set_random_seed(3)
+    setting, recipe = make_setting(seed), apps.get_recipe(name)
+    tuner = make_tuner(recipe, setting, jit_compile=False)
+    importance = [
+        variable.regularizer.importance
+        for variable in tuner.student.trainable_variables
+        if getattr(variable.regularizer, "importance", None) is not None
     ]
-    assert all(same) == DRAWING.isdisjoint(group.split("+"))
+    seeds = [getattr(each, "seed", 0) for each in recipe.callbacks(setting)]
+    values = [*tuner.variables, *importance, np.array(seeds)]
+    return [np.ravel(keras.ops.convert_to_numpy(value)) for value in values]
+
+
+@pytest.mark.parametrize("name", [*sorted(DRAWING), "fine_tune", "lwf"])
+def test_the_seed_of_each_method_counts(name, make_setting):
+    """One at a time: together the draws of one hide those of another."""
+    first, second = (
+        np.concatenate(drawn(name, seed, make_setting)) for seed in (3, 4)
+    )
+    assert (first != second).any() == (name in DRAWING)

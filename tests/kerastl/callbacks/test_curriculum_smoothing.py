@@ -56,6 +56,14 @@ def test_published_and_scaled_curriculum():
         assert scaled.sigma_at(epoch) == published.sigma_at(10 * epoch)
 
 
+def test_a_step_that_falls_on_an_epoch_is_not_lost_to_rounding():
+    # 33 / 1.1 is 29.999999999999996.
+    assert 33 // CurriculumSmoothing.scaled(44).every == 29
+    for epochs, epoch, steps in ((44, 33, 30), (88, 55, 25), (108, 81, 30)):
+        scaled = CurriculumSmoothing.scaled(epochs)
+        assert scaled.sigma_at(epoch) == pytest.approx(0.9**steps, rel=1e-6)
+
+
 def test_errors(model):
     for arguments in ({"sigma": 0}, {"decay": 1.1}, {"every": 0}):
         ((name, value),) = arguments.items()

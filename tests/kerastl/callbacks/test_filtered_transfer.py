@@ -53,18 +53,36 @@ def test_tiers_of_known_confidence(make_network, images, labels):
         np.random.default_rng(0).permutation(24)
     ]
     chosen = SampleFilter(24)
-    callback = FilteredTransfer(
-        chosen, (0.4, 0.7), confidences=confidences, batch_size=4
-    )
+    callback = FilteredTransfer(chosen, (0.4, 0.7), confidences=confidences)
     tuner = compiled(make_network())
     watch = fit(tuner, images, labels, chosen, callback)
     assert callback.tier_starts() == [2, 4]
-    order = np.argsort(confidences)
     for epoch, kept in enumerate(watch.kept):
-        # 10 and 17 of the 24 are below; whole batches of 4 leave.
-        left = [0, 0, 8, 8, 16, 16][epoch]
-        assert kept == sorted(order[left:].tolist())
-        assert (confidences[order[:left]] < 0.7).all()
+        threshold = [0, 0, 0.4, 0.4, 0.7, 0.7][epoch]
+        assert kept == np.flatnonzero(confidences >= threshold).tolist()
+        assert len(kept) == [24, 24, 14, 14, 7, 7][epoch]
+
+
+def at_tier(confidences, thresholds, epoch=1, **kwargs):
+    """Which examples are kept in the second of two tiers."""
+    chosen = SampleFilter(len(confidences))
+    callback = FilteredTransfer(
+        chosen, thresholds, confidences=confidences, starts=(1,), **kwargs
+    )
+    callback.set_params({"epochs": 2})
+    callback.on_epoch_begin(epoch)
+    return np.flatnonzero(chosen.kept).tolist()
+
+
+def test_an_example_at_its_threshold_stays():
+    confidences = [0.2, 0.5, 0.25, 0.75, 0.5, 0.1]
+    assert at_tier(confidences, (0.5,)) == [1, 3, 4]
+    assert at_tier(confidences, (0.5,), epoch=0) == list(range(6))
+    # In whole batches the most doubtful leave.
+    whole = at_tier(confidences, (0.5,), batch_size=2, whole_batches=True)
+    assert whole == [1, 2, 3, 4]
+    # Somebody has to train: the surest.
+    assert at_tier(confidences, (0.9,)) == [3]
 
 
 def test_the_networks_own_confidence(make_network, images, labels):
@@ -72,19 +90,17 @@ def test_the_networks_own_confidence(make_network, images, labels):
     chosen = SampleFilter(24)
     term = SampleStatistics(24)
     tuner = compiled(make_network(), term)
-    callback = FilteredTransfer(
-        chosen, (0.33, 0.4), starts=(1, 3), batch_size=2
-    )
+    callback = FilteredTransfer(chosen, (0.33, 0.4), starts=(1, 3))
     watch = fit(tuner, images, labels, chosen, callback, epochs=3)
     doubtful = np.exp(-watch.known[1].loss)
     order = np.argsort(doubtful)
-    count = int((doubtful < 0.33).sum()) // 2 * 2
+    count = int((doubtful < 0.33).sum())
     assert 0 < count < 24
     assert watch.kept[0] == list(range(24))
     assert watch.kept[1] == watch.kept[2] == sorted(order[count:].tolist())
     # Going on in the middle of a tier, as after a kill.
     fresh = SampleFilter(24)
-    callback = FilteredTransfer(fresh, (0.33, 0.4), starts=(1, 3), batch_size=2)
+    callback = FilteredTransfer(fresh, (0.33, 0.4), starts=(1, 3))
     again = fit(
         tuner, images, labels, fresh, callback, epochs=3, initial_epoch=2
     )

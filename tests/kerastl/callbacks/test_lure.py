@@ -45,7 +45,8 @@ def test_saliency_of_a_linear_classifier(images, labels):
     model.compile("sgd", "sparse_categorical_crossentropy")
     lure = LURE((images, labels), batch_size=8)
     lure.set_model(model)
-    ((variable, found),) = lure.saliency()
+    (variable, found), (offset, found_of_bias) = lure.saliency()
+    assert np.abs(to_numpy(offset)).max() == found_of_bias.max() == 0
     kernel = to_numpy(variable)
     features = images.mean(axis=(1, 2)) / 255
     total = 0
@@ -57,6 +58,14 @@ def test_saliency_of_a_linear_classifier(images, labels):
         error -= np.eye(3)[labels[part]]
         total = total + np.abs(features[part].T @ error / 8)
     np.testing.assert_allclose(found, total * np.abs(kernel), rtol=1e-3)
+    # Of the first batches alone.
+    totals = []
+    for batches in (1, 2, None):
+        lure = LURE((images, labels), batch_size=8, batches=batches)
+        lure.set_model(model)
+        totals.append(lure.saliency()[0][1])
+    assert (totals[0] < totals[1]).all() and (totals[1] < totals[2]).all()
+    np.testing.assert_allclose(totals[2], found, rtol=1e-5)
 
 
 @pytest.mark.parametrize("fraction", [0.2, 0.5])
@@ -68,7 +77,8 @@ def test_the_least_salient_are_drawn_anew(make_tuner, images, labels, fraction):
     student = tuner.student
     statistics = [to_numpy(v) for v in student.non_trainable_variables]
     saliency = lure.saliency()
-    assert {v.name for v, _ in saliency} == {"kernel", "gamma"}
+    # Biases count among the lowest, but stay.
+    assert {v.name for v, _ in saliency} == {"kernel", "gamma", "beta", "bias"}
     before = [to_numpy(variable) for variable, _ in saliency]
     lure.begin_period(1)
     changed = [
@@ -77,22 +87,48 @@ def test_the_least_salient_are_drawn_anew(make_tuner, images, labels, fraction):
     ]
     flat = np.concatenate([values.ravel() for _, values in saliency])
     lowest = flat <= np.sort(flat)[int(fraction * flat.size) - 1]
+    spared = np.concatenate(
+        [
+            np.full(old.size, variable.name in ("beta", "bias"))
+            for (variable, _), old in zip(saliency, before, strict=True)
+        ]
+    )
     mask = np.concatenate([each.ravel() for each in changed])
     assert lowest.mean() == pytest.approx(fraction, abs=0.01)
-    np.testing.assert_array_equal(mask, lowest)
+    assert (lowest & spared).any()
+    np.testing.assert_array_equal(mask, lowest & ~spared)
     for old, new in zip(
         statistics, student.non_trainable_variables, strict=True
     ):
         np.testing.assert_array_equal(old, to_numpy(new))
-    # What is drawn comes from each layer's own initializer.
+    # Evenly up to 1 / sqrt(inputs), and scales from -1 to 1.
     for (variable, _), new in zip(saliency, changed, strict=True):
         drawn = to_numpy(variable)[new]
-        if variable.name == "gamma":
-            np.testing.assert_array_equal(drawn, 1)
-        else:
-            fan_in = np.prod(variable.shape[:-1])
-            fan_out = np.prod(variable.shape) / variable.shape[-2]
-            assert (np.abs(drawn) <= np.sqrt(6 / (fan_in + fan_out))).all()
+        if not drawn.size:
+            continue
+        bound = 1.0
+        if variable.name == "kernel":
+            bound = 1 / np.sqrt(np.prod(variable.shape[:-1]))
+        assert np.abs(drawn).max() <= bound
+        if drawn.size > 40:
+            assert np.abs(drawn).max() > 0.9 * bound
+            assert abs(drawn.mean()) < 0.3 * bound
+
+
+def test_ties_are_drawn_together():
+    """Weights that nothing depends on all have the lowest saliency, 0."""
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(2, "softmax", name="head")]
+    )
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    images = np.ones((6, 4), "float32") * [0, 0, 0, 1]
+    lure = LURE((images, np.arange(6) % 2), fraction=0.2, seed=1)
+    lure.set_model(model)
+    before = to_numpy(model.layers[0].kernel)
+    lure.begin_period(1)
+    changed = to_numpy(model.layers[0].kernel) != before
+    # Six weights and two biases of zero, of which 2 were asked for.
+    np.testing.assert_array_equal(changed, [[1, 1]] * 3 + [[0, 0]])
 
 
 def test_frozen_layers_stay(make_tuner, images, labels):
@@ -115,10 +151,11 @@ def test_it_works_on_periods(make_tuner, images, labels):
     assert np.isfinite(loss).all()
 
 
-@pytest.mark.parametrize("reset", [True, False])
+@pytest.mark.parametrize("reset", [True, False, None])
 def test_the_momentum(make_tuner, images, labels, reset):
     tuner = make_tuner()
-    lure = LURE((images, labels), 2, reset_optimizer=reset, seed=4)
+    options = {} if reset is None else {"reset_optimizer": reset}
+    lure = LURE((images, labels), 2, seed=4, **options)
     _fit(tuner, images, labels, 2, [lure])
     lure.begin_period(1)
     momenta = [
@@ -127,7 +164,8 @@ def test_the_momentum(make_tuner, images, labels, reset):
         if v.name.endswith("_momentum")
     ]
     assert len(momenta) == len(tuner.trainable_variables)
-    assert (max(momenta) == 0) == reset
+    # As published, it stays.
+    assert (max(momenta) == 0) == bool(reset)
 
 
 def test_a_resumed_training_draws_the_same(

@@ -90,8 +90,8 @@ def test_only_the_head_is_drawn_anew(make_tuner, images, labels, tuned):
     assert watch.fresh_epochs() == rifle.epochs == [2, 4]
     for before, after in zip(watch.ends, watch.starts[1:], strict=False):
         np.testing.assert_array_equal(before[1], after[1])
-    # The head's own initializer, Glorot's uniform one, and not the same draw.
-    limit = np.sqrt(6 / (12 + 3))
+    # Evenly up to 1 / sqrt(features), and not the same draw.
+    limit = np.sqrt(1 / 12)
     first, second = watch.starts[2][0], watch.starts[4][0]
     for draw in (first, second):
         assert 0.3 * limit < np.abs(draw).max() <= limit
@@ -99,6 +99,30 @@ def test_only_the_head_is_drawn_anew(make_tuner, images, labels, tuned):
     assert np.abs(first - second).max() > 0.1
     # The last epochs train it: what is saved is not a fresh head.
     assert np.abs(watch.ends[-1][0] - second).max() > 1e-3
+
+
+def test_kernel_and_bias_are_drawn_alike(make_tuner):
+    """From -1 / sqrt(features) to 1 / sqrt(features), as published."""
+    model = make_tuner(tuned=False)
+    rifle = RIFLE(2, seed=3)
+    rifle.set_model(model)
+    rifle.set_params({"epochs": 4})
+    rifle.on_train_begin()
+    kernels, biases = [], []
+    for epoch in range(200):
+        rifle.begin_period(epoch)
+        kernel, bias = model.get_layer("predictions").get_weights()
+        kernels.append(kernel)
+        biases.append(bias)
+    for draws in (np.array(kernels), np.array(biases)):
+        bound = 1 / np.sqrt(12)
+        assert 0.98 * bound < draws.max() <= bound
+        assert -bound <= draws.min() < -0.98 * bound
+        # The variance of an even draw.
+        assert draws.var() == pytest.approx(bound**2 / 3, rel=0.1)
+        assert abs(draws.mean()) < 0.1 * bound
+    # Every draw is another; two in float32 may be equal by chance.
+    assert len(np.unique(kernels)) > 0.99 * 200 * 36
 
 
 def test_named_layers(make_tuner, images, labels):

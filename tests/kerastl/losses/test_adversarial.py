@@ -82,6 +82,31 @@ def test_values(linear, one_hot):
     assert np.abs(expected - X).max() == pytest.approx(30)
 
 
+def test_gradients_too_small_for_half_precision(linear):
+    """They are scaled: an attack is its signs alone."""
+    kernel, bias = linear.get_layer("dense").get_weights()
+    tiny = np.sign(kernel) * np.linspace(1, 2, 12).reshape(4, 3) * 3e-6
+    expected = attack(_with(linear, tiny, bias), X, Y, 30, 12, 1)
+    assert np.abs(expected - X).min() > 1
+    keras.config.set_dtype_policy("mixed_float16")
+    half = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Dense(3, activation="softmax", name="dense"),
+        ]
+    )
+    found = adversarial_images(
+        _with(half, tiny, bias), X, Y, 30, 12, 1, random_start=False
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def _with(model, kernel, bias):
+    model.get_layer("dense").set_weights([kernel, bias])
+    return model
+
+
 def test_it_stays_in_the_range_and_makes_the_loss_grow(
     make_network, images, labels
 ):

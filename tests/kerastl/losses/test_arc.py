@@ -21,6 +21,10 @@ def compiled(student, *terms):
     return tuner
 
 
+def published(a, b):
+    return kernel_mean(a, a) + kernel_mean(b, b) - 2 * kernel_mean(a, b)
+
+
 def test_value_over_two_steps(make_network, images, labels):
     """The queues keep the newest sure examples of both kinds."""
     student = make_network()
@@ -45,12 +49,92 @@ def test_value_over_two_steps(make_network, images, labels):
         )
         tuner.reset_metrics()
         for side, part in zip(sides, (here, there), strict=True):
-            side[:0] = rows[part][sure[part]].tolist()
-            del side[5:]
+            side.extend(rows[part][sure[part]].tolist())
+            # The first row of the oldest batch leaves first.
+            del side[:-5]
         assert all(sides)
-        a, b = (np.array(side) for side in sides)
-        expected = kernel_mean(a, a) + kernel_mean(b, b) - 2 * kernel_mean(a, b)
+        expected = published(*(np.array(side) for side in sides))
         np.testing.assert_allclose(logs["arc"], expected, rtol=1e-3, atol=1e-6)
+
+
+def test_the_published_steps(make_network, images, labels):
+    """Against the authors' loop, written anew with lists.
+
+    Some batches have no sure example on one side: they add nothing to either
+    queue, and the term is 0.
+    """
+    student = make_network()
+    head = student.get_layer("predictions")
+    head.kernel.assign(head.kernel * 4.0)
+    features = kerastl.surgery.feature_extractor(student, ["pool"])
+    rows = ops.convert_to_numpy(features(images)["pool"])
+    p = ops.convert_to_numpy(student(images))
+    entropy = -(p * np.log(p)).sum(-1) / np.log(3)
+    order = np.argsort(entropy)
+    threshold = float(entropy[order[11:13]].mean())
+    sure, unsure = order[:12], order[12:]
+    batches = [
+        (sure[:4], unsure[:4]),
+        (sure[:4], np.r_[sure[4:6], unsure[:2]]),
+        (unsure[:4], sure[:4]),
+        (np.r_[unsure[:3], sure[6]], sure[8:12]),
+        (sure[4:8], sure[6:10]),
+        (unsure[4:8], unsure[8:12]),
+        (sure[8:12], np.r_[sure[0], unsure[6:9]]),
+        (sure[2:6], sure[5:9]),
+    ]
+    # A tenth of the warm-up are 2 steps; 20 of 128 are 1.25 of 8 places.
+    term = ARC(threshold=threshold, queue=8, warmup_steps=20)
+    tuner = compiled(student, term)
+    sides, seen = ([], []), []
+    for step, parts in enumerate(batches):
+        chosen = [[i for i in part if i in sure] for part in parts]
+        expected = 0.0
+        if all(chosen):
+            for side, found in zip(sides, chosen, strict=True):
+                side.extend(found)
+                del side[:-8]
+            if step > 2 and len(sides[0]) > 1.25:
+                value = published(*(rows[side] for side in sides))
+                expected = min(1, (step + 1) / 20) * value
+        logs = tuner.train_on_batch(
+            {"images": images[parts[0]], "unlabelled": images[parts[1]]},
+            labels[parts[0]],
+            return_dict=True,
+        )
+        tuner.reset_metrics()
+        np.testing.assert_allclose(logs["arc"], expected, rtol=2e-3, atol=1e-6)
+        seen.append(expected)
+    assert [value > 0 for value in seen] == [0, 0, 0, 1, 1, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "warmup, batch, zeros, factor", [(100, 12, 11, 0.12), (0, 10, 2, 1.0)]
+)
+def test_when_the_term_begins(
+    make_network, images, labels, warmup, batch, zeros, factor
+):
+    """After step 10, counted from 0, and with more than 20 labelled rows."""
+    student = make_network()
+    features = kerastl.surgery.feature_extractor(student, ["pool"])
+    rows = ops.convert_to_numpy(features(images)["pool"])
+    tuner = compiled(student, ARC(threshold=1.0, warmup_steps=warmup))
+    found = []
+    for _ in range(zeros + 1):
+        logs = tuner.train_on_batch(
+            {"images": images[:batch], "unlabelled": images[-batch:]},
+            labels[:batch],
+            return_dict=True,
+        )
+        tuner.reset_metrics()
+        found.append(float(logs["arc"]))
+    assert found[:-1] == [0.0] * zeros
+    # All have been stored equally often, but for the queue's end.
+    sides = (
+        np.tile(part, (zeros + 1, 1)) for part in (rows[:batch], rows[-batch:])
+    )
+    value = published(*(side[-128:] for side in sides))
+    assert found[-1] == pytest.approx(factor * value, rel=2e-3)
 
 
 def test_the_same_images_on_both_sides(make_network, images, labels):
@@ -73,11 +157,12 @@ def test_logits_are_read_as_such(make_network, images, labels):
         tuner.compile(
             keras.optimizers.SGD(0.0),
             keras.losses.SparseCategoricalCrossentropy(from_logits=logits),
-            transfer_losses=[ARC(threshold=0.97, warmup_steps=0)],
+            transfer_losses=[ARC(threshold=0.97, queue=6, warmup_steps=0)],
         )
         logs = tuner.train_on_batch(inputs, labels[:12], return_dict=True)
         found.append(float(logs["arc"]))
     assert found[0] == pytest.approx(found[1], rel=1e-4)
+    assert found[0] > 1e-5
 
 
 def test_errors(make_network, images, labels):

@@ -27,6 +27,13 @@ def contrast(query, current, keys, own, temperature):
     return np.mean(values)
 
 
+def stored(queues, labels):
+    """The examples in the queues, and which are of each label's class."""
+    pairs = [(i, c) for c in queues for i in queues[c]]
+    own = [[float(c == label) for _, c in pairs] for label in labels]
+    return [i for i, _ in pairs], own
+
+
 def compiled(student, term, rate=0.0):
     tuner = kerastl.FineTuner(student, batch_norm="freeze")
     tuner.compile(
@@ -52,10 +59,13 @@ def test_value_over_three_steps(make_network, images, labels):
     queues = {0: [], 1: [], 2: []}
     for start in (0, 8, 16):
         part = np.arange(start, start + 8)
-        stored = [(i, c) for c in queues for i in queues[c]]
-        keys = [i for i, _ in stored]
-        own = [[float(c == labels[i]) for _, c in stored] for i in part]
-        expected = contrast(z[part], z[part], z[keys], own, 0.2) + contrast(
+        keys, own = stored(queues, labels[part])
+        expected = contrast(z[part], z[part], z[keys], own, 0.2)
+        # The classifier's term sees the batch in the queues.
+        for i in part:
+            queues[labels[i]] = (queues[labels[i]] + [i])[-3:]
+        keys, own = stored(queues, labels[part])
+        expected += contrast(
             prototypes[labels[part]],
             extended[part],
             extended[keys],
@@ -69,9 +79,93 @@ def test_value_over_three_steps(make_network, images, labels):
         np.testing.assert_allclose(
             logs["bi_tuning"], expected, rtol=2e-3, atol=1e-5
         )
-        for i in part:
-            queues[labels[i]] = (queues[labels[i]] + [i])[-3:]
     assert all(queues.values())
+
+
+def test_full_queues_as_the_authors_start(make_network, images, labels):
+    """Random unit vectors; every example has K positives in the queues."""
+    student = make_network()
+    term = BiTuning(queue=4, projection=5, shift=0, flip=False)
+    tuner = compiled(student, term)
+    generator = np.random.default_rng(0)
+    full_z = normalize(generator.normal(size=(3, 4, 5)))
+    full_h = normalize(generator.normal(size=(3, 4, 13)))
+    term.queues.rows.assign(
+        np.concatenate([full_z, full_h], -1).reshape(12, 18)
+    )
+    term.queues.filled.assign(np.ones(12))
+    features = kerastl.surgery.feature_extractor(student, ["pool"])
+    h = ops.convert_to_numpy(features(images)["pool"]).astype("float64")
+    kernel, bias = term.projector.get_weights()
+    z, extended = normalize(h @ kernel + bias), extend(h)
+    weights, offset = student.get_layer("predictions").get_weights()
+    prototypes = normalize(np.concatenate([weights.T, offset[:, None]], -1))
+    pointer = [0, 0, 0]
+    for start in (0, 4, 8, 12, 16):
+        part = np.arange(start, start + 4)
+        own = np.repeat(np.eye(3)[labels[part]], 4, axis=1)
+        expected = contrast(z[part], z[part], full_z.reshape(12, 5), own, 0.07)
+        for i in part:
+            label = labels[i]
+            full_z[label, pointer[label]] = z[i]
+            full_h[label, pointer[label]] = extended[i]
+            pointer[label] = (pointer[label] + 1) % 4
+        expected += contrast(
+            prototypes[labels[part]],
+            extended[part],
+            full_h.reshape(12, 13),
+            own,
+            0.07,
+        )
+        logs = tuner.train_on_batch(
+            images[part], labels[part], return_dict=True
+        )
+        tuner.reset_metrics()
+        np.testing.assert_allclose(logs["bi_tuning"], expected, rtol=2e-3)
+
+
+def test_prototypes_and_keys_have_no_gradient(make_network, images, labels):
+    moved = []
+    start = make_network().get_weights()
+    for momentum in (1.0, 0.0):
+        student = make_network()
+        student.set_weights(start)
+        term = BiTuning(
+            momentum=momentum, temperature=0.5, shift=0, flip=False, seed=1
+        )
+        tuner = kerastl.FineTuner(student, batch_norm="freeze")
+        # Nothing but the term moves what trains.
+        tuner.compile(keras.optimizers.SGD(0.1), transfer_losses=[term])
+        head = student.get_layer("predictions").get_weights()
+        stem = student.get_layer("stem_conv").get_weights()[0]
+        tuner.train_on_batch(images, labels)
+        for old, new in zip(
+            head, student.get_layer("predictions").get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(old, new)
+        step = student.get_layer("stem_conv").get_weights()[0] - stem
+        assert np.abs(step).max() > 1e-5
+        moved.append([step, term.projector.get_weights()[0]])
+    # The keys are the same, and whether they follow the student or not, they
+    # are constants of the step.
+    for one, other in zip(*moved, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_sample_weights(make_network, images, labels):
+    def value(weights):
+        term = BiTuning(shift=0, flip=False, seed=1)
+        keras.utils.set_random_seed(1)
+        tuner = compiled(make_network(), term)
+        tuner.run_eagerly = True
+        logs = tuner.train_on_batch(
+            images[:2], labels[:2], sample_weight=weights, return_dict=True
+        )
+        return float(logs["bi_tuning"])
+
+    one, other = (value(np.eye(2, dtype="float32")[i]) for i in (0, 1))
+    both = value(np.array([1.0, 3.0], "float32"))
+    assert both == pytest.approx(one + 3 * other, rel=1e-4)
 
 
 def test_the_key_encoder_follows(make_network, images, labels):
@@ -149,3 +243,13 @@ def test_errors(make_network):
     headless = keras.Model(network.inputs, network.get_layer("pool").output)
     with pytest.raises(ValueError, match="replace_head"):
         kerastl.FineTuner(headless).compile("sgd", transfer_losses=[BiTuning()])
+    for loss in ("mse", "binary_crossentropy"):
+        single = make_network(1)
+        head = single.get_layer("predictions")
+        head.activation = keras.activations.get(
+            "linear" if loss == "mse" else "sigmoid"
+        )
+        with pytest.raises(ValueError, match="predicts numbers|1 output"):
+            kerastl.FineTuner(single).compile(
+                "sgd", loss, transfer_losses=[BiTuning()]
+            )

@@ -73,6 +73,75 @@ def test_learned_relation():
     assert relation[0, 5] < 0.2 < relation[1, 5]
 
 
+def learned_by_hand(train, labels, held_out, held_out_labels):
+    """As the authors' code goes about it; probabilities of the source."""
+    import scipy.optimize
+    import sklearn.linear_model
+
+    strengths = [
+        factor * 10.0**power for power in range(3, -5, -1) for factor in (3, 1)
+    ]
+    strengths = [1e4, *strengths]
+    assert len(strengths) == 17 and strengths[-2:] == [3e-4, 1e-4]
+    models, accuracies = [], []
+    for strength in strengths:
+        model = sklearn.linear_model.LogisticRegression(
+            C=strength, fit_intercept=False, max_iter=1000
+        ).fit(train, labels)
+        models.append(model)
+        predicted = (held_out @ model.coef_.T).argmax(-1)
+        accuracies.append((predicted == held_out_labels).mean())
+    first = int(np.argmax(accuracies))
+    coefficients = models[first].coef_
+    logits = held_out @ coefficients.T
+
+    def loss(scale):
+        scaled = scale * logits
+        total = np.log(np.exp(scaled).sum(-1))
+        chosen = scaled[np.arange(len(logits)), held_out_labels]
+        return (total - chosen).mean()
+
+    scale = scipy.optimize.minimize_scalar(loss, bounds=(1e-3, 50)).x
+    raised = np.exp(scale * coefficients.T)
+    given = raised / raised.sum(-1, keepdims=True)
+    marginal = np.concatenate([train, held_out]).mean(0)
+    joint = (given * marginal[:, None]).T
+    return joint / joint.sum(-1, keepdims=True), first, accuracies
+
+
+@pytest.mark.parametrize("calibration", [1.0, 0.5])
+def test_learned_relation_against_the_published_steps(calibration):
+    pytest.importorskip("sklearn")
+    generator = np.random.default_rng(6)
+    inputs = keras.Input((4, 4, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(inputs)
+    head = keras.layers.Dense(7, activation="softmax")
+    source = keras.Model(inputs, head(pooled))
+    kernel, bias = generator.normal(size=(3, 7)), generator.normal(size=7)
+    head.set_weights([kernel, bias])
+    values = generator.normal(size=(90, 3))
+    labels = (values + generator.normal(size=(90, 3)) * 0.7).argmax(-1)
+    images = np.tile(values[:, None, None], (1, 4, 4, 1)).astype("float32")
+    logits = calibration * (values @ kernel + bias)
+    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    expected, first, accuracies = learned_by_hand(
+        p[:50], labels[:50], p[50:], labels[50:]
+    )
+    # The choice matters: neither the first nor the last of them.
+    assert 0 < first and max(accuracies) > accuracies[0]
+    relation = class_relation(
+        source,
+        (images[:50], labels[:50]),
+        kind="learned",
+        validation=(images[50:], labels[50:]),
+        calibration=calibration,
+    )
+    np.testing.assert_allclose(relation, expected, atol=2e-4)
+    direct = class_relation(source, (images, labels), calibration=calibration)
+    means = np.stack([p[labels == c].mean(0) for c in range(3)])
+    np.testing.assert_allclose(direct, means, atol=1e-5)
+
+
 def test_one_hot_labels_are_read(source, images, labels):
     relation = class_relation(source, (images, np.eye(3)[labels]))
     np.testing.assert_allclose(
@@ -85,6 +154,13 @@ def test_errors(source, images, labels):
         class_relation(source, (images, labels), kind="learnt")
     with pytest.raises(ValueError, match="validation=None"):
         class_relation(source, (images, labels), kind="learned")
+    with pytest.raises(ValueError, match="validation with the label 3"):
+        class_relation(
+            source,
+            (images, labels),
+            kind="learned",
+            validation=(images, labels + 1),
+        )
     with pytest.raises(ValueError, match=r"counts=\[0, "):
         class_relation(source, (images, labels + 1))
     with pytest.raises(ValueError, match="relation=None"):

@@ -19,18 +19,14 @@ def test_first_in_first_out():
     mask = np.array([1, 0, 1], "float32")
     assert kept(queue.push(rows(1, 2, 3), mask)) == [1, 3]
     assert kept(queue.push(rows(4, 5, 6), mask * 0)) == [1, 3]
-    assert kept(queue.push(rows(7, 8, 9), 1 - mask)) == [8, 1, 3]
-    assert kept(queue.push(rows(10, 11, 12), mask)) == [10, 12, 8, 1]
-    assert kept(
-        queue.push(rows(13, 14, 15, 16, 17), np.ones(5, "float32"))
-    ) == [
-        13,
-        14,
-        15,
-        16,
-    ]
+    assert kept(queue.push(rows(7, 8, 9), 1 - mask)) == [1, 3, 8]
+    # The first row of the oldest batch leaves first.
+    assert kept(queue.push(rows(10, 11, 12), mask)) == [3, 8, 10, 12]
+    pushed = queue.push(rows(13, 14, 15, 16, 17), np.ones(5, "float32"))
+    assert kept(pushed) == [14, 15, 16, 17]
     stored = ops.convert_to_numpy(queue.rows)[:, 0].tolist()
-    assert stored == [13, 14, 15, 16]
+    assert stored == [14, 15, 16, 17]
+    assert ops.convert_to_numpy(queue.filled).tolist() == [1, 1, 1, 1]
 
 
 def test_it_has_no_trainable_weights():

@@ -41,6 +41,16 @@ def test_it_equals_keras_where_the_periods_fit():
     )
 
 
+def test_before_its_first_step_the_rate_is_the_highest():
+    """And not that of a place on a cosine of negative steps."""
+    schedule = CyclicCosine(0.2, 40, 2, minimum=0.1, first_step=15)
+    for step in (0, 7, 14, 15):
+        assert float(schedule(step)) == pytest.approx(0.2)
+    shifted = CyclicCosine(0.2, 40, 2, minimum=0.1)
+    for step in (16, 25, 34, 35, 54, 60):
+        assert float(schedule(step)) == pytest.approx(float(shifted(step - 15)))
+
+
 def test_config():
     schedule = CyclicCosine(0.2, 40, 3, period=12, minimum=0.1)
     again = keras.saving.deserialize_keras_object(

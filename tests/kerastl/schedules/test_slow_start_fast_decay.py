@@ -30,8 +30,18 @@ def test_config():
         keras.saving.serialize_keras_object(schedule)
     )
     assert again.get_config() == schedule.get_config()
-    assert float(again(0)) == 0.0
-    assert float(again(50)) == pytest.approx(0.0002)
+    assert float(again(0)) == pytest.approx(0.04)
+    assert float(again(50)) == pytest.approx(0.2 / 64)
+
+
+def test_default_rates():
+    """Those of ten epochs, each at its start."""
+    schedule = SlowStartFastDecay(5.0, 10)
+    np.testing.assert_allclose(
+        [float(schedule(epoch)) for epoch in range(10)],
+        [1, 2, 3, 4, 5, 2.5, 1.25, 0.625, 0.3125, 0.15625],
+        rtol=1e-5,
+    )
 
 
 @pytest.mark.parametrize(
@@ -41,6 +51,9 @@ def test_config():
         ({"decay": "linear"}, "decay='linear'"),
         ({"end": 0.3}, "end=0.3"),
         ({"end": 0.0}, "never reaches 0"),
+        ({"start": 0.3}, "start=0.3"),
+        ({"rise": 0.0}, "rise=0.0"),
+        ({"start": -0.1}, "start=-0.1"),
     ],
 )
 def test_errors(arguments, message):

@@ -139,20 +139,23 @@ def test_given_embeddings():
     assert matrix[1, 4] == pytest.approx(expected)
 
 
-def test_imprinted_weights(data):
+@pytest.mark.parametrize("unit", [True, False])
+def test_imprinted_weights(data, unit):
     student = kerastl.replace_head(make_source(), 3)
     images, labels = data
     features = keras.ops.convert_to_numpy(
         kerastl.surgery.embed(student)(images)
     )
-    features = features / np.linalg.norm(features, axis=1, keepdims=True)
+    if unit:
+        features = features / np.linalg.norm(features, axis=1, keepdims=True)
     means = np.stack([features[labels == t].mean(axis=0) for t in range(3)])
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     batches = [
         (images[:12], labels[:12]),
         (images[12:], np.eye(3)[labels[12:]]),
     ]
-    cosine = kerastl.imprint_head(student, batches, scale=2.0)
+    options = {} if unit else {"unit_features": False}
+    cosine = kerastl.imprint_head(student, batches, scale=2.0, **options)
     np.testing.assert_allclose(_head(student)[0], 2 * means, atol=1e-5)
     np.testing.assert_array_equal(_head(student)[1], 0)
     gram = means @ means.T
