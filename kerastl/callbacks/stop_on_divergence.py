@@ -156,7 +156,8 @@ class StopOnDivergence(keras.callbacks.Callback):
         if self._stop_for_variables(when, overflow=True):
             return
         exploded = self._risen(logs or {})
-        self.sound = not exploded
+        # One peak ends no training, but is nothing to go back to either.
+        self.sound = not exploded and not any(list(self._large)[-1:])
         # No step is left that could bring it down.
         if exploded and epoch + 1 >= self.params.get("epochs", 0):
             self._stop_for_explosion(when, exploded)
@@ -168,8 +169,9 @@ class StopOnDivergence(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         # Another callback may have ended the training before its time.
-        if not self.sound and not self.message:
-            self._stop_for_explosion("at the end", self._risen(logs or {}))
+        exploded = self._risen(logs or {})
+        if exploded and not self.message:
+            self._stop_for_explosion("at the end", exploded)
 
     def _risen(self, logs):
         """The losses that are too large at the end of an epoch."""

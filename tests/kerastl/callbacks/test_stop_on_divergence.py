@@ -80,7 +80,7 @@ def fit(model, targets, *callbacks, **kwargs):
 @contextlib.contextmanager
 def silence():
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.filterwarnings("error", message="Training stopped")
         yield
 
 
