@@ -124,7 +124,10 @@ def fine_tune(
         AccuracyDropError: A file lost more than `max_accuracy_drop`. The
             other files and the report are written.
         FileExistsError: `output` exists and `resume` is off.
-        FloatingPointError: The loss became NaN; the message names the term.
+        FloatingPointError: The training diverged: a loss or a variable became
+            NaN or infinite, or the loss exploded. The message names it. The
+            last sound epoch is kept, and the run may be resumed with another
+            learning rate or strength, or without `qat` if it was that part.
         TargetError: `target` cannot run a file. The other files and the
             report are written.
         ValueError: An argument does not fit; nothing has been written.
@@ -200,21 +203,22 @@ def fine_tune(
         suggestion = suggest_for_run(weights, source, data)
         if suggestion is not None:
             _say(console, f"{suggestion}; this run takes {rate:g}")
-        student, history = train_network(
-            student,
-            source,
-            recipe,
-            data,
-            epochs,
-            learning_rate=rate,
-            jit_compile=jit_compile,
-            checkpoint=folder.file("checkpoint.npz"),
-            seed=seed,
-            console=console,
-            source_classes=source_classes,
-            findings=findings,
-            strength=strength,
-        )
+        with folder.noting_divergence():
+            student, history = train_network(
+                student,
+                source,
+                recipe,
+                data,
+                epochs,
+                learning_rate=rate,
+                jit_compile=jit_compile,
+                checkpoint=folder.file("checkpoint.npz"),
+                seed=seed,
+                console=console,
+                source_classes=source_classes,
+                findings=findings,
+                strength=strength,
+            )
         folder.save_model(student)
         save_class_means(folder.file("class_means.npz"), student, data)
         save_history(folder, history)

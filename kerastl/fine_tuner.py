@@ -22,6 +22,8 @@ from kerastl.training.fine_tuner_checks import default_taps_or_reason
 from kerastl.training.fine_tuner_checks import embedding_taps
 from kerastl.training.fine_tuner_checks import listed_losses
 from kerastl.training.fine_tuner_checks import weight_decay_conflict
+from kerastl.training.finite_images import check_finite_images
+from kerastl.training.finite_images import nan_unless_finite
 from kerastl.training.frozen_source import frozen_source
 from kerastl.training.source_features import source_features
 from kerastl.training.targets import one_hot
@@ -274,6 +276,8 @@ class FineTuner(keras.Model):
             value = ops.cast(term.compute(step), "float32")
             tracker.update_state(value, sample_weight=size)
             total = total + self._aggregate_additional_loss(term.weight * value)
+        if training:
+            total = total + nan_unless_finite(batch.images)
         return total
 
     def _labels_loss(self, *batch_and_training):
@@ -313,7 +317,12 @@ class FineTuner(keras.Model):
 
         With `batch_norm="reestimate"` the statistics are measured anew on the
         training data at the end; metrics of the last epoch are from before.
+
+        Arrays with images that are NaN or infinite are refused. Where the
+        data comes in batches, the loss of a batch with such an image is NaN,
+        also where the network would turn it into a number.
         """
+        check_finite_images(x)
         reestimates = self.batch_norm == "reestimate"
         if reestimates and iter(x) is x:
             raise ValueError(

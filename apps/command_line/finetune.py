@@ -162,7 +162,7 @@ def finetune(
 
     Without a test folder, the validation images are the test. Exit code 1:
     an exported file lost more accuracy than allowed, the target cannot run
-    it, or the loss became NaN.
+    it, or the training diverged.
 
         kerastl finetune photos/
         kerastl finetune photos/ --method ktft --antialias 3

@@ -25,7 +25,8 @@ def add_aware(folder, data, epochs, jit_compile=None, console=None, seed=0):
         seed: Seed of what is drawn.
 
     Raises:
-        FloatingPointError: If the loss becomes NaN; it names the term.
+        FloatingPointError: If the training diverges; nothing of the copy is
+            left then, and the run may go on without it.
     """
     report = folder.read_json("report.json")
     if "aware" in report:
@@ -36,15 +37,21 @@ def add_aware(folder, data, epochs, jit_compile=None, console=None, seed=0):
     # The same whether the run has come here at once or was resumed.
     keras.utils.set_random_seed(seed)
     checkpoint = folder.file("checkpoint_aware.npz")
-    aware, history = train_aware(
-        keras.saving.load_model(folder.file(MODEL), compile=False),
-        data,
-        epochs,
-        jit_compile=jit_compile,
-        checkpoint=checkpoint,
-        console=console,
-        seed=seed,
-    )
+    try:
+        with folder.noting_divergence():
+            aware, history = train_aware(
+                keras.saving.load_model(folder.file(MODEL), compile=False),
+                data,
+                epochs,
+                jit_compile=jit_compile,
+                checkpoint=checkpoint,
+                console=console,
+                seed=seed,
+            )
+    except FloatingPointError:
+        # What cannot be changed would only diverge again.
+        checkpoint.unlink(missing_ok=True)
+        raise
     folder.save_model(aware, AWARE_MODEL)
     save_history(folder, history, "history_aware")
     report["aware"] = {

@@ -1,5 +1,7 @@
 """Whether a method fits what a run is given, checked before it begins."""
 
+import math
+
 from kerastl.surgery import find_head
 
 
@@ -10,9 +12,10 @@ def check_numbers(epochs, learning_rate, strength):
         "learning_rate": learning_rate,
         "strength": strength,
     }.items():
-        if value is not None and not value > 0:
+        if value is not None and not 0 < value < math.inf:
             raise ValueError(
-                f"`{name}` must be larger than 0. Received: {name}={value}"
+                f"`{name}` must be larger than 0, and a number. "
+                f"Received: {name}={value}"
             )
 
 

@@ -6,6 +6,7 @@ import pathlib
 import keras
 import numpy as np
 
+from kerastl.apps.runs.save_history import finite_or_none
 from kerastl.export.stage import staged_file
 from kerastl.surgery.carry_state import finalize_state
 
@@ -24,6 +25,12 @@ class EpochCheckpoint(keras.callbacks.Callback):
 
     Args:
         path: The `.npz` file. `None` keeps the history only.
+        watch: The `kerastl.callbacks.StopOnDivergence` of the training, in
+            front of this callback; nothing is saved of an epoch in which it
+            found something wrong. `None` looks at the losses alone.
+
+    Attributes:
+        saved: The number of the last epoch that was saved, 0 for none.
 
     Raises:
         ValueError: By `restore`, if the file is of another network or
@@ -40,9 +47,11 @@ class EpochCheckpoint(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, path):
+    def __init__(self, path, watch=None):
         super().__init__()
         self.path = None if path is None else pathlib.Path(path)
+        self.watch = watch
+        self.saved = 0
         self.history = {"epoch": []}
 
     def restore(self, model):
@@ -72,14 +81,24 @@ class EpochCheckpoint(keras.callbacks.Callback):
                 variable.assign(saved[f"v{index}"])
         finalize_state(model)
         self.history = state["history"]
-        return len(self.history["epoch"])
+        self.saved = len(self.history["epoch"])
+        return self.saved
 
     def on_epoch_end(self, epoch, logs=None):
-        if not all(np.isfinite(value) for value in (logs or {}).values()):
+        logs = logs or {}
+        losses = [logs[name] for name in logs if name.endswith("loss")]
+        if not np.all(np.isfinite(losses)):
+            return
+        if self.watch is not None and self.watch.message:
             return
         self.history["epoch"].append(epoch + 1)
-        for name, value in (logs or {}).items():
-            self.history.setdefault(name, []).append(float(value))
+        for name, value in logs.items():
+            column = self.history.setdefault(name, [])
+            column.append(finite_or_none(float(value)))
+        # An epoch that ended in a peak may still come down.
+        if self.watch is not None and not self.watch.sound:
+            return
+        self.saved = epoch + 1
         if self.path is None:
             return
         variables = _variables(self.model)

@@ -1,5 +1,6 @@
 """The folder that one run writes, and resumes from."""
 
+import contextlib
 import datetime
 import json
 import pathlib
@@ -14,6 +15,11 @@ _FREE = frozenset(
 )
 # What may come in with a resumption: it begins where the rest ends.
 _ADDABLE = frozenset({"qat"})
+# What may change after a training that diverged, by how far the run has come.
+_WAY_OUT = {
+    "training": frozenset({"learning_rate", "strength"}),
+    "trained": frozenset({"qat"}),
+}
 
 
 class RunFolder:
@@ -30,7 +36,8 @@ class RunFolder:
         arguments: Dict of the run's arguments, JSON-able. On resume they have
             to be those that the run began with, but for the ones that leave
             the weights alone (exports, threads and the like); `qat` may be
-            added.
+            added. Of a training that diverged, the learning rate and the
+            strength may change, or `qat` if it was that part.
         versions: Dict of package name to version, kept in `run.json`.
         resume: Continue the run that the folder holds, if it holds one.
 
@@ -101,7 +108,18 @@ class RunFolder:
     def advance(self, status):
         """Records how far the run has come."""
         self._state["status"] = status
+        self._state.pop("diverged", None)
         self._save()
+
+    @contextlib.contextmanager
+    def noting_divergence(self):
+        """Records a training that diverges: it may go on in another way."""
+        try:
+            yield
+        except FloatingPointError:
+            self._state["diverged"] = True
+            self._save()
+            raise
 
     def write_json(self, name, value):
         """Writes a JSON file of the run, whole or not at all."""
@@ -135,10 +153,13 @@ class RunFolder:
                 "Choose another output."
             ) from error
         # Through JSON, so that a tuple equals the list it was saved as.
+        free = _FREE
+        if self._state.get("diverged"):
+            free |= _WAY_OUT.get(self.status, frozenset())
         now = json.loads(json.dumps(arguments, default=_plain))
         changed = [
             f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
-            for name in sorted({*before, *now} - _FREE)
+            for name in sorted({*before, *now} - free)
             if before.get(name) != now.get(name)
             and not (name in _ADDABLE and before.get(name) is None)
         ]

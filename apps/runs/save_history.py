@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 
 
 def save_history(folder, history, name="history"):
@@ -9,12 +10,23 @@ def save_history(folder, history, name="history"):
 
     Args:
         folder: The `RunFolder`.
-        history: Dict of column name to one value an epoch.
+        history: Dict of column name to one value an epoch. What is NaN or
+            infinite, as a metric of classes that do not occur may be, is
+            `null` in the one file and empty in the other.
         name: Name of both files, without ending.
     """
+    history = {
+        name: [finite_or_none(value) for value in column]
+        for name, column in history.items()
+    }
     folder.write_json(f"{name}.json", history)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(history)
     writer.writerows(zip(*history.values(), strict=True))
     folder.write_text(f"{name}.csv", text.getvalue())
+
+
+def finite_or_none(value):
+    """`value` as JSON can hold it: `None` where it is no finite number."""
+    return value if value is not None and math.isfinite(value) else None

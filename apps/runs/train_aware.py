@@ -2,6 +2,8 @@
 
 import warnings
 
+import keras
+
 import kerastl
 from kerastl import export
 from kerastl.apps.recipes.recipe import Recipe
@@ -16,6 +18,16 @@ MOMENTUM = 0.9
 # costs more accuracy than the rounding: its features are held to the float
 # network's, and its BatchNormalization statistics stay.
 FEATURE_WEIGHT = 10.0
+# Of the gradient of all weights together. Where BatchNormalization stands
+# still, a small change of an early kernel shifts all features behind it by
+# many times their spread: the gradient of the terms may be a hundred times the
+# labels', and steps as long as it asks for never come down.
+CLIP_NORM = 1.0
+_WAY_ON = (
+    "The network itself is trained and unharmed: go on with resume=True "
+    "(--resume) without quantization-aware epochs (--qat), and choose a scheme "
+    "that needs none."
+)
 
 
 def train_aware(
@@ -48,7 +60,7 @@ def train_aware(
         does.
 
     Raises:
-        FloatingPointError: If the loss becomes NaN; it names the term.
+        FloatingPointError: If the training diverges, as `train_network` does.
 
     Example:
 
@@ -67,6 +79,7 @@ def train_aware(
         checkpoint=checkpoint,
         console=console,
         seed=seed,
+        way_on=_WAY_ON,
     )
 
 
@@ -86,6 +99,12 @@ def _same_features(setting):
     ]
 
 
+def _clipped_sgd(rate, recipe, setting):
+    return keras.optimizers.SGD(
+        rate, momentum=recipe.momentum, global_clipnorm=CLIP_NORM
+    )
+
+
 def _keep_compression(setting):
     zeros, values = measure_compression(setting.source)
     if values is not None:
@@ -103,6 +122,7 @@ _RECIPE = Recipe(
     transfer_losses=_same_features,
     callbacks=_keep_compression,
     batch_norm="freeze",
+    make_optimizer=_clipped_sgd,
     learning_rate=LEARNING_RATE,
     momentum=MOMENTUM,
 )

@@ -13,6 +13,12 @@ from kerastl.apps.runs.make_tuner import make_tuner
 from kerastl.apps.runs.stored_training import stored_training
 from kerastl.apps.runs.stored_training import trains_on_features
 from kerastl.data import FilteredBatches
+from kerastl.training.finite_images import check_finite_images
+
+WAY_ON = (
+    "Go on with resume=True (--resume) and a lower learning rate or strength "
+    "(--learning-rate, --strength), or begin anew in another folder."
+)
 
 
 def train_network(
@@ -31,6 +37,7 @@ def train_network(
     source_classes=None,
     findings=None,
     strength=1.0,
+    way_on=WAY_ON,
 ):
     """Trains a student.
 
@@ -58,14 +65,19 @@ def train_network(
         findings: Dict that the method may write to what it found out about
             the data, for the report.
         strength: Factor of the weights of the method's terms and penalty.
+        way_on: What the error of a training that diverged tells to do.
 
     Returns:
         The trained network, and the history: a dict of column to one value an
         epoch; empty if the recipe takes no training step.
 
     Raises:
-        FloatingPointError: If the loss becomes NaN; it names the term.
+        FloatingPointError: If the training diverges: a loss or a variable is
+            NaN or infinite, or the loss explodes. It names them, and says how
+            to go on.
+        ValueError: If images are NaN or infinite.
     """
+    check_finite_images(data.parts["train"].images)
     if not recipe.trains:
         kerastl.reestimate_batch_norm(student, data.calibration)
         return student, {}
@@ -93,7 +105,9 @@ def train_network(
     else:
         train = training_data(recipe, setting)
         validation = data.validation if validate else None
-    keeper = EpochCheckpoint(checkpoint)
+    # The checkpoint has the last sound epoch: no second copy is needed.
+    watch = kerastl.callbacks.StopOnDivergence(restore=False)
+    keeper = EpochCheckpoint(checkpoint, watch)
     done = data.next_epoch = keeper.restore(tuner)
     if done and console is not None:
         where = f"at epoch {done + 1}" if done < epochs else "after the last"
@@ -103,7 +117,6 @@ def train_network(
         # Not left to the data's own count: Keras may look at a batch first.
         data.next_epoch = epoch
 
-    watch = kerastl.callbacks.StopOnNaN()
     drawing = keras.callbacks.LambdaCallback(on_epoch_begin=draw)
     callbacks = [watch, drawing, *recipe.callbacks(setting), keeper]
     if console is not None:
@@ -121,16 +134,20 @@ def train_network(
         )
     finally:
         callbacks[-1].on_train_end()
-    if watch.terms:
-        raise FloatingPointError(
-            "Training stopped because a loss became NaN or infinite: "
-            f"{', '.join(watch.terms)}. Lower the learning rate or the weight "
-            "of that term. The state of the epoch before is kept."
-        )
+    if watch.message:
+        raise FloatingPointError(f"{watch.message}{_kept(keeper)} {way_on}")
     if recipe.trainable == "head":
         for layer in below_head(setting.student):
             layer.trainable = True
     return recipe.finish(setting), keeper.history
+
+
+def _kept(keeper):
+    if keeper.path is None:
+        return ""
+    if not keeper.saved:
+        return " No epoch was sound."
+    return f" The state after epoch {keeper.saved} is kept."
 
 
 def training_data(recipe, setting):

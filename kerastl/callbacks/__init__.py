@@ -8,8 +8,11 @@ from kerastl.callbacks.keep_zeros import KeepZeros
 from kerastl.callbacks.lure import LURE
 from kerastl.callbacks.magnitude_pruning import MagnitudePruning
 from kerastl.callbacks.rifle import RIFLE
-from kerastl.callbacks.stop_on_nan import StopOnNaN
+from kerastl.callbacks.stop_on_divergence import StopOnDivergence
 from kerastl.callbacks.weight_clustering import WeightClustering
+
+#: The name it had while it looked for NaN and infinity only.
+StopOnNaN = StopOnDivergence
 
 __all__ = [
     "CurriculumSmoothing",
@@ -20,6 +23,7 @@ __all__ = [
     "LURE",
     "MagnitudePruning",
     "RIFLE",
+    "StopOnDivergence",
     "StopOnNaN",
     "WeightClustering",
 ]

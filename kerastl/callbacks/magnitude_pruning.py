@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 import numpy as np
 
@@ -17,6 +19,11 @@ class MagnitudePruning(WeightCallback):
     constraint inside the optimizer's step holds them, so momentum does not
     move them. After training they are plain zeros in plain layers; there is
     nothing to strip, and the saved model does not need kerastl.
+
+    The change of the masks that is due after the last step is made when its
+    epoch ends: a schedule that ends with the training reaches its end. If the
+    training is too short for the schedule, a warning says at the start of
+    `fit` how far it gets.
 
     What is pruned follows from the weights and the optimizer's count of
     steps. A training that was killed goes on with the same masks, if its
@@ -83,6 +90,7 @@ class MagnitudePruning(WeightCallback):
         self.pattern = pattern
         self._changed = None
         self._first_step = 0
+        self._first_epoch = True
 
     def make_constraint(self, kernel):
         return PruningConstraint(np.ones(kernel.variable.shape, bool))
@@ -90,22 +98,50 @@ class MagnitudePruning(WeightCallback):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         self._changed = None
+        self._first_epoch = True
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
-        iterations = self.model.optimizer.iterations
-        self._first_step = int(keras.ops.convert_to_numpy(iterations))
+        self._first_step = self._steps_taken()
+        if self._first_epoch:
+            self._first_epoch = False
+            self._warn_if_short(epoch)
         self._update(self._first_step)
 
     def on_train_batch_begin(self, batch, logs=None):
         self._update(self._first_step + batch)
 
     def on_epoch_end(self, epoch, logs=None):
+        # What the next epoch would begin with: there may be none.
+        self._update(self._steps_taken())
         # Asking for the model brings its weights up to date on JAX.
         if self.model is not None and logs is not None:
             weights = [kernel.numpy() for kernel in self.kernels]
             zeros = sum(w.size - np.count_nonzero(w) for w in weights)
             logs["sparsity"] = zeros / sum(w.size for w in weights)
+
+    def _steps_taken(self):
+        iterations = self.model.optimizer.iterations
+        return int(keras.ops.convert_to_numpy(iterations))
+
+    def _warn_if_short(self, epoch):
+        if not self.params.get("steps"):
+            return
+        epochs = self.params["epochs"] - epoch
+        last = self._first_step + epochs * self.params["steps"]
+        change = self.schedule.last_change(last)
+        reached = 0.0 if change is None else self.schedule(change)
+        wanted = self.schedule(max(last, self.schedule.end_step))
+        if change is None or (self.pattern is None and reached < wanted):
+            warnings.warn(
+                f"The training is over at step {last}, before the pruning: "
+                f"{reached:.0%} of the weights will be zero, and the schedule "
+                f"ends at {wanted:.0%}. Train longer, or give the schedule "
+                "another `end_step`, or a `frequency` that divides the steps "
+                "that it has (`None` chooses one). Received: "
+                f"schedule={self.schedule.get_config()}",
+                stacklevel=2,
+            )
 
     def _update(self, step):
         change = self.schedule.last_change(step)

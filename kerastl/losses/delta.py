@@ -3,6 +3,7 @@ import numpy as np
 from keras import ops
 
 from kerastl.losses.feature_distance import FeatureDistance
+from kerastl.losses.missed_share import missed_share
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -45,7 +46,9 @@ class DELTA(FeatureDistance):
             authors' code does, and without attention over the positions too.
         relative: Whether to divide a tap's distance by its number of channels
             and by the mean square of the source's features there: what is left
-            is half the share of them that is missed. Ours, not the authors'.
+            is half the share of them that is missed. Beyond a share of 10 it
+            grows with the logarithm only, and a tap at which the source gives
+            only zeros counts 0. Ours, not the authors'.
         name: As in `TransferLoss`.
 
     Raises:
@@ -151,7 +154,9 @@ class DELTA(FeatureDistance):
             return total
         total = total / ops.cast(ops.shape(distances)[0], "float32")
         if self.relative:
-            total = total / (channels * self._mean_square(source))
+            # Of half the squares, half the share.
+            energy = self._energy(source, source)
+            total = missed_share(2 * total / channels, energy) / 2
         return total
 
     def get_config(self):

@@ -40,7 +40,14 @@ class GlobalLevel(FeatureDistance):
         relative: `True` divides each tap's distance by the mean square of
             the source's summary there: the term is then a sum of relative
             errors. Taps with large values do not drown the others, and the
-            same weight means the same in every architecture.
+            same weight means the same in every architecture. Where features
+            of both signs cancel out in the summary, its mean square counts as
+            no less than a twentieth of that of the summary of their magnitudes:
+            the mean over space of a linear block output is almost zero, and
+            the share of almost nothing is huge. Beyond a share of 10 a tap's
+            distance grows with the logarithm only, so that steps that are too
+            long do not explode; a tap at which the source gives only zeros
+            counts 0.
         name: Name in the progress bar and in `History`.
 
     Raises:

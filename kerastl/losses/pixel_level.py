@@ -30,7 +30,10 @@ class PixelLevel(FeatureDistance):
         relative: `True` divides each tap's distance by the mean square of
             the source's features there: the term is then a sum of relative
             errors. Taps with large values do not drown the others, and the
-            same weight means the same in every architecture.
+            same weight means the same in every architecture. Beyond a share
+            of 10 a tap's distance grows with the logarithm only, so that
+            steps that are too long do not explode; a tap at which the source
+            gives only zeros counts 0.
         name: Name in the progress bar and in `History`.
 
     Raises:

@@ -10,8 +10,9 @@ class PolynomialSparsity(SparsitySchedule):
 
     At step `t` the sparsity is `final + (initial - final) * (1 - p) ** power`
     with `p = (t - begin_step) / (end_step - begin_step)`, cut to 0 and 1. The
-    arguments and the steps are those of `PolynomialDecay` in
-    tensorflow-model-optimization.
+    arguments are those of `PolynomialDecay` in tensorflow-model-optimization,
+    and so are the steps for a given `frequency`. Its default of 100 is not
+    ours: with less than 100 steps nothing would be pruned.
 
     Args:
         initial_sparsity: fraction of the weights that the first step prunes.
@@ -20,7 +21,9 @@ class PolynomialSparsity(SparsitySchedule):
         end_step: last step that prunes, after `begin_step`.
         power: exponent of the curve.
         frequency: steps from one change of the masks to the next. The final
-            sparsity is reached if it divides `end_step - begin_step`.
+            sparsity is reached if it divides `end_step - begin_step`. `None`
+            takes what gives 20 changes, at most 100 steps, and always changes
+            the masks at `end_step`.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -43,7 +46,7 @@ class PolynomialSparsity(SparsitySchedule):
         begin_step,
         end_step,
         power=3,
-        frequency=100,
+        frequency=None,
     ):
         super().__init__(begin_step, end_step, frequency)
         if end_step <= begin_step:

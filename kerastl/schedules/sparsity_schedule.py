@@ -1,21 +1,30 @@
+# Of a schedule that does not say how often masks change: so many times, but
+# not more seldom than tensorflow-model-optimization does.
+_CHANGES = 20
+_LONGEST = 100
+
+
 class SparsitySchedule:
     """Base of what says how many weights are pruned at which step.
 
     A subclass implements `__call__(step)` and `get_config()`. The masks
-    change every `frequency` steps from `begin_step` on, at `end_step` for the
-    last time; in between they stay.
+    change every `frequency` steps from `begin_step` on, up to `end_step`; in
+    between they stay.
 
     Args:
         begin_step: first step that prunes, counted by the optimizer.
         end_step: last step at which masks may change; -1 for no end.
-        frequency: steps from one change of the masks to the next.
+        frequency: steps from one change of the masks to the next. `None`
+            takes what gives 20 changes, at most 100 and at least 1, and
+            changes them at `end_step` as well: the last value of the schedule
+            is always reached, however few steps there are.
 
     Raises:
         ValueError: if an argument is out of its range.
     """
 
     def __init__(self, begin_step, end_step, frequency):
-        if begin_step < 0 or frequency < 1:
+        if begin_step < 0 or (frequency is not None and frequency < 1):
             raise ValueError(
                 "Pruning begins at step 0 or later, and at least 1 step lies "
                 "between two changes of the masks. Received: "
@@ -46,7 +55,17 @@ class SparsitySchedule:
         past = step - self.begin_step
         if past < 0:
             return None
-        return step - past % self.frequency
+        if self.frequency is None and step == self.end_step:
+            return step
+        return step - past % self._interval()
+
+    def _interval(self):
+        if self.frequency is not None:
+            return self.frequency
+        if self.end_step == -1:
+            return _LONGEST
+        span = self.end_step - self.begin_step
+        return min(max(span // _CHANGES, 1), _LONGEST)
 
     def get_config(self):
         return {

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 
@@ -7,6 +8,7 @@ import pytest
 
 from kerastl import apps
 from kerastl import export
+from kerastl.apps.runs import train_aware
 from kerastl.layers import BlurPooling2D
 
 pytestmark = [
@@ -186,10 +188,65 @@ def test_a_probe_moves_the_head_alone(tiny_arguments, tmp_path):
     assert result.model.get_layer("stem").trainable
 
 
-def test_a_loss_that_explodes_is_named(tiny_arguments, tmp_path):
-    arguments = {**tiny_arguments, "learning_rate": 1e30, "exports": []}
+@pytest.mark.parametrize("rate", [100.0, 1e30])
+def test_a_training_that_diverges(tiny_arguments, tmp_path, rate):
+    output = tmp_path / "run"
+    arguments = {**tiny_arguments, "output": output, "exports": []}
+    with (
+        pytest.warns(UserWarning, match="not finite|exploded"),
+        pytest.raises(FloatingPointError, match="loss.* --resume"),
+    ):
+        apps.fine_tune(**arguments, learning_rate=rate)
+    # Nothing of it is left to be taken for a result.
+    assert not list(output.glob("*.keras"))
+    for path in output.glob("*.json"):
+        json.loads(path.read_text(), parse_constant=lambda name: 1 / 0)
+    # With its own arguments it would go the same way, with others on.
+    with pytest.raises(ValueError, match="epochs was 2, is 3"):
+        apps.fine_tune(**{**arguments, "epochs": 3}, resume=True)
+    result = apps.fine_tune(**arguments, learning_rate=0.01, resume=True)
+    assert result.report["settings"]["learning_rate"] == 0.01
+    assert result.report["history"]["epoch"] == [1, 2]
+    # What is trained keeps its learning rate.
+    with pytest.raises(ValueError, match="learning_rate was 0.01, is 0.1"):
+        apps.fine_tune(**arguments, learning_rate=0.1, resume=True)
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_learning_rate_that_is_none(tiny_arguments, tmp_path, rate):
+    output = tmp_path / "run"
+    with pytest.raises(ValueError, match="`learning_rate` must be larger"):
+        apps.fine_tune(**tiny_arguments, learning_rate=rate, output=output)
+    assert not output.exists()
+
+
+def test_a_quantization_aware_part_that_diverges(
+    finished_run, tiny_arguments, tmp_path, monkeypatch
+):
+    output = shutil.copytree(finished_run.output, tmp_path / "run")
+    before = {path: path.read_bytes() for path in output.glob("*.*")}
+    arguments = {
+        **tiny_arguments,
+        "method": "ktft",
+        "strength": 0.5,
+        "antialias": 3,
+        "output": output,
+        "resume": True,
+    }
+    monkeypatch.setattr(
+        train_aware,
+        "_RECIPE",
+        dataclasses.replace(train_aware._RECIPE, learning_rate=1e30),
+    )
     with (
         pytest.warns(UserWarning, match="not finite"),
-        pytest.raises(FloatingPointError, match="loss"),
+        pytest.raises(FloatingPointError, match="without .*--qat"),
     ):
-        apps.fine_tune(**arguments, output=tmp_path / "run")
+        apps.fine_tune(**arguments, qat=2)
+    assert not list(output.glob("*aware*"))
+    for path, content in before.items():
+        if path.name != "run.json":
+            assert path.read_bytes() == content, path
+    monkeypatch.undo()
+    result = apps.fine_tune(**arguments)
+    assert result.aware_model is None

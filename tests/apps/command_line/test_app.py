@@ -299,3 +299,19 @@ def test_the_command_loads_everything_when_needed(run_in_fresh_process):
         """
     )
     assert output.endswith("FineTuner resnet8")
+
+
+def test_a_training_that_diverges(own_shapes, run):
+    more = ("--epochs", 1, "--export", "none")
+    result = finetune(own_shapes, run, *more, "--learning-rate", 1e30)
+    assert result.exit_code == 1, result.output
+    for words in ("not finite", "loss", "--resume", "--learning-rate"):
+        assert words in said(result)
+    assert "Traceback" not in result.output
+    assert not list(run.glob("*.keras"))
+
+
+@pytest.mark.parametrize("rate", ["inf", "nan", "0", "1e999"])
+def test_a_learning_rate_that_is_none(own_shapes, run, rate):
+    result = finetune(own_shapes, run, "--learning-rate", rate)
+    refused(result, "learning_rate", f"={float(rate)}", run=run)

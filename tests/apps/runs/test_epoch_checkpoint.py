@@ -101,3 +101,46 @@ def test_statistics_and_a_loss_scale_that_are_there_already(tmp_path):
     assert int(resumed.optimizer.step_counter) == 2
     x = np.random.default_rng(1).normal(size=(3, 8)).astype("float32")
     np.testing.assert_array_equal(resumed(x), trained(x))
+
+
+class Watch:
+    """What `StopOnDivergence` would have found."""
+
+    message, sound = "", True
+
+
+def test_keeps_no_state_that_the_watch_found_wrong(tmp_path):
+    path = tmp_path / "state.npz"
+    model = make_model()
+    fit(model, path, 1)
+    before = path.read_bytes()
+    keeper, watch = EpochCheckpoint(path), Watch()
+    keeper.watch = watch
+    keeper.restore(model)
+    keeper.set_model(model)
+    # A peak at the end: it may come down, and is part of the history.
+    watch.sound = False
+    keeper.on_epoch_end(1, {"loss": 3e5})
+    assert (path.read_bytes(), keeper.saved) == (before, 1)
+    watch.sound = True
+    keeper.on_epoch_end(2, {"loss": 0.5})
+    assert keeper.saved == 3
+    watch.message = "wrong"
+    keeper.on_epoch_end(3, {"loss": 0.4})
+    with np.load(path) as saved:
+        history = json.loads(str(saved["state"]))["history"]
+    assert history["epoch"] == [1, 2, 3]
+    assert history["loss"][1:] == [3e5, 0.5]
+
+
+def test_a_metric_that_is_no_number_does_not_cost_the_epoch(tmp_path):
+    path = tmp_path / "state.npz"
+    model = make_model()
+    keeper = EpochCheckpoint(path)
+    model.optimizer.build(model.trainable_variables)
+    keeper.set_model(model)
+    keeper.on_epoch_end(0, {"loss": 0.5, "recall": float("nan")})
+    with np.load(path) as saved:
+        text = str(saved["state"])
+    state = json.loads(text, parse_constant=lambda name: 1 / 0)
+    assert state["history"] == {"epoch": [1], "loss": [0.5], "recall": [None]}

@@ -84,3 +84,37 @@ def test_a_failed_write_leaves_the_old_file(begun):
     assert begun.read_json("report.json") == {"a": 1}
     names = {path.name for path in begun.path.iterdir()}
     assert names == {"run.json", "report.json"}
+
+
+@pytest.mark.parametrize(
+    "status, free, kept",
+    [
+        ("training", {"learning_rate": 0.1, "strength": 2.0}, {"qat": None}),
+        ("trained", {"qat": None}, {"learning_rate": 0.1}),
+    ],
+)
+def test_a_diverged_training_may_go_on_in_another_way(
+    tmp_path, status, free, kept
+):
+    arguments = {"learning_rate": 9.0, "strength": 1.0, "qat": 2}
+    folder = RunFolder(tmp_path / "run", arguments, {})
+    folder.begin()
+    folder.advance(status)
+
+    def again(**changed):
+        return RunFolder(folder.path, {**arguments, **changed}, {}, True)
+
+    with pytest.raises(ValueError, match="other arguments"):
+        again(**free)
+    with pytest.raises(FloatingPointError), folder.noting_divergence():
+        raise FloatingPointError
+    with pytest.raises(ValueError, match="other arguments"):
+        again(**kept)
+    resumed = again(**free)
+    resumed.begin()
+    arguments = {**arguments, **free}
+    # Once that part is over it is as it is.
+    resumed.advance(status)
+    assert again().status == status
+    with pytest.raises(ValueError, match="other arguments"):
+        again(**{name: 7 for name in free})

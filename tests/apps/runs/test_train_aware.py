@@ -42,6 +42,8 @@ def test_learns_labels_and_keeps_the_float_networks_features(network, digits):
     tuner = make_tuner(module._RECIPE, setting, jit_compile=False)
     rate = tuner.optimizer._learning_rate
     assert float(tuner.optimizer.momentum) == 0.9
+    # A gradient of any length moves all weights together by 3e-4.
+    assert tuner.optimizer.global_clipnorm == 1.0
     assert float(rate(0)) == pytest.approx(3e-4)
     assert float(rate(7.5)) == pytest.approx(1.5e-4)
     assert float(rate(15)) == pytest.approx(0, abs=1e-9)

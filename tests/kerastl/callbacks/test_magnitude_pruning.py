@@ -49,6 +49,45 @@ def test_sparsity_follows_the_schedule_in_every_step(
     assert history["sparsity"][-1] == pytest.approx(zeros / total)
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        PolynomialSparsity(0.0, 0.75, 0, 5),
+        PolynomialSparsity(0.0, 0.75, 1, 4),
+        ConstantSparsity(0.75, begin_step=5),
+        0.75,
+    ],
+)
+def test_a_run_of_five_steps_reaches_the_final_sparsity(
+    compressible, train, kernels_of, schedule
+):
+    model = compressible()
+    steps = dict(epochs=5, steps_per_epoch=1, batch_size=16)
+    history = train(model, MagnitudePruning(schedule), **steps).history
+    assert int(model.optimizer.iterations) == 5
+    _assert_sparsity(kernels_of(model), 0.75)
+    assert history["sparsity"][-1] == pytest.approx(0.75, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "schedule, reached",
+    [
+        (PolynomialSparsity(0.0, 0.75, 0, 100, power=1), "4%"),
+        (PolynomialSparsity(0.0, 0.75, 0, 4, frequency=100), "0%"),
+        (ConstantSparsity(0.75, begin_step=9), "0%"),
+    ],
+)
+def test_says_that_a_run_is_too_short(
+    compressible, train, kernels_of, schedule, reached
+):
+    model = compressible()
+    with pytest.warns(UserWarning, match=f"step 8.* {reached} of the weights"):
+        train(model, MagnitudePruning(schedule))
+    zeros = int(reached[:-1]) / 100
+    kernel = kernels_of(model)["separable"]
+    assert np.mean(kernel == 0) == pytest.approx(zeros, abs=0.02)
+
+
 def test_the_smallest_go(compressible, train, kernels_of):
     model = compressible(keras.optimizers.SGD(0.0))
     before = kernels_of(model)

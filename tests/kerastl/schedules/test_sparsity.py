@@ -1,6 +1,7 @@
 import json
 
 import keras
+import numpy as np
 import pytest
 
 from kerastl.schedules import ConstantSparsity
@@ -65,6 +66,21 @@ def test_values_of_the_formula():
     assert schedule(1000) == 0.8
 
 
+@pytest.mark.parametrize("begin", [0, 3])
+@pytest.mark.parametrize("steps", [1, 5, 19, 41, 997, 1999, 5003])
+def test_default_frequency_reaches_the_end(begin, steps):
+    end = begin + steps
+    schedule = PolynomialSparsity(0.1, 0.8, begin, end)
+    changes = sorted({schedule.last_change(s) for s in range(begin, end + 9)})
+    assert changes[0] == begin
+    assert schedule(changes[-1]) == 0.8
+    assert len(changes) >= min(steps, 20)
+    assert max(np.diff(changes)) <= 100
+    # A given frequency is that of tensorflow-model-optimization.
+    given = PolynomialSparsity(0.1, 0.8, begin, end, frequency=100)
+    assert given.last_change(end) == begin + steps // 100 * 100
+
+
 def test_masks_stay_between_changes():
     schedule = ConstantSparsity(0.5, begin_step=10, end_step=40, frequency=20)
     steps = [9, 10, 29, 30, 45, 1000]
@@ -74,7 +90,11 @@ def test_masks_stay_between_changes():
 
 @pytest.mark.parametrize(
     "schedule",
-    [ConstantSparsity(0.5, 3), PolynomialSparsity(0.1, 0.5, 2, 30, 2, 7)],
+    [
+        ConstantSparsity(0.5, 3),
+        PolynomialSparsity(0.1, 0.5, 2, 30, 2, 7),
+        PolynomialSparsity(0.1, 0.5, 2, 30),
+    ],
 )
 def test_config(schedule):
     config = keras.saving.serialize_keras_object(schedule)
