@@ -18,6 +18,8 @@ def order_onnx(path):
 
     model = onnx.load(path)
     graph = model.graph
+    # The name of a function that is counted up in every process.
+    graph.doc_string = ""
     nodes = _sorted_nodes(list(graph.node))
     constants = sorted(graph.initializer, key=lambda tensor: tensor.name)
     shapes = sorted(graph.value_info, key=lambda value: value.name)
