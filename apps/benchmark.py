@@ -44,12 +44,13 @@ class BenchmarkResult:
 
     def print(self, console):
         """Prints the figures as tables to a `rich.console.Console`."""
+        from kerastl.apps.report.say import say
         from kerastl.apps.report.tables import benchmark_tables
 
         for table in benchmark_tables(self.rows):
             console.print(table)
         for line in (f"Processor: {self.processor}.", *self.notes):
-            console.print(line, highlight=False, markup=False)
+            say(console, line)
 
 
 def benchmark(files, threads=None, seconds=1.0):

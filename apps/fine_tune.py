@@ -2,21 +2,28 @@
 
 import datetime
 import pathlib
+import unicodedata
 import warnings
 
 import keras
 
 from kerastl.apps.data.describe_data import describe_data
 from kerastl.apps.data.image_data import ImageData
+from kerastl.apps.data.labels_file import labels_text
+from kerastl.apps.data.labels_file import read_labels
+from kerastl.apps.data.left_out import describe_left_out
+from kerastl.apps.data.literal import literal
 from kerastl.apps.data.load_task import load_task
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.recipes.get_recipe import get_recipe
+from kerastl.apps.report.say import say
 from kerastl.apps.runs.add_aware import add_aware
 from kerastl.apps.runs.check_method import check_head
 from kerastl.apps.runs.check_method import check_numbers
 from kerastl.apps.runs.check_method import check_strength
 from kerastl.apps.runs.check_method import check_unlabelled
 from kerastl.apps.runs.check_outputs import check_outputs
+from kerastl.apps.runs.check_training_fits import check_training_fits
 from kerastl.apps.runs.class_means import ClassMeans
 from kerastl.apps.runs.describe_run import describe_measures
 from kerastl.apps.runs.describe_run import describe_title
@@ -25,6 +32,7 @@ from kerastl.apps.runs.finish_run import finish_run
 from kerastl.apps.runs.measure import measure
 from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.run_folder import RunFolder
+from kerastl.apps.runs.run_identity import run_identity
 from kerastl.apps.runs.save_class_means import save_class_means
 from kerastl.apps.runs.save_history import save_history
 from kerastl.apps.runs.suggest_for_run import suggest_for_run
@@ -123,6 +131,7 @@ def fine_tune(
     Raises:
         AccuracyDropError: A file lost more than `max_accuracy_drop`. The
             other files and the report are written.
+        BlockingIOError: Another process is at work on the run in `output`.
         FileExistsError: `output` exists and `resume` is off.
         FloatingPointError: The training diverged: a loss or a variable became
             NaN or infinite, or the loss exploded. The message names it. The
@@ -130,7 +139,9 @@ def fine_tune(
             learning rate or strength, or without `qat` if it was that part.
         TargetError: `target` cannot run a file. The other files and the
             report are written.
-        ValueError: An argument does not fit; nothing has been written.
+        ValueError: An argument does not fit; nothing has been written. Also
+            on resume, if the images, the classes or the weights are no longer
+            those that the run was begun with.
 
     Example:
 
@@ -150,7 +161,9 @@ def fine_tune(
     pairs = check_outputs(exports, qat, target)
     check_numbers(epochs, learning_rate, strength)
     check_strength(strength, recipe)
-    name = "arrays" if isinstance(data, ImageData) else pathlib.Path(data).name
+    name = "arrays"
+    if not isinstance(data, ImageData):
+        name = literal(pathlib.Path(data).resolve().name)
     if isinstance(data, ImageData):
         arguments["data"] = "arrays"
     if isinstance(weights, keras.Model):
@@ -158,15 +171,19 @@ def fine_tune(
     folder = RunFolder(output, arguments, versions(), resume)
     keras.utils.set_random_seed(seed)
     if not isinstance(data, ImageData):
-        data = load_task(
-            data,
-            image_size or row.default_size,
-            batch_size,
-            shots,
-            seed,
-            augment,
-            recipe.needs_unlabelled and (unlabelled or True),
-        )
+        with warnings.catch_warnings():
+            if console is not None:
+                # Said in full when the run begins.
+                warnings.filterwarnings("ignore", message="Images of .* are n")
+            data = load_task(
+                data,
+                image_size or row.default_size,
+                batch_size,
+                shots,
+                seed,
+                augment,
+                recipe.needs_unlabelled and (unlabelled or True),
+            )
     check_unlabelled(unlabelled, recipe, data)
     part = _evaluation_part(data)
     source_classes = _class_names(weights)
@@ -181,6 +198,12 @@ def fine_tune(
         **(preset_arguments or {}),
     )
     check_head(source, keep_head, recipe, data)
+    check_training_fits(
+        source,
+        recipe,
+        data.image_size,
+        min(data.batch_size, len(data.parts["train"])),
+    )
     _warn_of_nothing_to_transfer(weights, recipe)
 
     def make_student():
@@ -195,81 +218,86 @@ def fine_tune(
     student, blurs = make_student()
     if qat is not None:
         require_quantizable(student, stacklevel=3)
-    folder.begin()
-    _say(console, _opening(folder, data))
+    identity = run_identity(data, weights, source_classes, unlabelled)
+    suggestion = None
     if not folder.trained:
-        rate = learning_rate or recipe.learning_rate or row.learning_rate
-        findings = {}
         suggestion = suggest_for_run(weights, source, data)
-        if suggestion is not None:
-            _say(console, f"{suggestion}; this run takes {rate:g}")
-        with folder.noting_divergence():
-            student, history = train_network(
-                student,
-                source,
-                recipe,
-                data,
-                epochs,
-                learning_rate=rate,
-                jit_compile=jit_compile,
-                checkpoint=folder.file("checkpoint.npz"),
-                seed=seed,
-                console=console,
-                source_classes=source_classes,
-                findings=findings,
-                strength=strength,
+    with folder.hold():
+        folder.identify(identity)
+        folder.begin()
+        say(console, _opening(folder, data))
+        if not folder.trained:
+            rate = learning_rate or recipe.learning_rate or row.learning_rate
+            findings = {}
+            if suggestion is not None:
+                say(console, f"{suggestion}; this run takes {rate:g}")
+            with folder.noting_divergence():
+                student, history = train_network(
+                    student,
+                    source,
+                    recipe,
+                    data,
+                    epochs,
+                    learning_rate=rate,
+                    jit_compile=jit_compile,
+                    checkpoint=folder.file("checkpoint.npz"),
+                    seed=seed,
+                    console=console,
+                    source_classes=source_classes,
+                    findings=findings,
+                    strength=strength,
+                )
+            folder.save_model(student)
+            save_class_means(folder.file("class_means.npz"), student, data)
+            save_history(folder, history)
+            folder.write_text("labels.txt", labels_text(data.class_names))
+            say(console, f"measuring on the {part} images")
+            options = {"limit": _SHIFT_IMAGES, "passes": _SHIFT_PASSES}
+            rows = _measure_before(
+                source, make_student, keep_head, antialias, data, part, options
             )
-        folder.save_model(student)
-        save_class_means(folder.file("class_means.npz"), student, data)
-        save_history(folder, history)
-        folder.write_text("labels.txt", "\n".join(data.class_names) + "\n")
-        _say(console, f"measuring on the {part} images")
-        options = {"limit": _SHIFT_IMAGES, "passes": _SHIFT_PASSES}
-        rows = _measure_before(
-            source, make_student, keep_head, antialias, data, part, options
-        )
-        rows.append(
-            {
-                "label": "After: " + recipe.title,
-                **measure(load(student).predict, data, part, **options),
+            rows.append(
+                {
+                    "label": "After: " + recipe.title,
+                    **measure(load(student).predict, data, part, **options),
+                }
+            )
+            report = {
+                "title": describe_title(name, row, recipe, antialias),
+                "created": datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
+                "summary": {
+                    "text": describe_training(arguments, row, recipe, data)
+                },
+                "history": history,
+                "measures": {
+                    "note": describe_measures(data, keep_head),
+                    "rows": rows,
+                },
+                "antialias": blurs and blurs.to_dict(),
+                **findings,
+                "data": describe_data(data),
+                "settings": {
+                    **arguments,
+                    "keep_head": keep_head,
+                    "learning_rate": rate,
+                },
+                "versions": versions(),
             }
+            folder.write_json("report.json", report)
+            folder.advance("trained")
+            folder.file("checkpoint.npz").unlink(missing_ok=True)
+        if qat is not None:
+            add_aware(folder, data, qat, jit_compile, console, seed)
+        return finish_run(
+            folder,
+            data,
+            part,
+            pairs,
+            max_accuracy_drop=max_accuracy_drop,
+            threads=threads,
+            console=console,
+            target=target,
         )
-        report = {
-            "title": describe_title(name, row, recipe, antialias),
-            "created": datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
-            "summary": {
-                "text": describe_training(arguments, row, recipe, data)
-            },
-            "history": history,
-            "measures": {
-                "note": describe_measures(data, keep_head),
-                "rows": rows,
-            },
-            "antialias": blurs and blurs.to_dict(),
-            **findings,
-            "data": describe_data(data),
-            "settings": {
-                **arguments,
-                "keep_head": keep_head,
-                "learning_rate": rate,
-            },
-            "versions": versions(),
-        }
-        folder.write_json("report.json", report)
-        folder.advance("trained")
-        folder.file("checkpoint.npz").unlink(missing_ok=True)
-    if qat is not None:
-        add_aware(folder, data, qat, jit_compile, console, seed)
-    return finish_run(
-        folder,
-        data,
-        part,
-        pairs,
-        max_accuracy_drop=max_accuracy_drop,
-        threads=threads,
-        console=console,
-        target=target,
-    )
 
 
 def _evaluation_part(data):
@@ -290,7 +318,8 @@ def _class_names(weights):
     labels = pathlib.Path(weights).with_name("labels.txt")
     if not labels.is_file():
         return None
-    return labels.read_text(encoding="utf-8").splitlines()
+    # As the folders' names are, which are in Unicode's composed form.
+    return [unicodedata.normalize("NFC", name) for name in read_labels(labels)]
 
 
 def _warn_of_nothing_to_transfer(weights, recipe):
@@ -337,12 +366,11 @@ def _opening(folder, data):
     verb = "resuming" if folder.resumed else "writing"
     if folder.trained:
         verb = "already trained:"
-    return (
-        f"{data.num_classes} classes, {counts} images{extra}\n"
-        f"{verb} {folder.path}"
+    return "\n".join(
+        (
+            f"{data.num_classes} classes, {counts} images{extra}",
+            *describe_left_out(getattr(data, "left_out", ())),
+            *getattr(data, "notes", ()),
+            f"{verb} {folder.path}",
+        )
     )
-
-
-def _say(console, text):
-    if console is not None:
-        console.print(text, highlight=False, markup=False)

@@ -4,16 +4,17 @@ import datetime
 import math
 import statistics
 
-import keras
-
 from kerastl.apps.data.describe_data import describe_data
+from kerastl.apps.data.labels_file import labels_text
 from kerastl.apps.report import figures
+from kerastl.apps.report.say import say
 from kerastl.apps.runs import digits_experiment
 from kerastl.apps.runs.digits_experiment import digits_methods
 from kerastl.apps.runs.digits_experiment import digits_target
 from kerastl.apps.runs.digits_experiment import measure_digits_target
 from kerastl.apps.runs.digits_experiment import train_digits_source
 from kerastl.apps.runs.digits_experiment import train_digits_target
+from kerastl.apps.runs.finish_run import REPORT_KEYS
 from kerastl.apps.runs.finish_run import finish_run
 from kerastl.apps.runs.run_folder import RunFolder
 from kerastl.apps.runs.save_history import save_history
@@ -42,6 +43,7 @@ def quickstart(output="runs/quickstart", seeds=3, resume=False, console=None):
         A `RunResult`; `report["comparison"]` has the figures of all ways.
 
     Raises:
+        BlockingIOError: Another process is at work on the run in `output`.
         FileExistsError: `output` exists and `resume` is off.
         ValueError: `seeds` is less than 1.
 
@@ -55,27 +57,28 @@ def quickstart(output="runs/quickstart", seeds=3, resume=False, console=None):
     if seeds < 1:
         raise ValueError(f"`seeds` must be at least 1. Received: seeds={seeds}")
     folder = RunFolder(output, {"seeds": seeds}, versions(), resume)
-    folder.begin()
-    if not folder.trained:
-        source = _load_or_train_source(folder, console)
-        trainings = _train_all(folder, source, seeds, console)
-        _choose_best(folder, source, trainings, seeds)
-    best = folder.read_json("report.json")["settings"]["best"]
-    _say(console, f"best on validation images: {best}")
-    return finish_run(
-        folder, digits_target(0), "test", _EXPORTS, console=console
-    )
+    with folder.hold():
+        folder.begin()
+        if not folder.trained:
+            source = _load_or_train_source(folder, console)
+            trainings = _train_all(folder, source, seeds, console)
+            _choose_best(folder, source, trainings, seeds)
+        best = folder.read_json("report.json", REPORT_KEYS)["settings"]["best"]
+        say(console, f"best on validation images: {best}")
+        return finish_run(
+            folder, digits_target(0), "test", _EXPORTS, console=console
+        )
 
 
 def _load_or_train_source(folder, console):
     # In a folder of its own, so that its labels do not pass for the run's.
     path = folder.file("source/model.keras")
     if path.exists():
-        return keras.saving.load_model(path, compile=False)
+        return folder.load_model("source/model.keras")
     source, found = train_digits_source(console)
-    _say(console, f"source, digits 0 to 4: {_figures(found)}")
+    say(console, f"source, digits 0 to 4: {_figures(found)}")
     path.parent.mkdir(exist_ok=True)
-    folder.write_text("source/labels.txt", "0\n1\n2\n3\n4\n")
+    folder.write_text("source/labels.txt", labels_text(range(5)))
     folder.save_model(source, "source/model.keras")
     return source
 
@@ -85,7 +88,7 @@ def _train_all(folder, source, seeds, console):
     trainings = {}
     if folder.file("trainings.json").exists():
         trainings = folder.read_json("trainings.json")
-        _say(console, f"resumed after {len(trainings)} trainings")
+        say(console, f"resumed after {len(trainings)} trainings")
     for seed in range(seeds):
         for method in digits_methods():
             key = f"{method.name}-{seed}"
@@ -100,7 +103,7 @@ def _train_all(folder, source, seeds, console):
             folder.save_model(student, f"models/{key}.keras")
             trainings[key] = row
             folder.write_json("trainings.json", trainings)
-            _say(console, f"{label}: {_figures(row)}")
+            say(console, f"{label}: {_figures(row)}")
     return trainings
 
 
@@ -121,14 +124,11 @@ def _choose_best(folder, source, trainings, seeds):
     place, best = max(
         enumerate(digits_methods()), key=lambda item: chosen[item[1].name]
     )
-    model = keras.saving.load_model(
-        folder.file(f"models/{best.name}-0.keras"), compile=False
-    )
-    folder.save_model(model)
+    folder.save_model(folder.load_model(f"models/{best.name}-0.keras"))
     history = trainings[f"{best.name}-0"]["history"]
     save_history(folder, history)
     data = digits_target(0)
-    folder.write_text("labels.txt", "\n".join(data.class_names) + "\n")
+    folder.write_text("labels.txt", labels_text(data.class_names))
     blurs = best.kernel_size and inspect_antialias(source, best.kernel_size)
     folder.write_json(
         "report.json",
@@ -215,8 +215,3 @@ def _figures(row):
         f"accuracy {figures.percent(row['accuracy'])}, "
         f"consistency {figures.percent(row['consistency'])}"
     )
-
-
-def _say(console, text):
-    if console is not None:
-        console.print(text, highlight=False, markup=False)

@@ -6,6 +6,7 @@ from kerastl.export.onnx_steps import export_onnx
 from kerastl.export.onnx_steps import fold_onnx
 from kerastl.export.onnx_steps import quantize_onnx
 from kerastl.export.onnx_steps import tidy_onnx
+from kerastl.export.order_onnx import order_onnx
 from kerastl.export.pipeline import export_model
 from kerastl.export.quantization.restore_kernels import restore_kernels
 from kerastl.export.quiet import quiet_console
@@ -124,4 +125,5 @@ def _write(
             else:
                 folded.rename(path)
         tidy_onnx(path)
+        order_onnx(path)
     return []

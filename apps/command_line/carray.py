@@ -48,4 +48,6 @@ def carray(
         if as_json:
             typer.echo(json.dumps(paths))
         else:
-            console.print("\n".join(paths), highlight=False, soft_wrap=True)
+            from kerastl.apps.report.say import say
+
+            say(console, "\n".join(paths), wrap=False)

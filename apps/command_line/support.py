@@ -2,11 +2,14 @@
 
 import contextlib
 import enum
+import errno
 import importlib
 import json
 import os
 import pathlib
+import signal
 import sys
+import tempfile
 import warnings
 from typing import Annotated
 
@@ -15,6 +18,13 @@ import typer
 EXIT_CHECK_FAILED = 1
 _EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130
+_GO_ON = "stopped. The same command with --resume goes on."
+# What ends a process from outside, where there is a way to tidy up before.
+_ENDING = tuple(
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGHUP")
+    if hasattr(signal, name)
+)
 
 
 class Switch(enum.StrEnum):
@@ -71,14 +81,18 @@ Target = Annotated[
 
 @contextlib.contextmanager
 def report_errors(debug):
-    """Turns exceptions into one short message and an exit code."""
+    """Turns exceptions and signals into one short message and an exit code."""
     try:
-        yield
+        with _tidy_ending():
+            yield
     except typer.Exit:
         raise
     except KeyboardInterrupt:
-        _complain("stopped. The same command with --resume goes on.")
+        _complain(_GO_ON)
         raise typer.Exit(_EXIT_INTERRUPTED) from None
+    except _Ended as ended:
+        _complain(_GO_ON)
+        raise typer.Exit(128 + ended.number) from None
     except Exception as error:
         if debug:
             raise
@@ -91,8 +105,51 @@ def report_errors(debug):
             code = EXIT_CHECK_FAILED
         else:
             code = _EXIT_BAD_INPUT
-        _complain(str(error) or type(error).__name__)
+        _complain(_message(error))
         raise typer.Exit(code) from None
+
+
+class _Ended(BaseException):
+    """The process was told to end; on its way out, files are tidied up."""
+
+    def __init__(self, number):
+        super().__init__(number)
+        self.number = number
+
+
+@contextlib.contextmanager
+def _tidy_ending():
+    """Lets what is half written be removed before a signal ends the process.
+
+    A signal that was ignored before (nohup) still is.
+    """
+
+    def end(number, frame):
+        raise _Ended(number)
+
+    before = {}
+    try:
+        for number in _ENDING:
+            if signal.getsignal(number) is signal.SIG_DFL:
+                before[number] = signal.signal(number, end)
+    except ValueError:
+        pass  # Not in the main thread: signals are another's.
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _message(error):
+    text = str(error) or type(error).__name__
+    if getattr(error, "errno", None) == errno.ENOSPC and "Received" not in text:
+        return (
+            f"{text}. There is no room, in the output folder or in "
+            f"{tempfile.gettempdir()}, where files are made. Free some space, "
+            "and run the same command again (a run goes on with --resume)."
+        )
+    return text
 
 
 def _complain(message, style="red"):
@@ -101,7 +158,12 @@ def _complain(message, style="red"):
     console = Console(stderr=True)
     console.width = min(console.width, 80)
     console.print(
-        f"kerastl: {message}", style=style, markup=False, highlight=False
+        # What no terminal can show, such as bytes of a name that are no text.
+        f"kerastl: {message}".encode("utf-8", "backslashreplace").decode(),
+        style=style,
+        markup=False,
+        highlight=False,
+        emoji=False,
     )
 
 
@@ -162,7 +224,9 @@ def show(result, console, as_json):
     elif hasattr(result, "print"):
         result.print(console)
     else:
-        console.print(str(result), highlight=False, markup=False)
+        from kerastl.apps.report.say import say
+
+        say(console, result)
 
 
 def show_list(console, rows, as_json, note=None):
@@ -177,4 +241,4 @@ def show_list(console, rows, as_json, note=None):
     columns = [f">{name}" if name in numeric else name for name in rows[0]]
     console.print(make_table(columns, [row.values() for row in rows]))
     if note is not None:
-        console.print(note, highlight=False)
+        console.print(note, highlight=False, markup=False)

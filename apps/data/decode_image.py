@@ -3,6 +3,10 @@
 import numpy as np
 from PIL import Image
 from PIL import ImageOps
+from PIL import UnidentifiedImageError
+
+from kerastl.apps.data.image_formats import read_formats
+from kerastl.apps.data.image_formats import why_not_identified
 
 MIN_SIDE = 8
 
@@ -17,10 +21,11 @@ def decode_image(path, size):
     """Decodes an image file to a square of RGB bytes.
 
     The short side is resized to `size` and the middle of the long side is
-    kept. JPEG, PNG, BMP, WebP, GIF (first frame) and TIFF are read. The
-    rotation in EXIF is applied, transparent pixels are laid on white, grey,
-    palette and CMYK images become RGB, 16-bit values are scaled to 8 bits.
-    Colour profiles are not applied.
+    kept. All photo formats that Pillow reads are read (JPEG, PNG, WebP, AVIF,
+    TIFF, GIF and more), HEIC where pillow-heif is installed; of several
+    frames or pages the first. The rotation in EXIF is applied, transparent
+    pixels are laid on white, grey, palette and CMYK images become RGB, 16-bit
+    values are scaled to 8 bits. Colour profiles are not applied.
 
     Args:
         path: The file.
@@ -34,7 +39,7 @@ def decode_image(path, size):
             side is shorter than 8 pixels.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=read_formats()) as image:
             _check_size(image)
             # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, much faster.
             image.draft(None, (size, size))
@@ -44,7 +49,7 @@ def decode_image(path, size):
         raise
     except Exception as error:
         # The decoders raise whatever the damaged bytes lead them to.
-        raise UnreadableImageError(_reason(error)) from error
+        raise UnreadableImageError(_reason(error, path)) from error
 
 
 def check_image(path):
@@ -54,14 +59,14 @@ def check_image(path):
         UnreadableImageError: As `decode_image`.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=read_formats()) as image:
             _check_size(image)
             image.draft(None, (MIN_SIDE, MIN_SIDE))
             image.load()
     except UnreadableImageError:
         raise
     except Exception as error:
-        raise UnreadableImageError(_reason(error)) from error
+        raise UnreadableImageError(_reason(error, path)) from error
 
 
 def _check_size(image):
@@ -85,8 +90,10 @@ def _to_rgb(image):
 
 def _to_8_bits(image):
     values = np.asarray(image).astype("float64")
-    if image.mode == "F":
-        values = values * 255 if values.max() <= 1 else values
+    if not np.isfinite(values).all():
+        raise UnreadableImageError("has pixels that are not finite numbers")
+    if image.mode == "F" and values.max() <= 1:
+        values = values * 255
     elif image.mode.startswith("I;16") or values.max() > 255:
         values = values / 257
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype("uint8"))
@@ -104,8 +111,7 @@ def _to_square(image, size):
     )
 
 
-def _reason(error):
-    text = " ".join(str(error).split()) or type(error).__name__
-    if "cannot identify image file" in text:
-        return "not an image, or its header is damaged"
-    return text
+def _reason(error, path):
+    if isinstance(error, UnidentifiedImageError):
+        return why_not_identified(path)
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,5 +1,7 @@
 """The data section of a report."""
 
+from kerastl.apps.data.left_out import group_left_out
+
 
 def describe_data(data):
     """Returns what a report says about an `apps.ImageData`, as a dict."""
@@ -18,6 +20,7 @@ def describe_data(data):
         },
         "totals": {part: sum(counts[part].values()) for part in counts},
         "skipped": [list(item) for item in getattr(data, "skipped", ())],
+        "left_out": group_left_out(getattr(data, "left_out", ())),
     }
 
 

@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
+from kerastl.apps.data.check_class_names import check_class_names
 from kerastl.apps.data.image_pipeline import evaluation_batches
 from kerastl.apps.data.image_pipeline import training_batches
 from kerastl.data import SampleFilter
@@ -22,6 +23,10 @@ class ImageData:
         seed: Seed of order and augmentation.
         unlabelled: An `ImagePart` of images without labels (those it has do
             not count), or `None`.
+
+    Raises:
+        ValueError: If a class name cannot be written to a line of text, or
+            two are the same.
 
     Attributes:
         train: `tf.data.Dataset` of shuffled, augmented batches
@@ -47,7 +52,7 @@ class ImageData:
         unlabelled=None,
     ):
         self.parts = parts
-        self.class_names = list(class_names)
+        self.class_names = check_class_names(class_names)
         self.image_size = image_size
         self.batch_size = batch_size
         self.augmentation = augmentation

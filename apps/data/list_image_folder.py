@@ -1,30 +1,24 @@
 """Finding the images of a folder of class folders, without opening them."""
 
+import unicodedata
 from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
 
-IMAGE_SUFFIXES = (
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".bmp",
-    ".webp",
-    ".gif",
-    ".tif",
-    ".tiff",
-)
+from kerastl.apps.data.check_class_names import check_class_names
+from kerastl.apps.data.check_class_names import differ_in_case
+from kerastl.apps.data.find_images import LeftOut
+from kerastl.apps.data.find_images import find_images
+from kerastl.apps.data.find_images import visible_folders
+from kerastl.apps.data.folder_layout import LAYOUT
+from kerastl.apps.data.folder_layout import find_layout
+from kerastl.apps.data.folder_layout import require_folder
+from kerastl.apps.data.left_out import describe_left_out
+from kerastl.apps.data.left_out import relative_names
+from kerastl.arguments import nearest_hint
 
-PART_NAMES = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val"),
-    "test": ("test", "testing"),
-}
-
-_LAYOUT = (
-    "Expected one folder of images for each class, `photos/<class>/*.jpg`, "
-    "or such folders in `photos/train`, `photos/validation` and "
-    "`photos/test`."
-)
+_BESIDE = "beside the class folders, so of no class"
+_LABELS = "not read: the class folders' names are the classes"
 
 
 @dataclass(frozen=True)
@@ -35,112 +29,155 @@ class FolderListing:
         class_names: The classes, sorted.
         parts: Dict from part to a list of `(file, label)`. Without a split
             all are in `"train"`.
-        ignored: Files that are no images by their name.
+        left_out: A `LeftOut` for each file that is not used.
+        notes: Sentences about what was decided.
     """
 
     class_names: list
     parts: dict
-    ignored: list
+    left_out: list
+    notes: list = field(default_factory=list)
 
 
 def list_image_folder(path):
     """Lists the images of a folder and checks the layout.
 
+    Hidden files and folders are left out at every level, links are followed
+    (see `find_images`), images in folders inside a class folder are of that
+    class. Folder names that differ by their Unicode form alone are one class;
+    names that differ by upper and lower case are two, which is said.
+
     Args:
         path: A folder of class folders, or of `train`, `validation` (or
-            `valid`, `val`) and `test` folders with class folders in them.
+            `valid`, `val`) and `test` folders with class folders in them. How
+            the two are told apart: `find_layout`.
 
     Returns:
         A `FolderListing`.
 
     Raises:
         FileNotFoundError: If there is no such folder.
-        ValueError: If the layout is another, there is only one class, or a
-            class has no images.
+        NotADirectoryError: If it is a file, such as an archive.
+        ValueError: If the layout is another or can be read in two ways,
+            there is only one class, a class has no images or a name that
+            cannot be written, or an image is in two classes by a link.
     """
     path = Path(path)
-    if not path.is_dir():
-        raise FileNotFoundError(
-            f"The image folder does not exist. {_LAYOUT} "
-            f"Received: path={str(path)!r}"
+    require_folder(path)
+    layout = find_layout(path)
+    class_names = _class_names(layout.parts["train"], path)
+    parts, left_out, nested = {}, [], 0
+    for folder in dict.fromkeys([path, *layout.parts.values()]):
+        left_out += _beside(folder)
+    for folder in layout.others:
+        left_out += find_images(folder).left_out
+    places = {}
+    for part, folder in layout.parts.items():
+        parts[part], more, deeper = _list_part(
+            part, folder, class_names, places
         )
-    part_folders = _find_parts(path)
-    class_names = [folder.name for folder in _folders(part_folders["train"])]
-    if len(class_names) < 2:
+        left_out += more
+        nested += deeper
+    _check_not_empty(path, parts, class_names, left_out)
+    notes = [*layout.notes, *_case_notes(class_names)]
+    if nested:
+        notes.append(
+            f"Images in folders inside a class folder, which are of that "
+            f"class: {nested}."
+        )
+    both = sum(len(set(found)) > 1 for found in places.values())
+    if both:
+        notes.append(
+            f"Images in several parts, by links: {both}. What is measured on "
+            "them is no measure of new images."
+        )
+    return FolderListing(class_names, parts, left_out, notes)
+
+
+def _class_names(folder, path):
+    names = {
+        unicodedata.normalize("NFC", each.name)
+        for each in visible_folders(folder)
+    }
+    names = sorted(names)
+    if len(names) < 2:
+        found = find_images(path)
+        others = _said(found.left_out, path)
         raise ValueError(
-            f"At least two classes are needed. {_LAYOUT} Received: "
-            f"path={str(part_folders['train'])!r} with the class folders "
-            f"{class_names}"
+            f"At least two classes are needed. {LAYOUT}{others} Received: "
+            f"path={str(folder)!r} with the class folders {names}"
         )
-    parts, ignored = {}, []
-    for part, folder in part_folders.items():
-        parts[part], others = _list_part(part, folder, class_names)
-        ignored += others
-    _check_not_empty(path, parts, class_names, ignored)
-    return FolderListing(class_names, parts, ignored)
+    return check_class_names(names, "class folder")
 
 
-def _find_parts(path):
-    by_name = {folder.name.lower(): folder for folder in _folders(path)}
-    found = {}
-    for part, names in PART_NAMES.items():
-        matches = [by_name[name] for name in names if name in by_name]
-        if matches:
-            found[part] = matches[0]
-    if "train" in found:
-        return found
-    if found and len(found) == len(by_name):
-        raise ValueError(
-            f"The folder has no `train` folder. {_LAYOUT} Received: "
-            f"path={str(path)!r} with the folders {sorted(by_name)}"
-        )
-    return {"train": path}
+def _beside(folder):
+    """What lies beside the class folders."""
+    found = find_images(folder, deep=False)
+    left = [LeftOut(file, _BESIDE, True) for file in found.files]
+    for each in found.left_out:
+        labels = each.file.name.lower() == "labels.txt"
+        left.append(each._replace(reason=_LABELS) if labels else each)
+    return left
 
 
-def _list_part(part, folder, class_names):
-    files, ignored = [], []
-    for class_folder in _folders(folder):
-        if class_folder.name not in class_names:
+def _list_part(part, folder, class_names, places):
+    files, left_out, nested = [], [], 0
+    labels = {name: label for label, name in enumerate(class_names)}
+    for class_folder in visible_folders(folder):
+        name = unicodedata.normalize("NFC", class_folder.name)
+        if name not in labels:
+            hint = nearest_hint(name, class_names)
             raise ValueError(
                 f"The {part} images have a class that the training images "
-                f"lack: '{class_folder.name}'. Every class needs training "
-                f"images. Received: path={str(class_folder)!r}, training "
-                f"classes {class_names}"
+                f"lack: '{name}'.{hint} Every class needs training images. "
+                f"Received: path={str(class_folder)!r}, training classes "
+                f"{class_names[:20]}"
             )
-        label = class_names.index(class_folder.name)
-        for file in sorted(class_folder.rglob("*")):
-            if file.name.startswith(".") or not file.is_file():
-                continue
-            if file.suffix.lower() in IMAGE_SUFFIXES:
-                files.append((file, label))
-            else:
-                ignored.append(file)
-    return files, ignored
+        found = find_images(class_folder)
+        left_out += found.left_out
+        for file, place in zip(found.files, found.places, strict=True):
+            _check_place(file, place, name, part, places)
+            nested += file.parent != class_folder
+        files += [(file, labels[name]) for file in found.files]
+    return files, left_out, nested
 
 
-def _check_not_empty(path, parts, class_names, ignored):
-    kinds = sorted({file.suffix.lower() or file.name for file in ignored})
-    seen = f" There are {len(ignored)} other files ({', '.join(kinds)})."
+def _check_place(file, place, name, part, places):
+    before = places.setdefault(place, {})
+    for other in before.values():
+        if other != name:
+            raise ValueError(
+                f"An image is in two classes, '{other}' and '{name}', by a "
+                "link to it or to its folder. Remove the link. "
+                f"Received: path={str(file)!r}, a link to {place!r}"
+            )
+    before[part] = name
+
+
+def _case_notes(class_names):
+    return [
+        f"The classes {' and '.join(map(repr, group))} differ by upper and "
+        "lower case alone, and count as different."
+        for group in differ_in_case(class_names)
+    ]
+
+
+def _check_not_empty(path, parts, class_names, left_out):
     labels = {label for _, label in parts["train"]}
+    others = _said(left_out, path)
     if not labels:
         raise ValueError(
-            f"There are no images in the folder.{seen if ignored else ''} "
-            f"Images end in {', '.join(IMAGE_SUFFIXES)}. {_LAYOUT} "
+            f"There are no images in the folder. {LAYOUT}{others} "
             f"Received: path={str(path)!r}"
         )
     for label, name in enumerate(class_names):
         if label not in labels:
             raise ValueError(
-                f"The class '{name}' has no training images."
-                f"{seen if ignored else ''} Images end in "
-                f"{', '.join(IMAGE_SUFFIXES)}. Add images, or move the "
-                f"folder away. Received: path={str(path)!r}"
+                f"The class '{name}' has no training images. Add images, or "
+                f"move the folder away.{others} Received: path={str(path)!r}"
             )
 
 
-def _folders(path):
-    return sorted(
-        folder
-        for folder in path.iterdir()
-        if folder.is_dir() and not folder.name.startswith(".")
-    )
+def _said(left_out, path):
+    lines = describe_left_out(relative_names(left_out, path))
+    return "".join(f" {line}." for line in lines)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerastl.apps.data.check_memory import check_memory
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.image_part import ImagePart
 from kerastl.apps.data.image_pipeline import Augmentation
@@ -58,7 +59,7 @@ def load_digits_pair(
 
     Raises:
         ValueError: If there are not that many digits, or the images are
-            smaller than 16 x 16.
+            smaller than 16 x 16, or larger than there is memory for.
 
     Example:
 
@@ -73,6 +74,12 @@ def load_digits_pair(
             f"Received: image_size={image_size}"
         )
     pixels, digits = _bundled_digits()
+    check_memory(
+        # Stored in colour, after they were enlarged in double precision.
+        len(pixels) * (3 * (image_size * 5 // 4) ** 2 + 8 * image_size**2 // 2),
+        "The digits at this size",
+        image_size=image_size,
+    )
     images = _enlarge(pixels, image_size)
     is_target = digits >= _FIRST_TARGET
     options = {

@@ -4,17 +4,22 @@ from pathlib import Path
 
 import numpy as np
 
+from kerastl.apps.data.check_memory import check_batch_fits
 from kerastl.apps.data.decode_image import UnreadableImageError
 from kerastl.apps.data.decode_image import check_image
 from kerastl.apps.data.decode_image import decode_image
 from kerastl.apps.data.default_margin import default_margin
+from kerastl.apps.data.find_images import HIDDEN
+from kerastl.apps.data.find_images import LeftOut
+from kerastl.apps.data.folder_layout import PART_NAMES
 from kerastl.apps.data.image_folder import ImageFolder
 from kerastl.apps.data.image_part import ImagePart
 from kerastl.apps.data.image_part import map_in_threads
 from kerastl.apps.data.image_pipeline import Augmentation
-from kerastl.apps.data.list_image_folder import PART_NAMES
+from kerastl.apps.data.left_out import relative_names
+from kerastl.apps.data.left_out import warn_left_out
 from kerastl.apps.data.list_image_folder import list_image_folder
-from kerastl.apps.data.list_images import list_images
+from kerastl.apps.data.list_images import find_some_images
 from kerastl.apps.data.stratified import choose_shots
 from kerastl.apps.data.stratified import split_by_class
 
@@ -41,6 +46,10 @@ def load_image_folder(
     kept in memory as bytes as long as they fit, a little larger than the
     network takes them: evaluation uses the centre, training uses random
     crops and mirror images.
+
+    Which files are taken, and which left out, is told in `find_images` and
+    `list_image_folder`; images that are left out are warned of, and all that
+    is left out is in `left_out` and in `summary()`.
 
     Args:
         path: A folder `<class>/<images>`, or one with the folders `train`
@@ -72,10 +81,10 @@ def load_image_folder(
 
     Raises:
         FileNotFoundError: If there is no such folder.
-        ValueError: If an argument is out of range, the folder has another
-            layout, fewer than two classes or no images, a class has no
-            readable images or fewer than `shots`, or with `strict` a file
-            cannot be used.
+        ValueError: If an argument is out of range, a batch takes more memory
+            than there is, the folder has another layout, fewer than two
+            classes or no images, a class has no readable images or fewer than
+            `shots`, or with `strict` a file cannot be used.
 
     Example:
 
@@ -92,13 +101,17 @@ def load_image_folder(
         margin = default_margin(image_size)
     size = image_size + margin
     listing = list_image_folder(path)
+    count = max(map(len, listing.parts.values()))
+    check_batch_fits(image_size, margin, min(batch_size, count))
     _check_shots(shots, [label for _, label in listing.parts["train"]], listing)
 
     in_memory = _fits(sum(map(len, listing.parts.values())), size, memory_limit)
-    parts, skipped = {}, []
+    left_out = list(listing.left_out)
+    parts = {}
     for name, files in listing.parts.items():
         parts[name], failed = _read(files, size, in_memory)
-        skipped += [(str(file.relative_to(path)), why) for file, why in failed]
+        left_out += failed
+    skipped = relative_names(_images(left_out), path)
     if strict and skipped:
         raise ValueError(
             f"{len(skipped)} image files cannot be used, the first is "
@@ -107,7 +120,7 @@ def load_image_folder(
             "strict=True"
         )
     _check_every_class_readable(parts["train"], listing, skipped)
-    notes = _split(parts, validation_split, test_split, seed)
+    notes = listing.notes + _split(parts, validation_split, test_split, seed)
     left = None
     if shots is not None:
         train = parts["train"]
@@ -129,12 +142,14 @@ def load_image_folder(
         )
     elif unlabelled and unlabelled is not True:
         more, failed = _read_unlabelled(unlabelled, size, memory_limit)
-        skipped += failed
+        left_out += failed
         notes.append(f"{len(more)} unlabelled images.")
+        skipped = relative_names(_images(left_out), path)
+    warn_left_out(path, skipped)
     return ImageFolder(
         path=Path(path),
         skipped=skipped,
-        ignored=[str(file.relative_to(path)) for file in listing.ignored],
+        left_out=relative_names(left_out, path),
         notes=notes,
         parts={
             name: parts[name]
@@ -150,16 +165,23 @@ def load_image_folder(
     )
 
 
+def _images(left_out):
+    return [
+        each for each in left_out if each.is_image and each.reason != HIDDEN
+    ]
+
+
 def _read_unlabelled(path, size, memory_limit):
-    files = [(file, 0) for file in list_images(path)]
+    found = find_some_images(path, "unlabelled")
+    files = [(file, 0) for file in found.files]
     part, failed = _read(files, size, _fits(len(files), size, memory_limit))
     if not len(part):
         raise ValueError(
             "None of the unlabelled images can be read, the first is "
-            f"{failed[0][0]}: {failed[0][1]}. "
+            f"{failed[0].file}: {failed[0].reason}. "
             f"Received: unlabelled={str(path)!r}"
         )
-    return part, [(str(file), why) for file, why in failed]
+    return part, found.left_out + failed
 
 
 def _fits(count, size, memory_limit):
@@ -190,7 +212,7 @@ def _read(files, size, in_memory):
         tuple(file for file, _ in files),
     )
     failed = [
-        (file, reason)
+        LeftOut(file, reason, True)
         for (file, _), reason in zip(files, reasons, strict=True)
         if reason
     ]

@@ -1,6 +1,7 @@
 """Photos whose labels mean what a model's outputs mean."""
 
 import dataclasses
+import unicodedata
 
 import numpy as np
 
@@ -49,6 +50,8 @@ def load_matching_images(model_path, photos, runner, validation_split=0.2):
                 f"{runner.num_classes} outputs of {str(model_path)!r}"
             )
         return data
+    # As the folders' names are, which are in Unicode's composed form.
+    names = [unicodedata.normalize("NFC", name) for name in names]
     for name in data.class_names:
         if name not in names:
             raise unknown_name_error("class in labels.txt", name, names)

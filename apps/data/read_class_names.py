@@ -2,6 +2,7 @@
 
 import pathlib
 
+from kerastl.apps.data.labels_file import read_labels
 from kerastl.export.package.read_metadata import read_metadata
 
 
@@ -24,7 +25,7 @@ def read_class_names(model_path, num_classes):
     path = pathlib.Path(model_path).with_name("labels.txt")
     if not path.is_file():
         return None
-    names = path.read_text(encoding="utf-8").splitlines()
+    names = read_labels(path)
     if len(names) not in (num_classes, max(num_classes, 2)):
         raise ValueError(
             "The labels.txt beside the model is not its own: it has "

@@ -31,6 +31,8 @@ _STYLE = {
     "ytick.labelcolor": _INK,
     "legend.frameon": False,
     "legend.fontsize": 9,
+    # A dollar sign in a name is no formula.
+    "text.parse_math": False,
     # Glyphs drawn as paths look the same on every machine.
     "svg.fonttype": "path",
 }

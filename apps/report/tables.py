@@ -2,6 +2,10 @@
 
 import pathlib
 
+from kerastl.apps.data.literal import literal
+
+_WIDEST = 40
+
 
 def make_table(columns, rows):
     """Makes a rich table in the one style of the command line.
@@ -17,22 +21,27 @@ def make_table(columns, rows):
     """
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         header_style="bold",
     )
+    rows = [[literal(_text(cell)) for cell in row] for row in rows]
+    widest = max((len(row[0]) for row in rows), default=0)
     for index, column in enumerate(columns):
         numeric = column.startswith(">")
         table.add_column(
             column.lstrip(">"),
             justify="right" if numeric else "left",
-            no_wrap=numeric or index == 0,
+            # Cut, a long name could be another's.
+            no_wrap=numeric or (index == 0 and widest <= _WIDEST),
             overflow="fold",
         )
     for row in rows:
-        table.add_row(*map(_text, row))
+        # As they stand: what users name must not be read as markup.
+        table.add_row(*map(Text, row))
     return table
 
 

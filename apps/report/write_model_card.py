@@ -1,8 +1,11 @@
 """The model card of a run: what a model is, does and costs, in Markdown."""
 
+import html
 import math
 import pathlib
+import re
 
+from kerastl.apps.data.literal import literal
 from kerastl.apps.report import figures
 from kerastl.apps.report.describe_origins import describe_origins
 from kerastl.apps.report.shipped_rows import shipped_rows
@@ -46,14 +49,16 @@ def write_model_card(report, path):
     )
     text = "\n\n".join(section for section in sections if section)
     with staged_file(path, path.suffix, overwrite=True) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(
+            text + "\n", encoding="utf-8", errors="backslashreplace"
+        )
     return path
 
 
 def _introduction(report):
     names = report["confusion"]["class_names"]
     return (
-        f"# {report['title']}\n\n{report['summary']['text']}\n\n"
+        f"# {_plain(report['title'])}\n\n{report['summary']['text']}\n\n"
         f"It says which of {len(names)} classes a photo shows: "
         f"{', '.join(map(_plain, names))}."
     )
@@ -188,14 +193,13 @@ def _data(report):
     ][:_MOST_CLASSES]
     rows.append(("all", *(data["totals"][split] for split in splits)))
     heads = ("class", *(f">{split}" for split in splits))
-    skipped = len(data["skipped"])
-    left_out = (
-        f"\n\n{skipped} file{'s' if skipped > 1 else ''} could not be used."
-        if skipped
-        else ""
+    left_out = "\n".join(
+        f"- {group['count']} left out: {_plain(group['reason'])}"
+        for group in data.get("left_out", ())
     )
+    left_out = left_out and f"\n\n{left_out}"
     table = _table(heads, rows)
-    return f"## Data\n\n{data['note']}\n\n{table}{left_out}"
+    return f"## Data\n\n{_plain(data['note'])}\n\n{table}{left_out}"
 
 
 def _limits(report):
@@ -260,5 +264,8 @@ def _table(heads, rows):
 
 
 def _plain(text):
-    """Keeps class and file names from being read as Markdown."""
-    return str(text).replace("|", "\\|").replace("\n", " ")
+    """Keeps names from being read as Markdown, HTML or a table's border."""
+    text = html.escape(literal(text), quote=False)
+    text = re.sub(r"([\\`*\[\]|~])", r"\\\1", text)
+    # Inside a word an underscore is only that.
+    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)

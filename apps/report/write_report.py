@@ -76,7 +76,7 @@ def write_report(report, path, folder=None):
         ),
     )
     with staged_file(path, path.suffix, overwrite=True) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+        temporary.write_text(html, encoding="utf-8", errors="backslashreplace")
     return path
 
 

@@ -2,13 +2,19 @@
 
 import dataclasses
 
+import numpy as np
+
+from kerastl.apps.report.say import say
 from kerastl.arguments import unknown_name_error
 from kerastl.export import SCHEMES
 from kerastl.export import AccuracyDropError
 from kerastl.export import TargetError
+from kerastl.export import load
 from kerastl.export import to_onnx
 from kerastl.export import to_tflite
 from kerastl.export import write_metadata
+from kerastl.export.measure import measure_latency
+from kerastl.export.processor import processor_name
 from kerastl.export.schemes import get_scheme
 
 # Of a run, the network and its quantization-aware copy.
@@ -99,10 +105,13 @@ def export_files(
             and (folder / name).exists()
             and rows[name]["network"] == network
             and device in (None, rows[name]["target"])
+            and _loses_no_more(rows[name], max_accuracy_drop)
         ):
+            if rows[name]["threads"] != threads:
+                say(console, f"timing {name} with {threads} threads")
+                rows[name] |= _time(folder / name, threads)
             continue
-        if console is not None:
-            console.print(f"exporting {name}", highlight=False)
+        say(console, f"exporting {name}")
         try:
             report = WRITERS[format](
                 aware if rounds else model,
@@ -117,8 +126,7 @@ def export_files(
                 **({} if device is None else {"target": device}),
             )
         except (AccuracyDropError, TargetError) as error:
-            if console is not None:
-                console.print(f"refused {name}", highlight=False)
+            say(console, f"refused {name}")
             refused.append(error)
             # What a run without the target has left there.
             rows.pop(name, None)
@@ -138,3 +146,21 @@ def export_files(
             "size_bytes": (folder / name).stat().st_size,
         }
     return list(rows.values()), refused
+
+
+def _loses_no_more(row, max_accuracy_drop):
+    drop = row["accuracy_drop"]
+    return max_accuracy_drop is None or (
+        drop is not None and drop <= max_accuracy_drop
+    )
+
+
+def _time(path, threads):
+    """What a row says of a file's time, measured anew."""
+    runner = load(path, threads)
+    image = np.zeros((1, *runner.input_shape), "float32")
+    return {
+        **measure_latency(runner, image),
+        "threads": threads,
+        "processor": processor_name(),
+    }

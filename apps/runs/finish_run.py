@@ -2,9 +2,8 @@
 
 import statistics
 
-import keras
-
 from kerastl.apps.report.save_examples import save_examples
+from kerastl.apps.report.say import say
 from kerastl.apps.report.write_model_card import write_model_card
 from kerastl.apps.report.write_report import write_report
 from kerastl.apps.runs.export_files import AWARE_MODEL
@@ -16,6 +15,9 @@ from kerastl.export import evaluate
 from kerastl.export import load
 from kerastl.export.format_figures import describe_change
 from kerastl.export.format_figures import format_size
+
+# What the training of a run, or of the quickstart, has written.
+REPORT_KEYS = ("title", "created", "summary", "settings", "data", "versions")
 
 
 def finish_run(
@@ -50,9 +52,9 @@ def finish_run(
         AccuracyDropError: A file lost too much. The rest is written.
         TargetError: The target cannot run a file. The rest is written.
     """
-    model = _load(folder, MODEL)
+    model = folder.load_model(MODEL)
     batches = getattr(data, part)
-    report = folder.read_json("report.json")
+    report = folder.read_json("report.json", REPORT_KEYS)
     if "confusion" not in report:
         measured = evaluate(model, batches, threads=threads)
         report["confusion"] = {
@@ -67,7 +69,7 @@ def finish_run(
         folder.write_json("report.json", report)
     aware = None
     if "aware" in report:
-        aware = _load(folder, AWARE_MODEL)
+        aware = folder.load_model(AWARE_MODEL)
     if aware is not None and "accuracy" not in report["aware"]:
         accuracy = evaluate(aware, batches, threads=threads)["accuracy"]
         report["aware"] |= _keras_row(folder, AWARE_MODEL, accuracy)
@@ -89,8 +91,8 @@ def finish_run(
         aware=aware,
         target=target,
     )
-    if console is not None and folder.resumed and report["exports"] == before:
-        console.print("no file was missing", highlight=False)
+    if folder.resumed and report["exports"] == before:
+        say(console, "no file was missing")
     report["threads"] = threads
     report["summary"]["headline"] = _headline(report)
     folder.write_json("report.json", report)
@@ -100,10 +102,6 @@ def finish_run(
         raise refused[0]
     folder.advance("finished")
     return RunResult(folder.path, report)
-
-
-def _load(folder, name):
-    return keras.saving.load_model(folder.file(name), compile=False)
 
 
 def _keras_row(folder, name, accuracy):
@@ -120,12 +118,12 @@ def _keras_row(folder, name, accuracy):
 
 
 def _metadata(report, data):
+    # No time and no timing: the same run gives the same bytes.
     return Metadata(
         data.class_names,
         training={
             "title": report["title"],
             "summary": report["summary"]["text"],
-            "created": report["created"],
             "evaluated_on": report["evaluated_on"],
             "versions": report["versions"],
         },

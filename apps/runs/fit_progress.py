@@ -2,6 +2,8 @@
 
 import keras
 
+from kerastl.apps.report.say import say
+
 
 class FitProgress(keras.callbacks.Callback):
     """Shows a bar while an epoch runs, and a line when it is over.
@@ -71,9 +73,9 @@ class FitProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if self.lines:
-            self.console.print(
+            say(
+                self.console,
                 describe_epoch(epoch + 1, self._epochs, logs or {}),
-                highlight=False,
             )
 
     def on_train_end(self, logs=None):

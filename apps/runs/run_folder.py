@@ -4,8 +4,16 @@ import contextlib
 import datetime
 import json
 import pathlib
+import warnings
 
+from kerastl.apps.data.literal import literal
+from kerastl.apps.runs.run_identity import describe_changes
+from kerastl.export.lock import FileLock
+from kerastl.export.lock import LockedError
+from kerastl.export.lock import is_locked
+from kerastl.export.stage import is_leftover
 from kerastl.export.stage import make_folder
+from kerastl.export.stage import remove_leftovers
 from kerastl.export.stage import staged_file
 
 # What may change between a run and its resumption: none of it touches the
@@ -20,16 +28,22 @@ _WAY_OUT = {
     "training": frozenset({"learning_rate", "strength"}),
     "trained": frozenset({"qat"}),
 }
+_STATUSES = ("training", "trained", "finished")
+_LOCK = ".lock"
+_STATE = "run.json"
 
 
 class RunFolder:
     """A folder for a run: a new one, or one to resume.
 
-    Making the object only looks, and refuses; `begin` makes the folder.
+    Making the object only looks, and refuses; `begin` makes the folder, and
+    `hold` keeps other processes out of it.
 
-    `run.json` in the folder holds the arguments, the versions and how far
-    the run has come: `"training"`, `"trained"` (the model is saved; its
-    quantization-aware copy, exports or report are missing) or `"finished"`.
+    `run.json` in the folder holds the arguments, the versions, digests of
+    what the run is made from and how far it has come: `"training"`,
+    `"trained"` (the model is saved; its quantization-aware copy, exports or
+    report are missing) or `"finished"`. A folder in which a kill has left no
+    `run.json` yet counts as empty.
 
     Args:
         path: Folder of the run; made if it is missing.
@@ -42,6 +56,7 @@ class RunFolder:
         resume: Continue the run that the folder holds, if it holds one.
 
     Raises:
+        BlockingIOError: Another process is at work on the run.
         FileExistsError: `path` exists and `resume` is off, or it is a file.
         PermissionError: By `begin`, if the folder cannot be made.
         ValueError: `path` holds something other than a run, or a run that
@@ -51,37 +66,25 @@ class RunFolder:
 
     ```python
     folder = RunFolder("runs/clothing", {"epochs": 20}, {"keras": "3.15.1"})
-    folder.begin()
-    folder.advance("finished")
+    with folder.hold():
+        folder.begin()
+        folder.advance("finished")
     ```
     """
 
     def __init__(self, path, arguments, versions, resume=False):
         self.path = pathlib.Path(path)
-        self.resumed = False
+        self._resume = resume
+        self._arguments = _as_json(arguments)
+        self._versions = versions
         if self.path.exists() and not self.path.is_dir():
             raise FileExistsError(
                 "The output of a run is a folder, and there is a file of that "
                 f"name. Received: output={str(path)!r}. Choose another name."
             )
-        if self.path.exists() and any(self.path.iterdir()):
-            if not resume:
-                raise FileExistsError(
-                    "The output folder exists and is not empty; a run never "
-                    "writes over another. Choose another output, or continue "
-                    "the run that is there with resume=True (--resume). "
-                    f"Received: output={str(path)!r}"
-                )
-            self._check(arguments)
-            self.resumed = True
-            self._state["arguments"] = arguments
-        else:
-            self._state = {
-                "status": "training",
-                "began": _now(),
-                "arguments": arguments,
-                "versions": versions,
-            }
+        if is_locked(self.path / _LOCK):
+            raise self._in_use()
+        self._look()
 
     @property
     def status(self):
@@ -92,10 +95,63 @@ class RunFolder:
         """Whether training is over and the model is saved."""
         return self.status in ("trained", "finished")
 
+    @contextlib.contextmanager
+    def hold(self):
+        """Makes the folder, and keeps other processes out until the end.
+
+        Raises:
+            BlockingIOError: Another process holds it.
+            FileExistsError: Another process has begun a run there meanwhile.
+            PermissionError: The folder cannot be made.
+            ValueError: As when the object is made.
+        """
+        self._make()
+        try:
+            lock = FileLock(self.path / _LOCK)
+        except LockedError as error:
+            raise self._in_use() from error
+        except OSError as error:
+            raise self._cannot_be_made(error) from error
+        with lock:
+            # Another process may have come and gone since the first look.
+            self._look()
+            remove_leftovers(self.path)
+            yield self
+
     def begin(self):
         """Makes the folder and writes `run.json`."""
-        make_folder(self.path)
+        self._make()
         self._save()
+
+    def identify(self, identity):
+        """Keeps what the run is made from, or holds it against that.
+
+        Args:
+            identity: What `run_identity` returns.
+
+        Raises:
+            ValueError: If the run that is resumed was begun with other data
+                or weights; it says what changed.
+        """
+        identity = _as_json(identity)
+        before = self._state.get("identity")
+        if self.resumed and before is None:
+            warnings.warn(
+                "The run was begun by a version of kerastl that kept no "
+                "digest of its data and weights: whether they are still the "
+                "same cannot be told.",
+                stacklevel=3,
+            )
+        if before is not None:
+            changes = describe_changes(before, identity)
+            if changes:
+                raise ValueError(
+                    "The run was begun with other data or weights: "
+                    f"{'; '.join(changes[:10])}. Put them back, or choose "
+                    "another output. "
+                    f"Received: output={str(self.path)!r}"
+                )
+        self._state["identity"] = identity
 
     @property
     def began(self):
@@ -132,35 +188,108 @@ class RunFolder:
         with staged_file(path, ".keras", overwrite=True) as temporary:
             model.save(temporary)
 
+    def load_model(self, name="model.keras"):
+        """Returns a model of the run.
+
+        Raises:
+            ValueError: If the file is missing or damaged.
+        """
+        import keras
+
+        try:
+            return keras.saving.load_model(self.file(name), compile=False)
+        except Exception as error:
+            raise self._damaged(name, error) from error
+
     def write_text(self, name, text):
         """Writes a text file of the run, whole or not at all."""
         path = self.file(name)
         with staged_file(path, path.suffix, overwrite=True) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
-    def read_json(self, name):
-        """Returns what a JSON file of the run holds."""
-        return json.loads(self.file(name).read_text(encoding="utf-8"))
+    def read_json(self, name, keys=()):
+        """Returns the dict that a JSON file of the run holds.
+
+        Args:
+            name: The file.
+            keys: Keys that it must have.
+
+        Raises:
+            ValueError: If the file is missing or damaged.
+        """
+        try:
+            value = json.loads(self.file(name).read_text(encoding="utf-8"))
+            if not isinstance(value, dict):
+                raise ValueError("it holds no object")
+            missing = [key for key in keys if key not in value]
+            if missing:
+                raise ValueError(f"it has no {', '.join(missing)}")
+        except (OSError, ValueError, RecursionError) as error:
+            raise self._damaged(name, error) from error
+        return value
+
+    def _damaged(self, name, error):
+        return ValueError(
+            f"A file of the run is missing or damaged: {self.file(name)} "
+            f"({literal(error)}). Put it back from a copy, or begin the run "
+            f"anew in another output. Received: output={str(self.path)!r}"
+        )
+
+    def _in_use(self):
+        return BlockingIOError(
+            "Another process is at work on the run in this folder. Wait until "
+            "it is done, or choose another output. "
+            f"Received: output={str(self.path)!r}"
+        )
+
+    def _look(self):
+        """Finds out what there is, and refuses what does not fit."""
+        self.resumed = False
+        if _is_empty(self.path):
+            self._state = {
+                "status": "training",
+                "began": _now(),
+                "arguments": self._arguments,
+                "versions": self._versions,
+            }
+            return
+        if not self._resume:
+            raise FileExistsError(
+                "The output folder exists and is not empty; a run never "
+                "writes over another. Choose another output, or continue "
+                "the run that is there with resume=True (--resume). "
+                f"Received: output={str(self.path)!r}"
+            )
+        self._check(self._arguments)
+        self.resumed = True
+        self._state["arguments"] = self._arguments
+
+    def _make(self):
+        make_folder(self.path)
+
+    def _cannot_be_made(self, error):
+        return PermissionError(
+            f"The output folder cannot be made ({error.strerror}). Choose "
+            f"another output. Received: output={str(self.path)!r}"
+        )
 
     def _check(self, arguments):
-        try:
-            self._state = self.read_json("run.json")
-            before = self._state["arguments"]
-        except (OSError, ValueError, KeyError) as error:
+        if not self.file(_STATE).exists():
             raise ValueError(
-                "The output folder holds no run to resume: its run.json is "
-                f"missing or unreadable. Received: output={str(self.path)!r}. "
-                "Choose another output."
-            ) from error
-        # Through JSON, so that a tuple equals the list it was saved as.
+                "The output folder holds no run to resume: it has no run.json. "
+                f"Received: output={str(self.path)!r}. Choose another output."
+            )
+        state = self.read_json(_STATE, ("status", "began", "arguments"))
+        before = state["arguments"]
+        if state["status"] not in _STATUSES or not isinstance(before, dict):
+            raise self._damaged(_STATE, "its values are none of a run")
         free = _FREE
-        if self._state.get("diverged"):
-            free |= _WAY_OUT.get(self.status, frozenset())
-        now = json.loads(json.dumps(arguments, default=_plain))
+        if state.get("diverged"):
+            free |= _WAY_OUT.get(state["status"], frozenset())
         changed = [
-            f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
-            for name in sorted({*before, *now} - free)
-            if before.get(name) != now.get(name)
+            f"{name} was {before.get(name)!r}, is {arguments.get(name)!r}"
+            for name in sorted({*before, *arguments} - free)
+            if _given(before.get(name)) != _given(arguments.get(name))
             and not (name in _ADDABLE and before.get(name) is None)
         ]
         if changed:
@@ -170,9 +299,27 @@ class RunFolder:
                 + ". Resume it with its own, or choose another output. "
                 f"Received: output={str(self.path)!r}"
             )
+        self._state = state
 
     def _save(self):
-        self.write_json("run.json", self._state)
+        self.write_json(_STATE, self._state)
+
+
+def _given(value):
+    """No arguments of a preset are none, whichever way that is written."""
+    return None if value in ({}, []) else value
+
+
+def _is_empty(path):
+    return not path.exists() or not any(
+        entry.name != _LOCK and not is_leftover(entry)
+        for entry in path.iterdir()
+    )
+
+
+def _as_json(value):
+    """As it comes back from a file: a tuple as a list, a path as text."""
+    return json.loads(json.dumps(value, default=_plain))
 
 
 def _plain(value):
@@ -180,7 +327,10 @@ def _plain(value):
         return str(value)
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise TypeError(f"Not a JSON value: {type(value).__name__}")
+    raise TypeError(
+        "An argument of a run cannot be written to its run.json. Pass plain "
+        f"numbers, texts, lists and dicts. Received: {value!r}"
+    )
 
 
 def _now():

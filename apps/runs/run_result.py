@@ -42,21 +42,18 @@ class RunResult:
         """Prints the figures as tables to a `rich.console.Console`."""
         from kerastl.apps.report import tables
         from kerastl.apps.report.describe_origins import describe_origins
+        from kerastl.apps.report.say import say
         from kerastl.apps.report.shipped_rows import shipped_rows
 
         report = self.report
         if report.get("comparison"):
             console.print(tables.comparison_table(report["comparison"]["rows"]))
-            console.print(report["comparison"]["note"], highlight=False)
-            console.print(f"\n{report['summary']['text']}", highlight=False)
+            say(console, report["comparison"]["note"])
+            say(console, f"\n{report['summary']['text']}")
         if report.get("measures"):
             console.print(tables.measures_table(report["measures"]["rows"]))
         if report.get("exports"):
             console.print(tables.exports_table(shipped_rows(report)))
             if "aware" in report:
-                console.print(describe_origins(report), highlight=False)
-        console.print(
-            f"report: {self.output / 'report.html'}",
-            highlight=False,
-            soft_wrap=True,
-        )
+                say(console, describe_origins(report))
+        say(console, f"report: {self.output / 'report.html'}", wrap=False)

@@ -23,6 +23,9 @@ def suggest_for_run(weights, source, data):
     Returns:
         A `kerastl.HyperparameterSuggestion`, or `None` where nothing is known
         of the weights' own task.
+
+    Raises:
+        ValueError: If the file of the class means is damaged.
     """
     if not isinstance(weights, str | pathlib.Path):
         return None
@@ -30,9 +33,17 @@ def suggest_for_run(weights, source, data):
     if not path.is_file():
         return None
     embedding = embed(source)
-    with np.load(path) as saved:
-        means, sizes = saved["means"], saved["sizes"]
-    if means.shape[1] != embedding.output_shape[-1]:
+    try:
+        with np.load(path) as saved:
+            means, sizes = saved["means"], saved["sizes"]
+    except Exception as error:
+        raise ValueError(
+            "The class means beside the weights are damaged "
+            f"({type(error).__name__}: {error}). Delete the file: without it "
+            "no learning rate is suggested, and nothing else changes. "
+            f"Received: {str(path)!r}"
+        ) from error
+    if means.ndim != 2 or means.shape[1] != embedding.output_shape[-1]:
         return None
     target_means, target_sizes = class_means(
         embedding, data.calibration, data.num_classes

@@ -1,14 +1,17 @@
 import dataclasses
+import io
 import json
 import shutil
 
 import keras
 import numpy as np
 import pytest
+import rich.console
 
 from kerastl import apps
 from kerastl import export
 from kerastl.apps.runs import train_aware
+from kerastl.apps.runs.epoch_checkpoint import EpochCheckpoint
 from kerastl.layers import BlurPooling2D
 
 pytestmark = [
@@ -144,6 +147,160 @@ def test_resume_adds_quantization_aware_training(
         name = row["file"]
         assert (output / name).read_bytes() != (
             finished_run.output / name
+        ).read_bytes()
+
+
+@pytest.fixture
+def own_run(finished_run, shapes, tiny_arguments, tmp_path):
+    """A copy of the finished run and its photos, and how to resume it."""
+    photos = shutil.copytree(shapes, tmp_path / "photos")
+    output = shutil.copytree(finished_run.output, tmp_path / "run")
+    state = json.loads((output / "run.json").read_text())
+    state["arguments"]["data"] = str(photos)
+    (output / "run.json").write_text(json.dumps(state))
+
+    def resume(**more):
+        arguments = {**tiny_arguments, "data": photos, **more}
+        return apps.fine_tune(
+            **arguments,
+            method="ktft",
+            strength=0.5,
+            antialias=3,
+            output=output,
+            resume=True,
+        )
+
+    return photos, output, resume
+
+
+@pytest.mark.parametrize("status", ["training", "trained", "finished"])
+def test_resume_refuses_other_photos(own_run, status):
+    photos, output, resume = own_run
+    state = json.loads((output / "run.json").read_text())
+    state["status"] = status
+    (output / "run.json").write_text(json.dumps(state))
+    before = {path: path.read_bytes() for path in output.glob("*.*")}
+    (photos / "circle").rename(photos / "z5")
+    with pytest.raises(ValueError, match=r"\['circle'\] are now \['z5'\]"):
+        resume(exports=["tflite:dynamic"])
+    (photos / "z5").rename(photos / "circle")
+    shutil.copy(photos / "cross" / "00.png", photos / "circle" / "00.png")
+    with pytest.raises(ValueError, match="circle has other images"):
+        resume(exports=["tflite:dynamic"])
+    assert {path: path.read_bytes() for path in output.glob("*.*")} == before
+
+
+def test_resume_with_other_threads_times_anew(own_run):
+    _, output, resume = own_run
+    before = {row["file"]: row for row in resume().report["exports"]}
+    files = [output / name for name in before]
+    contents = [file.read_bytes() for file in files]
+    report = resume(threads=2).report
+    assert report["threads"] == 2
+    for row in report["exports"]:
+        old = before[row["file"]]
+        assert (old["threads"], row["threads"]) == (1, 2)
+        assert row["latency_ms"] != old["latency_ms"]
+        assert row["accuracy"] == old["accuracy"]
+    assert [file.read_bytes() for file in files] == contents
+
+
+def test_resume_holds_old_files_to_a_new_gate(own_run):
+    _, output, resume = own_run
+    report = json.loads((output / "report.json").read_text())
+    # As if the file that is there had lost much.
+    report["exports"][0]["accuracy_drop"] = 0.5
+    (output / "report.json").write_text(json.dumps(report))
+    rows = resume(max_accuracy_drop=0.4).report["exports"]
+    assert max(row["accuracy_drop"] for row in rows) < 0.4
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("report.json", b"{"),
+        ("report.json", b"[]"),
+        ("report.json", b"{}"),
+        ("model.keras", b"PK\x03\x04"),
+    ],
+)
+def test_a_damaged_file_of_the_run_is_named(own_run, name, content):
+    _, output, resume = own_run
+    (output / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"missing or damaged: .*{name}"):
+        resume()
+
+
+def test_damaged_class_means_are_named(finished_run, tiny_arguments, tmp_path):
+    source = shutil.copytree(finished_run.output, tmp_path / "source")
+    (source / "class_means.npz").write_bytes(b"PK")
+    arguments = {**tiny_arguments, "weights": source / "model.keras"}
+    with pytest.raises(ValueError, match="class_means.npz.*damaged"):
+        apps.fine_tune(**arguments, output=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_that_does_not_fit_is_refused(
+    tiny_arguments, tmp_path, monkeypatch
+):
+    from kerastl.apps.data import check_memory
+
+    monkeypatch.setattr(check_memory, "memory_limit", lambda: 300_000)
+    with pytest.raises(ValueError, match="Training at this size.*image_size="):
+        apps.fine_tune(**tiny_arguments, output=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_names_of_every_kind_come_back(shapes, tiny_arguments, tmp_path):
+    names = ["<b>|x*", "[/b]x", "shirt $m$"]
+    photos = shutil.copytree(shapes, tmp_path / "[red]photos")
+    for old, new in zip(("circle", "cross", "square"), names, strict=True):
+        (photos / old).rename(photos / new)
+    said = io.StringIO()
+    console = rich.console.Console(file=said, width=80)
+    arguments = {**tiny_arguments, "data": photos, "epochs": 1}
+    output = tmp_path / "run[m]"
+    result = apps.fine_tune(**arguments, output=output, console=console)
+    result.print(console)
+    assert "run[m]" in said.getvalue()
+    assert (output / "labels.txt").read_text().splitlines() == names
+    for row in result.report["exports"]:
+        assert export.read_metadata(output / row["file"]).class_names == names
+    page = (output / "report.html").read_text()
+    assert "&lt;b&gt;|x*" in page and "<b>|x*" not in page
+    found = apps.predict(
+        output / "model_int8.tflite", [photos / names[1] / "00.png"]
+    )
+    found.print(console)
+    for name in names:
+        assert name in said.getvalue()
+
+
+def test_the_same_run_gives_the_same_bytes_also_when_resumed(
+    finished_run, tiny_arguments, tmp_path, monkeypatch
+):
+    class Killed(Exception):
+        pass
+
+    def killed(self, epoch, logs=None):
+        if epoch == 1:
+            raise Killed
+
+    arguments = {
+        **tiny_arguments,
+        "method": "ktft",
+        "strength": 0.5,
+        "antialias": 3,
+        "output": tmp_path / "run",
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochCheckpoint, "on_epoch_begin", killed)
+        with pytest.raises(Killed):
+            apps.fine_tune(**arguments)
+    result = apps.fine_tune(**arguments, resume=True)
+    for row in result.report["exports"]:
+        assert (result.output / row["file"]).read_bytes() == (
+            finished_run.output / row["file"]
         ).read_bytes()
 
 

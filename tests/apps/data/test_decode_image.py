@@ -144,3 +144,43 @@ def test_other_bad_files_are_told(tmp_path, read):
     halves(size=(40, 7)).save(tmp_path / "tiny.png")
     with pytest.raises(UnreadableImageError, match="too small: 40x7"):
         read(tmp_path / "tiny.png")
+
+
+def test_a_large_jpeg_is_decoded_no_smaller_than_it_is_used(tmp_path):
+    """The decoder may halve a photo, but not below the size that is asked."""
+    rows, columns = np.mgrid[0:400, 0:600]
+    waves = 128 + 100 * np.sin(columns / 3) * np.cos(rows / 4)
+    image = Image.fromarray(waves.astype("uint8")).convert("RGB")
+    image.save(tmp_path / "a.jpg", quality=95)
+    image.save(tmp_path / "a.png")
+    for size in (400, 190, 100):
+        found = decode_image(tmp_path / "a.jpg", size).astype(int)
+        expected = decode_image(tmp_path / "a.png", size)
+        assert np.abs(found - expected).mean() < 8
+
+
+@pytest.mark.parametrize("value, expected", [(257, 1), (51400, 200)])
+def test_16_bits_are_257_times_8_bits(tmp_path, value, expected):
+    pixels = np.full((32, 32), value, "uint16")
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    assert (decode_image(tmp_path / "a.png", 16) == expected).all()
+
+
+@pytest.mark.parametrize(
+    "values, expected",
+    [((0, 1), (0, 255)), ((0, 200), (0, 200)), ((0, 65535), (0, 255))],
+)
+def test_float_pixels_are_scaled_by_their_range(tmp_path, values, expected):
+    pixels = np.full((32, 32), values[0], "float32")
+    pixels[16:] = values[1]
+    Image.fromarray(pixels).save(tmp_path / "a.tiff")
+    decoded = decode_image(tmp_path / "a.tiff", 32)
+    assert (decoded[4, 4, 0], decoded[28, 4, 0]) == expected
+
+
+def test_pixels_that_are_no_numbers_are_told(tmp_path):
+    pixels = np.zeros((32, 32), "float32")
+    pixels[3, 3] = np.nan
+    Image.fromarray(pixels).save(tmp_path / "a.tiff")
+    with pytest.raises(UnreadableImageError, match="not finite"):
+        decode_image(tmp_path / "a.tiff", 16)

@@ -176,3 +176,16 @@ def test_a_filter_is_asked_in_every_pass():
     assert sorted(i for i, _, _ in kept) == [1, 2, 5, 6, 7, 8, 9, 10, 11]
     chosen.hide([])
     assert len(numbered(data)) == 12
+
+
+def test_unlabelled_crops_are_drawn_by_themselves():
+    """The same image, labelled and not, is not cut in the same place."""
+    part = ramp_part(1)
+    data = training_batches(
+        part, 16, 1, Augmentation(flip=False), 0, unlabelled=part
+    )
+    for _ in range(3):
+        [(inputs, _)] = list(data)
+        images, beside = inputs["images"], inputs["unlabelled"]
+        assert images.shape == beside.shape
+        assert not np.array_equal(images, beside)

@@ -5,7 +5,16 @@ from kerastl.apps.data.load_image_folder import load_image_folder
 
 
 def test_flat_and_nested_folders(tmp_path):
-    for name in ("b.jpg", "a.PNG", "notes.txt", ".c.jpg", "more/d.jpeg"):
+    for name in (
+        "b.jpg",
+        "a.PNG",
+        "notes.txt",
+        ".c.jpg",
+        "more/d.jpeg",
+        ".hidden/e.jpg",
+        "more/.ipynb_checkpoints/f.jpg",
+        "more/@eaDir/g.jpg",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     names = [str(file.relative_to(tmp_path)) for file in list_images(tmp_path)]

@@ -83,17 +83,52 @@ def test_bad_files_are_left_out_and_named(photos):
     (photos / "dog" / "notes.txt").touch()
 
     for memory in (1 << 30, 0):
-        data = apps.load_image_folder(photos, 16, memory_limit=memory)
+        with pytest.warns(UserWarning, match="not used.*too small: 5x50"):
+            data = apps.load_image_folder(photos, 16, memory_limit=memory)
         assert [file for file, _ in data.skipped] == [
             "cat/damaged.jpg",
             "dog/cut.png",
             "dog/tiny.png",
         ]
         assert data.ignored == ["dog/notes.txt"]
+        assert len(data.left_out) == 4
         assert sum(map(sum, (c.values() for c in data.counts.values()))) == 30
     assert "dog/tiny.png: too small: 5x50" in data.summary()
     assert max(map(len, data.summary().splitlines())) <= 80
     with pytest.raises(ValueError, match="3 image files.*cat/damaged.jpg"):
+        apps.load_image_folder(photos, 16, strict=True)
+
+
+def test_hidden_copies_are_in_no_part(photos):
+    whole = apps.load_image_folder(photos, 16)
+    for name in (".ipynb_checkpoints", "__MACOSX", "@eaDir"):
+        write_images(photos / "cat" / name, 4, 250)
+    data = apps.load_image_folder(photos, 16)
+    assert data.counts == whole.counts
+    assert len(data.left_out) == 12 and data.skipped == []
+    assert "12 left out: hidden" in data.summary()
+    for part in data.parts:
+        pixels, labels = data.images(part)
+        expected, same = whole.images(part)
+        np.testing.assert_array_equal(pixels, expected)
+        np.testing.assert_array_equal(labels, same)
+
+
+def test_what_is_no_photo_or_unreadable_is_counted_by_reason(
+    photos, monkeypatch
+):
+    from kerastl.apps.data import image_formats
+
+    monkeypatch.setattr(image_formats, "_heif_is_read", lambda: False)
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+    for index in range(3):
+        (photos / "cat" / f"{index}.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.warns(UserWarning, match="3 left out: HEIC needs pillow-heif"):
+        data = apps.load_image_folder(photos, 16)
+    assert [file for file, _ in data.skipped] == [
+        f"cat/{index}.heic" for index in range(3)
+    ]
+    with pytest.raises(ValueError, match="3 image files.*kerastl\\[heic\\]"):
         apps.load_image_folder(photos, 16, strict=True)
 
 

@@ -98,3 +98,33 @@ def test_the_files_of_a_run_say_what_they_are(finished_run, report):
         assert metadata.metrics["scheme"] == row["scheme"]
         assert metadata.training["title"] == report["title"]
         assert metadata.input["shape"] == [16, 16, 3]
+
+
+def test_names_are_no_markup(report, tmp_path):
+    names = ["<script>a&b</script>", "[x](y)", "*b* `c`", "_d_ e_f", "g|h"]
+    report["title"] = names[0]
+    report["confusion"] = {
+        "class_names": names,
+        "matrix": np.eye(len(names), dtype=int).tolist(),
+    }
+    card = write(report, tmp_path)
+    assert "<script>" not in card
+    assert card.startswith("# &lt;script&gt;a&amp;b&lt;/script&gt;\n")
+    for shown in ("\\[x\\](y)", "\\*b\\* \\`c\\`", "\\_d\\_ e_f", "g\\|h"):
+        assert f"| {shown} | 1 |" in card
+
+
+def test_bytes_that_are_no_text_do_not_lose_the_run(report, tmp_path):
+    report["settings"]["data"] = "photos\udcff/\n\u2028"
+    # A backslash in front keeps Markdown from taking the next one away.
+    shown = r"photos\\udcff/\\n\\u2028"
+    assert shown in write(report, tmp_path)
+    page = apps.write_report(report, tmp_path / "r.html", tmp_path)
+    assert "photos\\udcff" in page.read_text(encoding="utf-8")
+
+
+def test_what_was_left_out_is_told_by_reason(report, tmp_path):
+    report["data"]["left_out"] = [
+        {"reason": "HEIC needs it", "count": 28, "examples": ["a.heic"]}
+    ]
+    assert "- 28 left out: HEIC needs it" in write(report, tmp_path)

@@ -118,3 +118,139 @@ def test_a_diverged_training_may_go_on_in_another_way(
     assert again().status == status
     with pytest.raises(ValueError, match="other arguments"):
         again(**{name: 7 for name in free})
+
+
+IDENTITY = {
+    "class_names": ["5", "6"],
+    "images": {"train/5": [3, "a"], "train/6": [3, "b"], "test/5": [1, "c"]},
+    "weights": "d",
+    "source_classes": None,
+}
+
+
+@pytest.fixture
+def identified(begun):
+    begun.identify(IDENTITY)
+    begun.advance("trained")
+    return begun
+
+
+def test_the_same_data_and_weights_go_on(identified):
+    reopen(identified).identify({**IDENTITY})
+
+
+@pytest.mark.parametrize(
+    "changed, message",
+    [
+        (
+            {"class_names": ["6", "z5"]},
+            r"the classes \['5'\] are now \['z5'\]",
+        ),
+        ({"class_names": ["6", "5"]}, "in another order"),
+        (
+            {"images": {**IDENTITY["images"], "train/5": [2, "x"]}},
+            "train/5 had 3 images, has 2",
+        ),
+        (
+            {"images": {**IDENTITY["images"], "test/5": [1, "x"]}},
+            "test/5 has other images",
+        ),
+        (
+            {"images": {**IDENTITY["images"], "unlabelled": [9, "x"]}},
+            "unlabelled had 0 images, has 9",
+        ),
+        ({"weights": "x"}, "the weights have other contents"),
+        ({"source_classes": ["a"]}, "labels.txt beside the weights"),
+    ],
+)
+def test_other_data_or_weights_are_refused(identified, changed, message):
+    with pytest.raises(ValueError, match=message):
+        reopen(identified).identify({**IDENTITY, **changed})
+
+
+def test_a_run_without_digests_is_warned_of(begun):
+    with pytest.warns(UserWarning, match="kept no digest"):
+        reopen(begun).identify(IDENTITY)
+
+
+def test_no_arguments_of_a_preset_are_none(begun):
+    reopen(begun, preset_arguments={})
+    with pytest.raises(ValueError, match="preset_arguments was None"):
+        reopen(begun, preset_arguments={"alpha": 0.5})
+
+
+def test_arguments_that_cannot_be_kept_are_named(tmp_path):
+    with pytest.raises(TypeError, match="run.json.*function len"):
+        RunFolder(tmp_path, {"preset_arguments": {"activation": len}}, {})
+
+
+def test_one_process_at_a_time(tmp_path):
+    first = RunFolder(tmp_path / "run", ARGUMENTS, {})
+    second = RunFolder(tmp_path / "run", ARGUMENTS, {})
+    with first.hold():
+        first.begin()
+        with pytest.raises(BlockingIOError, match="Another process.*output="):
+            with second.hold():
+                raise AssertionError("the work has begun")
+        with pytest.raises(BlockingIOError, match="Another process"):
+            reopen(first)
+    # The other has come and gone: what it left is not written over.
+    with pytest.raises(FileExistsError, match="not empty"):
+        with second.hold():
+            raise AssertionError("the work has begun")
+    with reopen(first).hold() as again:
+        assert again.resumed
+    assert {path.name for path in first.path.iterdir()} == {"run.json"}
+
+
+def test_a_resumption_sees_what_came_between(begun):
+    waiting = reopen(begun)
+    begun.advance("trained")
+    with waiting.hold():
+        assert waiting.trained
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_what_a_kill_in_the_first_write_leaves_is_no_run(tmp_path, resume):
+    (tmp_path / ".lock").touch()
+    staging = tmp_path / ".run.json-1-abcdefgh"
+    staging.mkdir()
+    (staging / ".lock").touch()
+    (staging / "run.json").write_text('{"status')
+    folder = RunFolder(tmp_path, ARGUMENTS, {}, resume)
+    with folder.hold():
+        folder.begin()
+        assert not staging.exists() and not folder.resumed
+    assert {path.name for path in tmp_path.iterdir()} == {"run.json"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "\xff",
+        "[" * 100_000,
+        '{"status": "training", "began": "", "arguments": []}',
+        '{"status": "done", "began": "", "arguments": {}}',
+        '{"status": "training", "began": ""}',
+    ],
+)
+def test_a_damaged_run_json_is_told(begun, content):
+    path = begun.file("run.json")
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(ValueError, match="damaged: .*run.json.*output="):
+        reopen(begun)
+
+
+def test_other_damaged_files_are_told(begun):
+    with pytest.raises(ValueError, match="damaged: .*report.json"):
+        begun.read_json("report.json")
+    begun.write_json("report.json", {"title": ""})
+    with pytest.raises(ValueError, match="it has no summary, data"):
+        begun.read_json("report.json", ("title", "summary", "data"))
+    begun.file("model.keras").write_bytes(b"PK")
+    with pytest.raises(ValueError, match="damaged: .*model.keras"):
+        begun.load_model()

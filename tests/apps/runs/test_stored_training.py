@@ -1,5 +1,7 @@
 """A linear probe on stored features is the linear probe."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from kerastl import apps
 from kerastl.apps.runs import train_network as module
 from kerastl.apps.runs.prepare_student import prepare_student
+from kerastl.apps.runs.stored_training import stored_training
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -83,3 +86,45 @@ def test_augmented_images_are_not_stored():
     data.augmentation = None
     assert module.trains_on_features(probe, data)
     assert not module.trains_on_features(apps.get_recipe("fine_tune"), data)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"trainable": "all"},
+        {"batch_norm": "train"},
+        {"surgery": lambda setting: setting.student},
+        {"regularizer": lambda setting: None},
+        {"transfer_losses": lambda setting: []},
+        {"dataset": lambda setting, batches: batches},
+    ],
+)
+def test_what_a_method_changes_is_not_stored(changed):
+    probe = apps.get_recipe("linear_probe")
+    data = apps.load_digits_pair(shots=5, image_size=16).target
+    data.augmentation = None
+    assert module.trains_on_features(probe, data)
+    other = dataclasses.replace(probe, **changed)
+    assert not module.trains_on_features(other, data)
+
+
+@pytest.mark.parametrize("validate", [False, True])
+def test_validation_is_stored_where_it_is_wanted_and_there(validate):
+    data = apps.load_digits_pair(shots=5, image_size=16, batch_size=8).target
+    data.augmentation = None
+    student = apps.get_preset("resnet8").build(
+        input_shape=(16, 16, 3), classes=5
+    )
+    top, train, validation = stored_training(student, data, validate)
+    if not validate:
+        assert validation is None
+    else:
+        features, labels = next(iter(validation.unbatch().batch(1000)))
+        np.testing.assert_array_equal(labels, data.parts["validation"].labels)
+        images, _ = data.images("validation")
+        np.testing.assert_allclose(
+            top(features), student(images.astype("float32")), atol=1e-5
+        )
+    del data.parts["validation"]
+    without = data.__class__(data.parts, data.class_names, data.image_size, 8)
+    assert stored_training(student, without, True)[2] is None
