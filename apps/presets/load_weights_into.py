@@ -2,6 +2,7 @@
 
 import re
 
+import keras
 import numpy as np
 
 from kerastl.apps.presets.weight_source import keyed_entries
@@ -68,12 +69,19 @@ def assign_source(model, source, droppable=0, adapt=None):
         )
     loaded = []
     for target, found in matches:
-        arrays = [np.array(array) for array in found.arrays]
+        arrays = [_as_array(array) for array in found.arrays]
         loaded.append(adapt(target.name, arrays) if adapt else arrays)
     for (target, _), arrays in zip(matches, loaded, strict=True):
         for variable, array in zip(target.arrays, arrays, strict=True):
             variable.assign(array)
     finalize_state(model)
+
+
+def _as_array(values):
+    # Variables of a model, or what a file holds.
+    if isinstance(values, keras.Variable):
+        values = keras.ops.convert_to_numpy(values)
+    return np.array(values)
 
 
 def target_entries(model, source):

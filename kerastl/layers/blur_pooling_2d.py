@@ -124,13 +124,21 @@ class BlurPooling2D(keras.layers.Layer):
             self._kernel[:, :, None, None], (*self.kernel_size, channels, 1)
         )
         kernel = ops.convert_to_tensor(kernel, dtype=self.compute_dtype)
-        return ops.depthwise_conv(
+        # TensorFlow's own kernel on a CPU knows equal strides only.
+        alike = len(set(self.strides)) == 1
+        x = ops.depthwise_conv(
             x,
             kernel,
-            strides=self.strides,
+            strides=self.strides if alike else 1,
             padding="valid",
             data_format=self.data_format,
         )
+        if alike:
+            return x
+        skips = [slice(None)] * 4
+        for axis, stride in zip(self._spatial_axes, self.strides, strict=True):
+            skips[axis] = slice(None, None, stride)
+        return x[tuple(skips)]
 
     def _has_static_map(self, inputs):
         return (

@@ -81,6 +81,8 @@ class _Store(dict):
     """Takes copies, as a file does."""
 
     def __setitem__(self, name, value):
+        if isinstance(value, keras.Variable):
+            value = keras.ops.convert_to_numpy(value)
         super().__setitem__(name, np.array(value))
 
 
