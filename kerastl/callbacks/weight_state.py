@@ -69,10 +69,12 @@ class WeightState:
 
     def sums(self):
         """One number a weight, by which a change is noticed."""
-        return [
-            float(np.sum(keras.ops.convert_to_numpy(v), dtype="float64"))
-            for v in self.weights
-        ]
+        # Infinite values of both signs have no sum.
+        with np.errstate(invalid="ignore"):
+            return [
+                float(np.sum(keras.ops.convert_to_numpy(v), dtype="float64"))
+                for v in self.weights
+            ]
 
     def copy(self):
         """The values of all variables, to be given to `restore`."""
