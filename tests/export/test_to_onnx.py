@@ -254,13 +254,11 @@ def _network(middle):
 def test_what_the_exporter_alone_cannot_write(middle, tmp_path):
     images = np.random.default_rng(0).uniform(0, 255, (50, 8, 8, 3))
     images = images.astype("float32")
-    for scheme, atol in (("float32", 1e-5), ("int8", 0.03)):
+    for scheme, atol in (("float32", 1e-5), ("int8", 0.1)):
         model = _network(middle)
         path = tmp_path / f"{scheme}.onnx"
         # Of uint8 activations some processors clip the sums.
-        to_onnx(
-            model, path, scheme, calibration=images, activation_type="int8"
-        )
+        to_onnx(model, path, scheme, calibration=images, activation_type="int8")
         np.testing.assert_allclose(
             load(path).predict(images), model(images), atol=atol
         )
