@@ -40,7 +40,8 @@ class ImageBatches:
 
     def __init__(self, data, input_shape, num_classes, name, batch_size=32):
         self.input_shape = tuple(input_shape)
-        self.num_classes = num_classes
+        # One output is a yes or no: two classes.
+        self.num_classes = None if num_classes is None else max(num_classes, 2)
         self.name = name
         self.batch_size = batch_size
         self.infinite = _is_infinite(data)

@@ -1,5 +1,8 @@
 """The steps from a Keras model to an int8 .onnx file."""
 
+from kerastl.export.freeze_graph import freeze_graph
+from kerastl.export.onnx_operators import add_operators
+from kerastl.export.onnx_operators import require_operators
 from kerastl.export.quantization.exact_onnx_blurs import exact_onnx_blurs
 
 _CALIBRATION_BATCH = 8
@@ -7,32 +10,16 @@ _CALIBRATION_BATCH = 8
 
 def export_onnx(lowered, output_name, opset, path):
     """Writes the float32 graph as the exporter makes it."""
-    model, signature = lowered.to_write(output_name, batch_size=None)
-    model.export(
+    add_operators()
+    model, [signature] = lowered.to_write(output_name, batch_size=None)
+    freeze_graph(model, signature).export(
         path,
         format="onnx",
         verbose=False,
-        input_signature=signature,
+        input_signature=[signature],
         opset_version=opset,
     )
-    _drop_unread_inputs(path)
-
-
-def _drop_unread_inputs(path):
-    """Removes inputs that the exporter declares and no node reads.
-
-    Constants that a layer holds outside its variables, as `Normalization`
-    does, are declared as inputs even where they were folded away.
-    """
-    import onnx
-
-    model = onnx.load(path)
-    graph = model.graph
-    read = {name for node in graph.node for name in node.input}
-    for tensor in [*graph.input]:
-        if tensor.name not in read:
-            graph.input.remove(tensor)
-    onnx.save(model, path)
+    require_operators(path, lowered.model)
 
 
 def fold_onnx(source, path):

@@ -29,6 +29,7 @@ from kerastl.export.schemes import get_scheme
 from kerastl.export.stage import staged_file
 from kerastl.export.targets.op_table import load_op_table
 from kerastl.export.targets.require_target import require_target
+from kerastl.export.trust import trust_file
 from kerastl.export.verify import verify
 from kerastl.surgery import graph
 
@@ -99,6 +100,7 @@ def export_model(
             images if calibrates else None,
             temporary,
         )
+        trust_file(temporary)
         if aware:
             notes = [*notes, *_float_notes(temporary, format, lowered.model)]
         if target is not None:

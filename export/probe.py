@@ -31,8 +31,11 @@ def main(path, threads):
                 "baseline_bytes": baseline,
                 "peak_bytes": peak,
             }
-        )
+        ),
+        flush=True,
     )
+    if path.endswith(".tflite"):
+        _run_without_delegate(path)
 
 
 def _litert():
@@ -48,6 +51,24 @@ def _litert():
         return interpreter.invoke
 
     return load
+
+
+def _run_without_delegate(path):
+    """Runs a file in the kernels that a diagnosis runs it in."""
+    import numpy as np
+    from ai_edge_litert import interpreter as litert
+
+    kinds = litert.OpResolverType
+    interpreter = litert.Interpreter(
+        path,
+        experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    interpreter.allocate_tensors()
+    [details] = interpreter.get_input_details()
+    image = np.zeros(details["shape"], details["dtype"])
+    interpreter.set_tensor(details["index"], image)
+    interpreter.invoke()
 
 
 def _onnx_runtime():

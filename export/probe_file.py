@@ -9,6 +9,22 @@ import sys
 _SCRIPT = pathlib.Path(__file__).with_name("probe.py")
 
 
+def run_probe(path, threads=1, timeout=None):
+    """Runs the probe, and returns the finished `subprocess` process.
+
+    Its `returncode` is 1 after a Python exception, and neither 0 nor 1 if
+    the runtime took the process down.
+    """
+    return subprocess.run(
+        [sys.executable, str(_SCRIPT), str(path), str(threads)],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=timeout,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+
+
 def probe_file(path, threads=1):
     """Loads a file and runs it once in a process of its own.
 
@@ -25,12 +41,7 @@ def probe_file(path, threads=1):
     Raises:
         RuntimeError: If the process fails; with what it said last.
     """
-    finished = subprocess.run(
-        [sys.executable, str(_SCRIPT), str(path), str(threads)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
+    finished = run_probe(path, threads)
     if finished.returncode != 0:
         [*_, reason] = finished.stderr.strip().splitlines() or ["no reason"]
         raise RuntimeError(

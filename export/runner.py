@@ -9,6 +9,7 @@ from kerastl.export.lower import one_to_one
 from kerastl.export.lower import plain_model
 from kerastl.export.quiet import quiet_console
 from kerastl.export.require import require
+from kerastl.export.trust import require_survivable
 
 FORMATS = {
     ".keras": "keras",
@@ -244,6 +245,8 @@ def load(path_or_model, threads=1):
         raise FileNotFoundError(
             f"There is no file '{path}'. Received: path={str(path)!r}"
         )
+    if FORMATS[path.suffix] != "keras":
+        require_survivable(path)
     makers = {
         "keras": lambda: _KerasRunner(
             keras.saving.load_model(path, compile=False), threads

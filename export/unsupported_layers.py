@@ -24,6 +24,19 @@ def unsupported_layers(model, error, operators):
         for operator, scope in re.findall(r'fused\["(\w+):", "([^"@]+)@', text)
         if operator in operators
     }
+    return layers_of_scopes(model, scopes)
+
+
+def layers_of_scopes(model, scopes):
+    """Returns the names of the layers in whose scopes something was made.
+
+    Args:
+        model: Functional model that was converted.
+        scopes: Names with scopes: `net_1/backbone_1/conv_2/Conv`.
+
+    Returns:
+        List as `unsupported_layers` gives it.
+    """
     return [
         path
         for path in dict.fromkeys(node.path for _, node in graph.walk(model))

@@ -41,7 +41,8 @@ def load_matching_images(model_path, photos, runner, validation_split=0.2):
     )
     names = read_class_names(model_path, runner.num_classes)
     if names is None:
-        if data.num_classes != runner.num_classes:
+        # One output is a yes or no, and has a folder for each.
+        if data.num_classes != max(runner.num_classes, 2):
             raise ValueError(
                 "Folder and model have different numbers of classes. Put a "
                 "labels.txt with one class a line beside the model, so that "

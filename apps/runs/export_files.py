@@ -1,6 +1,7 @@
 """Writes all the files that a run was asked for."""
 
 import dataclasses
+import hashlib
 
 import numpy as np
 
@@ -88,8 +89,8 @@ def export_files(
 
     Returns:
         The rows of all files (`ExportReport.to_dict()` with `file`, its name
-        in the folder, `network`, the one that it was written from, and
-        `target`, the one that it was checked for), and the list of
+        in the folder, `sha256` of it, `network`, the one that it was written
+        from, and `target`, the one that it was checked for), and the list of
         `AccuracyDropError`s and `TargetError`s.
     """
     unknown = {"network": MODEL, "target": None}
@@ -103,6 +104,7 @@ def export_files(
         if (
             name in rows
             and (folder / name).exists()
+            and _digest(folder / name) == rows[name].get("sha256")
             and rows[name]["network"] == network
             and device in (None, rows[name]["target"])
             and _loses_no_more(rows[name], max_accuracy_drop)
@@ -144,6 +146,7 @@ def export_files(
             "network": network,
             "target": device,
             "size_bytes": (folder / name).stat().st_size,
+            "sha256": _digest(folder / name),
         }
     return list(rows.values()), refused
 
@@ -164,3 +167,8 @@ def _time(path, threads):
         "threads": threads,
         "processor": processor_name(),
     }
+
+
+def _digest(path):
+    """What tells on a resume whether a file is still the one written."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

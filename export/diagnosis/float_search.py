@@ -6,6 +6,7 @@ from kerastl.export.diagnosis.examine import READERS
 from kerastl.export.diagnosis.selective_report import FrontierPoint
 from kerastl.export.measure import measure_latency
 from kerastl.export.runner import load
+from kerastl.export.trust import trust_file
 from kerastl.export.verify import predicted
 
 
@@ -44,6 +45,7 @@ class FloatSearch:
             *(each.needed for each in self.candidates[:number])
         )
         self._variants.write(self.path, in_float)
+        trust_file(self.path)
 
     def try_layers(self, number):
         """Writes and measures a file; returns its `FrontierPoint`."""

@@ -46,9 +46,20 @@ class Metadata:
 
         Raises:
             ValueError: If the layout is newer than this version reads, or
-                there are no class names.
+                a field is missing or of another kind, or the number of
+                names is not that of the outputs.
         """
+        if not isinstance(values, dict):
+            raise ValueError(
+                "The metadata is damaged: expected an object. Export the file "
+                f"again. Received: {type(values).__name__}"
+            )
         version = values.get("format_version", FORMAT_VERSION)
+        if not isinstance(version, int) or isinstance(version, bool):
+            raise ValueError(
+                "The metadata is damaged: its layout has a whole number. "
+                f"Export the file again. Received: format_version={version!r}"
+            )
         if version > FORMAT_VERSION:
             raise ValueError(
                 "The metadata was written by a newer version of kerastl "
@@ -60,5 +71,31 @@ class Metadata:
                 "The metadata names no classes. Received: keys="
                 f"{sorted(values)}"
             )
+        _check_fields(values)
         known = {field.name for field in dataclasses.fields(cls)}
         return cls(**{key: values[key] for key in values.keys() & known})
+
+
+def _check_fields(values):
+    names = values["class_names"]
+    odd = [name for name in names if not isinstance(name, str)]
+    if odd:
+        raise ValueError(
+            "The metadata is damaged: class names are texts. Export the file "
+            f"again. Received: class_names with {odd[:3]}"
+        )
+    for key in ("input", "output", "training", "metrics"):
+        if not isinstance(values.get(key, {}), dict):
+            raise ValueError(
+                "The metadata is damaged: expected an object. Export the file "
+                f"again. Received: {key}={values[key]!r}"
+            )
+    shape = values.get("output", {}).get("shape")
+    if isinstance(shape, list) and shape:
+        outputs = shape[-1]
+        if len(names) not in (outputs, max(outputs, 2)):
+            raise ValueError(
+                "The metadata is damaged: it needs a class name an output. "
+                f"Export the file again. Received: {len(names)} names, "
+                f"{outputs} outputs"
+            )

@@ -8,6 +8,7 @@ from kerastl.export.package.tflite_archive import join_archive
 from kerastl.export.package.tflite_archive import split_archive
 from kerastl.export.runner import load
 from kerastl.export.stage import staged_file
+from kerastl.export.trust import trust_file
 
 ONNX_KEY = "kerastl"
 _SUFFIXES = (".tflite", ".onnx")
@@ -64,6 +65,7 @@ def write_metadata(path, metadata):
             )
         else:
             _write_onnx(path, temporary, values)
+        trust_file(temporary)
         load(temporary)
     return metadata
 

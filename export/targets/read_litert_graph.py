@@ -6,6 +6,7 @@ from kerastl.export.require import require
 from kerastl.export.targets.litert_graph import LitertGraph
 from kerastl.export.targets.litert_graph import Operator
 from kerastl.export.targets.litert_graph import Tensor
+from kerastl.export.trust import require_survivable
 
 
 def read_litert_graph(path):
@@ -28,6 +29,7 @@ def read_litert_graph(path):
         raise FileNotFoundError(
             f"There is no file '{path}'. Received: path={str(path)!r}"
         )
+    require_survivable(path)
     content = path.read_bytes()
     try:
         _verify(content)

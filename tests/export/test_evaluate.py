@@ -65,3 +65,12 @@ def test_an_endless_set_is_refused(cnn, evaluation):
     data = tf.data.Dataset.from_tensors(evaluation).repeat()
     with pytest.raises(ValueError, match="never ends"):
         evaluate(cnn, data)
+
+
+@pytest.mark.parametrize("classes, expected", [(5, None), (6, 1.0)])
+def test_five_of_five_say_nothing(classes, expected):
+    inputs = keras.Input((1, 1, classes))
+    model = keras.Model(inputs, layers.Flatten()(inputs))
+    images = np.eye(classes).reshape(classes, 1, 1, classes)
+    result = evaluate(model, (images, np.arange(classes)))
+    assert result["top5_accuracy"] == expected

@@ -117,3 +117,13 @@ def test_an_endless_dataset_is_recognised():
     data = tf.data.Dataset.from_tensors(images(1)[0]).repeat()
     assert ImageBatches(data, SHAPE, 5, "data").infinite
     assert not ImageBatches(data.take(3), SHAPE, 5, "data").infinite
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 1], [[0], [1], [1]]])
+def test_one_output_has_two_classes(labels):
+    images = np.zeros((3, 4, 4, 3), "float32")
+    data = (images, np.array(labels))
+    [(_, found)] = ImageBatches(data, (4, 4, 3), 1, "data")
+    np.testing.assert_array_equal(found, [0, 1, 1])
+    with pytest.raises(ValueError, match="2 classes"):
+        ImageBatches((images, np.array([0, 1, 2])), (4, 4, 3), 1, "data")

@@ -228,3 +228,48 @@ def test_wrong_arguments(cnn, tmp_path, monkeypatch, arguments, message):
     with pytest.raises(ValueError, match=message):
         to_onnx(cnn, **arguments)
     assert os.listdir(tmp_path) == []
+
+
+def _network(middle):
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Normalization(mean=[120.0] * 3, variance=[900.0] * 3)(
+        inputs
+    )
+    x = middle(keras.layers.Conv2D(8, 3, padding="same")(x))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, keras.layers.Dense(4, activation="softmax")(x))
+
+
+@pytest.mark.parametrize(
+    "middle",
+    [
+        lambda x: keras.layers.Activation("gelu")(x),
+        lambda x: keras.layers.Activation("celu")(x),
+        lambda x: keras.ops.log1p(keras.ops.abs(x)),
+        lambda x: keras.layers.Conv2D(8, 3, groups=4, padding="same")(x),
+        lambda x: keras.layers.Conv2D(8, 3, strides=2, groups=8)(x),
+    ],
+    ids=["gelu", "celu", "log1p", "grouped", "grouped strides"],
+)
+def test_what_the_exporter_alone_cannot_write(middle, tmp_path):
+    images = np.random.default_rng(0).uniform(0, 255, (50, 8, 8, 3))
+    images = images.astype("float32")
+    for scheme, atol in (("float32", 1e-5), ("int8", 0.1)):
+        model = _network(middle)
+        path = tmp_path / f"{scheme}.onnx"
+        # Of uint8 activations some processors clip the sums.
+        to_onnx(model, path, scheme, calibration=images, activation_type="int8")
+        np.testing.assert_allclose(
+            load(path).predict(images), model(images), atol=atol
+        )
+
+
+def test_an_operator_that_onnx_lacks_is_refused_with_its_layer(tmp_path):
+    model = _network(
+        lambda x: keras.layers.Resizing(
+            6, 6, interpolation="lanczos3", name="shrink"
+        )(x)
+    )
+    with pytest.raises(ValueError, match=r"ScaleAndTranslate.*shrink"):
+        to_onnx(model, tmp_path / "a.onnx", "float32")
+    assert not list(tmp_path.iterdir())

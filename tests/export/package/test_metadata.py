@@ -22,3 +22,22 @@ def test_a_newer_layout_is_refused():
 def test_metadata_without_classes_is_refused():
     with pytest.raises(ValueError, match="names no classes"):
         Metadata.from_dict({"metrics": {}})
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        (["a"], "expected an object"),
+        ({"class_names": ["a", "b"], "format_version": "1"}, "whole number"),
+        ({"class_names": ["a", 1]}, "are texts"),
+        ({"class_names": ["a"], "metrics": 3}, "metrics=3"),
+        ({"class_names": ["a"], "output": {"shape": [2]}}, "1 names, 2 out"),
+        (
+            {"class_names": ["a", "b", "c"], "output": {"shape": [1]}},
+            "3 names, 1 out",
+        ),
+    ],
+)
+def test_damage_is_one_clear_error(values, message):
+    with pytest.raises(ValueError, match=message):
+        Metadata.from_dict(values)

@@ -1,5 +1,8 @@
 import io
+import json
 import zipfile
+
+import pytest
 
 from kerastl.export.package.tflite_archive import join_archive
 from kerastl.export.package.tflite_archive import split_archive
@@ -26,3 +29,29 @@ def test_a_graph_without_an_archive_is_left_whole():
     # The mark of a zip's end may stand in the weights by chance.
     content = GRAPH + b"PK\x05\x06" + GRAPH
     assert split_archive(content) == (content, {})
+
+
+def test_a_flipped_bit_in_the_archive_never_passes_for_none():
+    content = join_archive(GRAPH, {"class_names": ["a"]}, ["a"])
+    for place in range(len(GRAPH), len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 4
+        try:
+            _, files = split_archive(bytes(damaged))
+        except ValueError:
+            continue
+        assert json.loads(files["metadata.json"]) == {"class_names": ["a"]}
+
+
+def test_what_would_unfold_without_end_is_refused():
+    buffer = io.BytesIO()
+    buffer.write(GRAPH)
+    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("metadata.json", bytes(5 * 1024 * 1024))
+    with pytest.raises(ValueError, match="more than"):
+        split_archive(buffer.getvalue())
+    foreign = io.BytesIO()
+    foreign.write(GRAPH)
+    with zipfile.ZipFile(foreign, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("other.bin", bytes(5 * 1024 * 1024))
+    assert split_archive(foreign.getvalue()) == (GRAPH, {})

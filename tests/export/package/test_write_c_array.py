@@ -169,3 +169,14 @@ def test_existing_sources_are_kept(files):
     assert (files / "net.h").read_text() == "mine"
     write_c_array(files / "model.tflite", name="net", overwrite=True)
     assert "kerastl" in (files / "net.h").read_text()
+
+
+def test_a_question_mark_never_begins_a_trigraph(files):
+    """In C++11 `??/` is a backslash, even inside of a string."""
+    write_metadata(
+        files / "model.tflite", Metadata(["a??/b", "what?", "c", "d"])
+    )
+    _, source = write_c_array(files / "model.tflite")
+    [_, labels] = source.read_text().split("_labels")
+    assert r'"a\077\077/b"' in labels
+    assert "?" not in labels

@@ -93,3 +93,14 @@ def test_tflite_micro_plans_the_same(files, micro, scheme, capfd):
     )
     assert head == pytest.approx(plan.activation_bytes, rel=0.02)
     assert total <= plan.arena_bytes <= 1.35 * total
+
+
+def test_of_equal_buffers_the_later_is_placed_first():
+    graph = LitertGraph(
+        tensors=[tensor(32), tensor(32)],
+        operators=[Operator("RELU", (0,), (1,))],
+        inputs=(0,),
+        outputs=(1,),
+        num_subgraphs=1,
+    )
+    assert plan_arena(graph).offsets == {1: 0, 0: 32}
