@@ -11,9 +11,6 @@ from kerastl.callbacks.rifle import RIFLE
 from kerastl.callbacks.stop_on_divergence import StopOnDivergence
 from kerastl.callbacks.weight_clustering import WeightClustering
 
-#: The name it had while it looked for NaN and infinity only.
-StopOnNaN = StopOnDivergence
-
 __all__ = [
     "CurriculumSmoothing",
     "FilteredTransfer",
@@ -24,6 +21,5 @@ __all__ = [
     "MagnitudePruning",
     "RIFLE",
     "StopOnDivergence",
-    "StopOnNaN",
     "WeightClustering",
 ]

@@ -43,6 +43,25 @@ def carry_state(original, clone):
         for old, new in pairs:
             carry_attributes(old, new)
     finalize_state(clone)
+    for old, new in pairs:
+        _carry_constants(old, new)
+
+
+def _carry_constants(original, clone):
+    """Carries what `finalize_state` made, as it is.
+
+    Of variables that were assigned since, the original computes with the old
+    constants still, and so must its copy.
+    """
+    if not hasattr(original, "finalize_state"):
+        return
+    for name, value in vars(original).items():
+        made = getattr(clone, name, None)
+        if keras.ops.is_tensor(value) and keras.ops.is_tensor(made):
+            value = keras.ops.convert_to_numpy(value)
+            if value.shape == tuple(made.shape):
+                made = keras.ops.convert_to_tensor(value, dtype=made.dtype)
+                setattr(clone, name, made)
 
 
 def finalize_state(layer):

@@ -27,7 +27,7 @@ def test_a_kernel_of_zeros_is_left_to_train(compressible, train):
 def test_finds_zeros_that_another_callback_restores(
     compressible, train, kernels_of, tmp_path
 ):
-    class Restore(kerastl.callbacks.StopOnNaN):
+    class Restore(kerastl.callbacks.StopOnDivergence):
         def on_train_begin(self, logs=None):
             self.model.get_layer("head").kernel.assign(np.eye(8, 3))
 

@@ -8,7 +8,6 @@ import pytest
 import kerastl
 from kerastl.callbacks import RIFLE
 from kerastl.callbacks import StopOnDivergence
-from kerastl.callbacks import StopOnNaN
 
 
 @keras.saving.register_keras_serializable(package="kerastl_tests")
@@ -93,7 +92,7 @@ def test_names_the_term_and_stops(make_network, images, labels):
         transfer_losses=[kerastl.losses.PixelLevel(), Exploding()],
     )
     before = tuner.student.get_weights()
-    stop = StopOnNaN()
+    stop = StopOnDivergence()
     with pytest.warns(UserWarning, match="not finite: exploding, loss"):
         history = tuner.fit(
             images, labels, epochs=5, verbose=0, callbacks=[stop]
@@ -138,7 +137,7 @@ def test_plain_models_too(images):
     )
     model.add(keras.layers.Dense(1))
     model.compile(keras.optimizers.SGD(1e30), "mse")
-    stop = StopOnNaN()
+    stop = StopOnDivergence()
     with pytest.warns(UserWarning, match="Lower the learning rate"):
         history = model.fit(
             images, np.ones(24), 8, epochs=9, verbose=0, callbacks=[stop]
@@ -150,7 +149,7 @@ def test_plain_models_too(images):
 def test_says_nothing_when_all_is_well(make_network, images, labels):
     model = make_network()
     model.compile("sgd", "sparse_categorical_crossentropy")
-    stop = StopOnNaN()
+    stop = StopOnDivergence()
     with silence():
         history = model.fit(
             images, labels, epochs=2, verbose=0, callbacks=[stop]
