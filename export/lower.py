@@ -49,7 +49,11 @@ class Lowered:
                 number.
         """
         model = keras.Model(
-            self.model.inputs, {output_name: self.model.outputs[0]}
+            self.model.inputs,
+            {output_name: self.model.outputs[0]},
+            # A name that counts the models of the process would get into the
+            # names of a file's tensors.
+            name="network",
         )
         image = keras.InputSpec(
             dtype="float32", shape=(batch_size, *self.input_shape), name="image"

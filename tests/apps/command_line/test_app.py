@@ -311,7 +311,12 @@ def test_a_training_that_diverges(own_shapes, run):
     assert not list(run.glob("*.keras"))
 
 
-@pytest.mark.parametrize("rate", ["inf", "nan", "0", "1e999"])
+def test_a_learning_rate_that_is_no_number(own_shapes, run):
+    result = finetune(own_shapes, run, "--learning-rate", "nan")
+    refused(result, "greater than or equal", run=run)
+
+
+@pytest.mark.parametrize("rate", ["inf", "0", "1e999"])
 def test_a_learning_rate_that_is_none(own_shapes, run, rate):
     result = finetune(own_shapes, run, "--learning-rate", rate)
     refused(result, "learning_rate", f"={float(rate)}", run=run)
