@@ -121,7 +121,7 @@ def selective_int8(
                 keep_float,
             )
             layers = len(search.candidates)
-            if search.try_layers(layers).accuracy_drop > max_accuracy_drop:
+            if not _is_allowed(search.try_layers(layers), max_accuracy_drop):
                 raise UnreachableError(
                     search.frontier(), max_accuracy_drop, layers
                 )
@@ -174,13 +174,16 @@ def _examined(search, lowered, images):
     return examine(lowered.model, search.path, images[:_NUM_DIAGNOSED])
 
 
+def _is_allowed(point, max_accuracy_drop):
+    # A drop that is exactly the allowed one must not fail on rounding.
+    return point.accuracy_drop <= max_accuracy_drop + 1e-9
+
+
 def _search(search, lowered, images, max_accuracy_drop, max_float_layers):
     """Returns the smallest number of layers in float that is good enough."""
 
     def is_good(number):
-        point = search.try_layers(number)
-        # A drop that is exactly the allowed one must not fail on rounding.
-        return point.accuracy_drop <= max_accuracy_drop + 1e-9
+        return _is_allowed(search.try_layers(number), max_accuracy_drop)
 
     if is_good(0):
         return 0

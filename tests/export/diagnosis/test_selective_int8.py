@@ -134,6 +134,37 @@ def test_layers_can_be_named(format, model, data, tmp_path):
     assert not path.exists()
 
 
+def test_exactly_the_allowed_loss_does(model, data, tmp_path):
+    """Also where rounding puts the loss a hair above what is allowed."""
+    first = selective_int8(
+        model,
+        tmp_path / "first.tflite",
+        **data,
+        max_accuracy_drop=0.9,
+        keep_float=["last"],
+    )
+    drop = first.chosen.accuracy_drop
+    assert drop > 0.01
+    allowed = float(np.nextafter(drop, 0))
+    assert drop > allowed
+    again = selective_int8(
+        model,
+        tmp_path / "again.tflite",
+        **data,
+        max_accuracy_drop=allowed,
+        keep_float=["last"],
+    )
+    assert again.chosen.accuracy_drop == drop
+    with pytest.raises(UnreachableError):
+        selective_int8(
+            model,
+            tmp_path / "refused.tflite",
+            **data,
+            max_accuracy_drop=drop - 1e-4,
+            keep_float=["last"],
+        )
+
+
 def test_a_gate_out_of_reach_says_the_best(model, data, tmp_path):
     path = tmp_path / "model.tflite"
     with pytest.raises(UnreachableError) as caught:
