@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 import kerastl
+from kerastl.apps.data.decode_image import UnreadableImageError
 from kerastl.apps.data.decode_image import decode_image
 from kerastl.apps.data.image_part import map_in_threads
 from kerastl.apps.data.list_images import list_images
@@ -201,9 +202,17 @@ def _read(images, size):
             f"array of images. Received: image_size=None, images={images!r}"
         )
     files = list_images(images, "normal")
-    return np.stack(
-        map_in_threads(lambda file: decode_image(file, size), files)
-    ).astype("float32")
+
+    def decode(file):
+        try:
+            return decode_image(file, size)
+        except UnreadableImageError as error:
+            raise UnreadableImageError(
+                f"An image cannot be used, {error}. Replace it, or move it "
+                f"away. Received: {str(file)!r}"
+            ) from error
+
+    return np.stack(map_in_threads(decode, files)).astype("float32")
 
 
 def _with_moved_patches(images, generator):

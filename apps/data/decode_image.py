@@ -114,4 +114,11 @@ def _to_square(image, size):
 def _reason(error, path):
     if isinstance(error, UnidentifiedImageError):
         return why_not_identified(path)
+    if isinstance(error, Image.DecompressionBombError):
+        # Pillow refuses twice its limit, and warns between.
+        return (
+            f"too large: more than the {2 * Image.MAX_IMAGE_PIXELS} pixels "
+            "that Pillow opens at most; scale it down, or, if it can be "
+            "trusted, raise PIL.Image.MAX_IMAGE_PIXELS"
+        )
     return " ".join(str(error).split()) or type(error).__name__

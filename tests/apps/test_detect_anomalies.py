@@ -95,3 +95,31 @@ def test_moved_patches_are_other_parts_of_the_image():
 def test_too_few_images(network):
     with pytest.raises(ValueError, match="2 images"):
         apps.detect_anomalies(stripes(2, "down", 0), network)
+
+
+def test_a_network_for_images_of_any_size(tmp_path):
+    keras.utils.set_random_seed(5)
+    network = apps.ResNet8(input_shape=(None, None, 3), include_top=False)
+    images = stripes(8, "across", 0)
+    detector = apps.detect_anomalies(images, network, epochs=0)
+    assert detector.image_size == 24
+    for index, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"{index}.png")
+    np.testing.assert_allclose(
+        detector.score(tmp_path), detector.score(images), rtol=1e-5
+    )
+    with pytest.raises(ValueError, match="image_size=None"):
+        apps.detect_anomalies(tmp_path, network, epochs=0)
+    given = apps.detect_anomalies(
+        tmp_path, network, epochs=0, image_size=np.int64(24)
+    )
+    # The files are read in the order of the array.
+    assert given.threshold == pytest.approx(detector.threshold, rel=1e-5)
+
+
+def test_a_photo_that_cannot_be_used_is_named(network, tmp_path):
+    for index, image in enumerate(stripes(4, "across", 0)):
+        Image.fromarray(image).save(tmp_path / f"{index}.png")
+    (tmp_path / "bad.png").write_text("no image")
+    with pytest.raises(ValueError, match="not an image.*bad.png"):
+        apps.detect_anomalies(tmp_path, network)

@@ -184,3 +184,17 @@ def test_pixels_that_are_no_numbers_are_told(tmp_path):
     Image.fromarray(pixels).save(tmp_path / "a.tiff")
     with pytest.raises(UnreadableImageError, match="not finite"):
         decode_image(tmp_path / "a.tiff", 16)
+
+
+@pytest.mark.parametrize("read", [lambda p: decode_image(p, 16), check_image])
+def test_more_pixels_than_pillow_opens_are_told(tmp_path, monkeypatch, read):
+    halves(size=(40, 30)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 600)
+    with pytest.warns(Image.DecompressionBombWarning):
+        halves(size=(31, 30)).save(tmp_path / "b.png")
+        read(tmp_path / "b.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 599)
+    with pytest.raises(
+        UnreadableImageError, match="the 1198 pixels.*MAX_IMAGE_PIXELS"
+    ):
+        read(tmp_path / "a.png")
