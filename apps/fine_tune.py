@@ -158,8 +158,14 @@ def fine_tune(
         if name not in ("resume", "console", "output")
     }
     row, recipe = get_preset(preset), get_recipe(method)
+    numbers = check_numbers(arguments)
+    # NumPy's numbers are accepted, and go on as Python's.
+    arguments |= numbers
+    epochs, batch_size = numbers["epochs"], numbers["batch_size"]
+    shots, image_size = numbers["shots"], numbers["image_size"]
+    qat, seed, threads = numbers["qat"], numbers["seed"], numbers["threads"]
+    learning_rate, strength = numbers["learning_rate"], numbers["strength"]
     pairs = check_outputs(exports, qat, target)
-    check_numbers(epochs, learning_rate, strength)
     check_strength(strength, recipe)
     name = "arrays"
     if not isinstance(data, ImageData):

@@ -19,6 +19,7 @@ from kerastl.apps.runs.finish_run import finish_run
 from kerastl.apps.runs.run_folder import RunFolder
 from kerastl.apps.runs.save_history import save_history
 from kerastl.apps.runs.versions import versions
+from kerastl.arguments import checked_count
 from kerastl.surgery import inspect_antialias
 
 _EXPORTS = [("tflite", "int8"), ("onnx", "int8")]
@@ -54,8 +55,7 @@ def quickstart(output="runs/quickstart", seeds=3, resume=False, console=None):
     print(result.report["comparison"]["note"])
     ```
     """
-    if seeds < 1:
-        raise ValueError(f"`seeds` must be at least 1. Received: seeds={seeds}")
+    seeds = checked_count("seeds", seeds)
     folder = RunFolder(output, {"seeds": seeds}, versions(), resume)
     with folder.hold():
         folder.begin()

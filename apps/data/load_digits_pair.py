@@ -10,6 +10,8 @@ from kerastl.apps.data.image_part import ImagePart
 from kerastl.apps.data.image_pipeline import Augmentation
 from kerastl.apps.data.stratified import choose_shots
 from kerastl.apps.data.stratified import split_by_class
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_seed
 
 _FIRST_TARGET = 5
 _PIXELS = 8
@@ -68,11 +70,10 @@ def load_digits_pair(
     pair.source.class_names  # ['0', '1', '2', '3', '4']
     ```
     """
-    if image_size < 2 * _PIXELS:
-        raise ValueError(
-            f"`image_size` must be at least {2 * _PIXELS}. "
-            f"Received: image_size={image_size}"
-        )
+    image_size = checked_count("image_size", image_size, least=2 * _PIXELS)
+    batch_size = checked_count("batch_size", batch_size)
+    shots = checked_count("shots", shots)
+    seed = checked_seed("seed", seed)
     pixels, digits = _bundled_digits()
     check_memory(
         # Stored in colour, after they were enlarged in double precision.

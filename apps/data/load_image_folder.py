@@ -22,6 +22,9 @@ from kerastl.apps.data.list_image_folder import list_image_folder
 from kerastl.apps.data.list_images import find_some_images
 from kerastl.apps.data.stratified import choose_shots
 from kerastl.apps.data.stratified import split_by_class
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_number
+from kerastl.arguments import checked_seed
 
 
 def load_image_folder(
@@ -94,11 +97,15 @@ def load_image_folder(
     model.fit(data.train, validation_data=data.validation)
     ```
     """
-    _check_arguments(
-        image_size, batch_size, shots, validation_split, test_split
-    )
+    image_size = checked_count("image_size", image_size, least=8)
+    batch_size = checked_count("batch_size", batch_size)
+    seed = checked_seed("seed", seed)
+    if shots is not None:
+        shots = checked_count("shots", shots)
     if margin is None:
         margin = default_margin(image_size)
+    margin = checked_count("margin", margin, least=0)
+    validation_split, test_split = _checked_shares(validation_split, test_split)
     size = image_size + margin
     listing = list_image_folder(path)
     count = max(map(len, listing.parts.values()))
@@ -253,27 +260,21 @@ def _split(parts, validation_split, test_split, seed):
     return notes
 
 
-def _check_arguments(
-    image_size, batch_size, shots, validation_split, test_split
-):
-    if not isinstance(image_size, int) or image_size < 8:
-        raise ValueError(
-            "`image_size` must be an integer of at least 8: images are cut "
-            f"to squares. Received: image_size={image_size!r}"
+def _checked_shares(validation_split, test_split):
+    validation_split, test_split = (
+        checked_number(name, share, least=0, below=1)
+        for name, share in (
+            ("validation_split", validation_split),
+            ("test_split", test_split),
         )
-    for name, value in {"batch_size": batch_size, "shots": shots}.items():
-        if value is not None and value < 1:
-            raise ValueError(
-                f"`{name}` must be at least 1. Received: {name}={value}"
-            )
-    if min(validation_split, test_split) < 0 or (
-        validation_split + test_split >= 1
-    ):
+    )
+    if validation_split + test_split >= 1:
         raise ValueError(
             "`validation_split` and `test_split` must be shares from 0 that "
             "leave some images for training. Received: "
             f"validation_split={validation_split}, test_split={test_split}"
         )
+    return validation_split, test_split
 
 
 def _check_shots(shots, labels, listing):

@@ -1,22 +1,46 @@
 """Whether a method fits what a run is given, checked before it begins."""
 
-import math
-
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_number
 from kerastl.surgery import find_head
 
+# What counts something, and the least of it.
+_COUNTS = {
+    "epochs": 1,
+    "batch_size": 1,
+    "shots": 1,
+    "qat": 1,
+    "image_size": 8,
+    "threads": 1,
+    "seed": 0,
+}
+_OPTIONAL = frozenset({"shots", "qat", "image_size", "learning_rate"})
 
-def check_numbers(epochs, learning_rate, strength):
-    """Raises `ValueError` for a number that trains nothing."""
-    for name, value in {
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-        "strength": strength,
-    }.items():
-        if value is not None and not 0 < value < math.inf:
-            raise ValueError(
-                f"`{name}` must be larger than 0, and a number. "
-                f"Received: {name}={value}"
-            )
+
+def check_numbers(arguments):
+    """The numbers among a run's arguments, as Python's.
+
+    Args:
+        arguments: Dict of the arguments of `apps.fine_tune`; others in it are
+            not looked at.
+
+    Returns:
+        Dict from name to number, or to `None` where that is a choice.
+
+    Raises:
+        ValueError: For what is no number, or one that trains nothing.
+    """
+    numbers = {}
+    for name in (*_COUNTS, "learning_rate", "strength"):
+        value = arguments[name]
+        if value is None and name in _OPTIONAL:
+            pass
+        elif name in _COUNTS:
+            value = checked_count(name, value, _COUNTS[name])
+        else:
+            value = checked_number(name, value, above=0)
+        numbers[name] = value
+    return numbers
 
 
 def check_strength(strength, recipe):

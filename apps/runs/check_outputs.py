@@ -3,6 +3,7 @@
 import keras
 
 from kerastl.apps.runs.export_files import check_exports
+from kerastl.arguments import checked_count
 from kerastl.export.targets.op_table import load_op_table
 
 
@@ -23,8 +24,8 @@ def check_outputs(exports, qat=None, target=None):
             target would check no file.
     """
     pairs = check_exports(exports)
-    if qat is not None and not qat > 0:
-        raise ValueError(f"`qat` must be larger than 0. Received: qat={qat}")
+    if qat is not None:
+        checked_count("qat", qat)
     if qat is not None and not any(scheme == "int8" for _, scheme in pairs):
         raise ValueError(
             "Quantization-aware training is for the int8 files, and none is "

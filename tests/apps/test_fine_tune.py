@@ -372,7 +372,7 @@ def test_a_training_that_diverges(tiny_arguments, tmp_path, rate):
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_learning_rate_that_is_none(tiny_arguments, tmp_path, rate):
     output = tmp_path / "run"
-    with pytest.raises(ValueError, match="`learning_rate` must be larger"):
+    with pytest.raises(ValueError, match="`learning_rate` must be a finite"):
         apps.fine_tune(**tiny_arguments, learning_rate=rate, output=output)
     assert not output.exists()
 

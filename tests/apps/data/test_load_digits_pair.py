@@ -54,7 +54,11 @@ def test_every_shift_has_the_whole_digit():
     [
         ({"shots": 170}, "shots=170"),
         ({"shots": 0}, "shots=0"),
+        ({"shots": 2.5}, "shots=2.5"),
         ({"image_size": 8}, "image_size=8"),
+        ({"image_size": 32.0}, "image_size=32.0"),
+        ({"batch_size": True}, "batch_size=True"),
+        ({"seed": 1.5}, "seed=1.5"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

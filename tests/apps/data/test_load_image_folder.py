@@ -151,6 +151,16 @@ def test_too_few_images_for_the_shots_are_counted(photos):
     [
         {"image_size": 7},
         {"image_size": (16, 16)},
+        {"image_size": 16.0},
+        {"batch_size": 2.5},
+        {"batch_size": "4"},
+        {"shots": 2.5},
+        {"shots": True},
+        {"seed": 1.5},
+        {"seed": -1},
+        {"margin": 2.5},
+        {"test_split": float("nan")},
+        {"test_split": "0.1"},
         {"batch_size": 0},
         {"shots": 0},
         {"validation_split": 1.0},
@@ -193,3 +203,19 @@ def test_larger_images_hold_the_smaller_in_their_middle(tmp_path):
         data.larger_images("train", margin=9)
     with pytest.raises(ValueError, match="part='test'"):
         data.larger_images("test")
+
+
+def test_numbers_of_numpy_count(photos):
+    plain = apps.load_image_folder(photos, 16, batch_size=4, shots=3, seed=1)
+    data = apps.load_image_folder(
+        photos,
+        np.int64(16),
+        batch_size=np.int32(4),
+        shots=np.uint8(3),
+        seed=np.int64(1),
+        validation_split=np.float32(0.2),
+    )
+    assert type(data.image_size) is int and type(data.batch_size) is int
+    np.testing.assert_array_equal(
+        data.images("train")[0], plain.images("train")[0]
+    )

@@ -27,8 +27,9 @@ def test_rounding_on_another_backend_is_refused_with_a_way_out():
 @pytest.mark.parametrize(
     ("exports", "options", "message"),
     [
-        (["int8"], {"qat": 0}, "larger than 0.*qat=0"),
-        (["int8"], {"qat": -2}, "larger than 0.*qat=-2"),
+        (["int8"], {"qat": 0}, "at least 1.*qat=0"),
+        (["int8"], {"qat": -2}, "at least 1.*qat=-2"),
+        (["int8"], {"qat": 1.5}, "an integer.*qat=1.5"),
         (["dynamic", "onnx:float32"], {"qat": 2}, "--export.*'dynamic'"),
         ([], {"qat": 2}, r"for the int8 files.*exports=\[\]"),
         (["int8"], {"target": "tflite-mirco"}, "Did you mean 'tflite-micro'"),

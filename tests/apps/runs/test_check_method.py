@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from kerastl import apps
+from kerastl.apps.runs.check_method import check_numbers
+
+GOOD = {
+    "epochs": 2,
+    "batch_size": 4,
+    "shots": 3,
+    "qat": 1,
+    "image_size": 32,
+    "threads": 2,
+    "seed": 0,
+    "learning_rate": 0.5,
+    "strength": 2.0,
+}
+
+
+def test_numbers_of_numpy_become_pythons():
+    given = {
+        name: np.float64(value) if isinstance(value, float) else np.int64(value)
+        for name, value in GOOD.items()
+    }
+    numbers = check_numbers({**given, "method": "ktft"})
+    assert numbers == GOOD
+    assert [type(n) for n in numbers.values()] == list(map(type, GOOD.values()))
+
+
+def test_what_may_be_left_out():
+    names = ("shots", "qat", "image_size", "learning_rate")
+    numbers = check_numbers({**GOOD, **dict.fromkeys(names)})
+    assert numbers == {**GOOD, **dict.fromkeys(names)}
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize(
+    "value", [1.5, True, np.True_, "12", -1, float("nan"), [9]]
+)
+def test_other_values_are_refused_before_a_run(name, value, tmp_path):
+    if name in ("learning_rate", "strength") and value == 1.5:
+        pytest.skip("a number that it may have")
+    output = tmp_path / "run"
+    arguments = {"data": tmp_path, "output": output, name: value}
+    with pytest.raises(ValueError, match=f"`{name}` must be.*Received: {name}"):
+        apps.fine_tune(**arguments)
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "threads", "seed"])
+def test_some_must_be_given(name):
+    with pytest.raises(ValueError, match=f"Received: {name}=None"):
+        check_numbers({**GOOD, name: None})
