@@ -8,6 +8,7 @@ from kerastl.surgery.find_head import find_head
 from kerastl.surgery.layer_paths import weight_paths
 from kerastl.training.class_outputs import class_outputs
 from kerastl.training.class_outputs import class_probabilities
+from kerastl.training.finite_images import check_finite_images
 from kerastl.training.gradient_sums import GradientSums
 from kerastl.training.labelled_batches import labelled_batches
 from kerastl.training.loss_probe import LossProbe
@@ -58,8 +59,9 @@ def estimate_fisher(
         `kerastl.regularizers.L2SP(fisher=...)`.
 
     Raises:
-        ValueError: if there is no image, are no labels where they are needed,
-            or it cannot be told what the model's outputs are.
+        ValueError: if there is no image, one has values that are NaN or
+            infinite, there are no labels where they are needed, or it cannot
+            be told what the model's outputs are.
 
     Example:
 
@@ -77,6 +79,8 @@ def estimate_fisher(
         raise ValueError(
             f"`labels` must be one of {_LABELS}. Received: labels={labels!r}"
         )
+    # Arrays are looked at as a whole; batches when their turn comes.
+    check_finite_images(data[0] if isinstance(data, tuple) else data)
     copy = copy_model(model)
     names = weight_paths(model)
     paths = {
@@ -115,9 +119,17 @@ def _examples(data, needs_labels, limit):
         for index in range(len(images)):
             if count == limit:
                 return
+            image = images[index : index + 1]
+            if not np.isfinite(ops.convert_to_numpy(image)).all():
+                raise ValueError(
+                    "The images hold values that are NaN or infinite, from "
+                    "which no Fisher information can be estimated. Look at "
+                    "how they are read and scaled. "
+                    f"Received: data whose image {count} has such values"
+                )
             count += 1
             label = None if labels is None else labels[index : index + 1]
-            yield images[index : index + 1], label
+            yield image, label
 
 
 def _targets(probe, image, label, labels, generator):

@@ -134,3 +134,17 @@ def test_errors(regression):
         kerastl.estimate_fisher(model, x, labels="data")
     with pytest.raises(ValueError, match="no image"):
         kerastl.estimate_fisher(model, x[:0])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("labels", ["sampled", "expected", "data"])
+@pytest.mark.parametrize("batched", [False, True])
+def test_images_that_are_no_numbers(regression, value, labels, batched):
+    model, x, _ = regression
+    x[7, 2] = value
+    targets = np.zeros(len(x), int)
+    data = (x, targets)
+    if batched:
+        data = [(x[:6], targets[:6]), (x[6:], targets[6:])]
+    with pytest.raises(ValueError, match="NaN or infinite.*Received: .*[ex] 7"):
+        kerastl.estimate_fisher(model, iter(data) if batched else data, labels)
