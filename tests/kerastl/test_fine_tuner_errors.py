@@ -137,3 +137,62 @@ def test_generator_that_cannot_be_read_again(make_network, images, labels):
     tuner.compile("sgd", "sparse_categorical_crossentropy")
     with pytest.raises(ValueError, match="only once"):
         tuner.fit(batch for batch in [(images, labels)])
+
+
+@pytest.mark.parametrize("student", [None, "x", keras.Model, 3])
+def test_what_is_no_model(make_network, student):
+    with pytest.raises(ValueError, match="`student` must be.*student="):
+        kerastl.FineTuner(student)
+    if student is not None:
+        with pytest.raises(ValueError, match="`source` must be.*source="):
+            kerastl.FineTuner(make_network(), source=student)
+
+
+@pytest.mark.parametrize(
+    ("losses", "hint"),
+    [
+        (PixelLevel(1.0), "Put the one into a list"),
+        (PixelLevel, "call it"),
+        ([PixelLevel], "call it"),
+        ("pixel_level", "must be a list"),
+    ],
+)
+def test_transfer_losses_are_a_list(make_network, losses, hint):
+    tuner = kerastl.FineTuner(make_network(), make_network())
+    with pytest.raises(ValueError, match=f"{hint}.*transfer_losses="):
+        tuner.compile("sgd", transfer_losses=losses)
+
+
+def test_a_network_of_strides_alone(images, labels):
+    """Convolutions that halve the maps, no pooling between them."""
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            layers.Conv2D(4, 3, strides=2, activation="relu", name="one"),
+            layers.Conv2D(4, 3, strides=2, activation="relu", name="two"),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    tuner = kerastl.FineTuner(model, source=model)
+    tuner.compile(
+        "sgd",
+        "sparse_categorical_crossentropy",
+        transfer_losses=[PixelLevel(1.0)],
+    )
+    logs = tuner.train_on_batch(images, labels, return_dict=True)
+    assert tuner.taps and logs["pixel_level"] == 0
+
+
+def test_two_streams_need_taps_only_for_losses_that_read_them(
+    make_two_streams, images, labels
+):
+    network = make_two_streams()
+    tuner = kerastl.FineTuner(network, source=network)
+    assert tuner.taps == []
+    tuner.compile("sgd", "sparse_categorical_crossentropy")
+    assert set(tuner.train_on_batch(images, labels, return_dict=True)) == {
+        "loss"
+    }
+    with pytest.raises(ValueError, match="at taps, and none were found"):
+        tuner.compile("sgd", transfer_losses=[PixelLevel(1.0)])

@@ -187,3 +187,33 @@ def test_errors(make_network):
     )
     with pytest.raises(ValueError, match="2 outputs"):
         replace_head(two, 3)
+
+
+@pytest.mark.parametrize("classes", [np.int64(4), np.uint8(4), np.array(4)])
+def test_numbers_of_numpy_count_classes(make_network, classes):
+    assert replace_head(make_network(), classes).output_shape == (None, 4)
+
+
+@pytest.mark.parametrize("classes", [4.0, True, "4", None, np.float32(4)])
+def test_what_counts_no_classes(make_network, classes):
+    with pytest.raises(ValueError, match="Received: num_classes="):
+        replace_head(make_network(), classes)
+
+
+def test_the_body_has_layers_of_the_heads_names():
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, name="head")(inputs)
+    x = layers.MaxPooling2D(name="head_pool")(x)
+    x = layers.Dropout(0.3, name="head_dropout")(x)
+    x = layers.Conv2D(5, 1, name="last")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    source = keras.Model(inputs, layers.Dense(9, activation="softmax")(x))
+    headless = keras.Model(inputs, source.get_layer("last").output)
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 3))
+    for model in (source, headless):
+        new = replace_head(model, 3, dropout=0.2)
+        assert new.get_layer("head").kernel.shape == (3, 3, 3, 4)
+        assert new.get_layer("head_dropout").rate == 0.3
+        assert new.layers[-1].name == "head_1"
+        assert new.get_layer("head_dropout_1").rate == 0.2
+        _features_agree(model, new, "last", images)
