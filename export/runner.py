@@ -5,6 +5,11 @@ import pathlib
 import keras
 import numpy as np
 
+from kerastl.export.keras_files.load_keras_file import load_keras_file
+from kerastl.export.keras_files.unreadable import check_is_binary
+from kerastl.export.keras_files.unreadable import check_is_file
+from kerastl.export.keras_files.unreadable import corrupt
+from kerastl.export.keras_files.unreadable import unreadable
 from kerastl.export.lower import one_to_one
 from kerastl.export.lower import plain_model
 from kerastl.export.quiet import quiet_console
@@ -17,6 +22,12 @@ FORMATS = {
     ".tflite": "tflite",
     ".onnx": "onnx",
 }
+# What LiteRT says of operators that it does not have.
+_LACKING = ("custom op", "select tensorflow op", "didn't find op")
+
+
+class _NoClassifierError(ValueError):
+    """A sound file of another kind of network."""
 
 
 class Runner:
@@ -134,8 +145,8 @@ class _TFLiteRunner(Runner):
                 model_content=content, num_threads=threads
             )
             self._interpreter.allocate_tensors()
-        [self._in] = self._interpreter.get_input_details()
-        [self._out] = self._interpreter.get_output_details()
+        self._in = _only(self._interpreter.get_input_details(), "input")
+        self._out = _only(self._interpreter.get_output_details(), "output")
         self._batch_size, *input_shape = map(int, self._in["shape"])
         self.input_shape = tuple(input_shape)
         self.num_classes = int(self._out["shape"][-1])
@@ -188,8 +199,8 @@ class _OnnxRunner(Runner):
         self._session = runtime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
-        [tensor_in] = self._session.get_inputs()
-        [tensor_out] = self._session.get_outputs()
+        tensor_in = _only(self._session.get_inputs(), "input")
+        tensor_out = _only(self._session.get_outputs(), "output")
         self.input_shape = tuple(tensor_in.shape[1:])
         self.num_classes = tensor_out.shape[-1]
         if isinstance(tensor_in.shape[0], int):
@@ -218,12 +229,14 @@ def load(path_or_model, threads=1):
     """Returns a `Runner` for a file or a model.
 
     Args:
-        path_or_model: A .keras, .h5, .tflite or .onnx file, or a Keras model.
+        path_or_model: A .keras, .h5 (of tf.keras 2 too), .tflite or .onnx
+            file, or a Keras model.
         threads: CPU threads; Keras itself ignores it.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is of another kind, or cannot be read.
+        ValueError: If it is of another kind, or cannot be read. The message
+            names the cause; "corrupt" is said of damaged files alone.
 
     Example:
 
@@ -236,35 +249,69 @@ def load(path_or_model, threads=1):
     if not isinstance(path_or_model, (str, pathlib.Path)):
         return _KerasRunner(path_or_model, threads)
     path = pathlib.Path(path_or_model)
+    if path.is_dir():
+        check_is_file(path)
     if path.suffix not in FORMATS:
         raise ValueError(
             f"Expected a file that ends in one of {tuple(FORMATS)}. "
             f"Received: path={str(path)!r}"
         )
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no file '{path}'. Received: path={str(path)!r}"
-        )
-    if FORMATS[path.suffix] != "keras":
+    check_is_file(path)
+    format = FORMATS[path.suffix]
+    check_is_binary(path, format)
+    source = path
+    if format == "keras":
+        source = load_keras_file(path)
+    else:
         require_survivable(path)
-    makers = {
-        "keras": lambda: _KerasRunner(
-            keras.saving.load_model(path, compile=False), threads
-        ),
-        "tflite": lambda: _TFLiteRunner(path, threads),
-        "onnx": lambda: _OnnxRunner(path, threads),
-    }
     try:
-        return makers[FORMATS[path.suffix]]()
-    except ImportError:
+        return _RUNNERS[format](source, threads)
+    except (ImportError, MemoryError):
         raise
+    except _NoClassifierError as error:
+        raise unreadable(path, format, error) from error
     except Exception as error:
-        raise ValueError(
-            f"The file '{path}' cannot be read as {FORMATS[path.suffix]}: "
-            f"{str(error).strip()[:500]}. It is corrupt, incomplete, or no "
-            "image classifier with one input and one output; export it "
-            f"again. Received: path={str(path)!r}"
-        ) from error
+        if format == "keras":
+            raise unreadable(
+                path, format, f"its model is no image classifier: {error}"
+            ) from error
+        if _is_sound(path, format, error):
+            raise unreadable(
+                path,
+                format,
+                f"{str(error).strip()[:500]}. The file is whole, but asks "
+                "for what this runtime lacks, such as an operator; export "
+                "the model without that",
+            ) from error
+        raise corrupt(path, format, error) from error
+
+
+_RUNNERS = {
+    "keras": _KerasRunner,
+    "tflite": _TFLiteRunner,
+    "onnx": _OnnxRunner,
+}
+
+
+def _is_sound(path, format, error):
+    """Whether a runtime refuses a file that is not damaged."""
+    if format == "tflite":
+        text = str(error).lower()
+        return any(each in text for each in _LACKING)
+    onnx = require("onnx", "onnx")
+    try:
+        return bool(onnx.load(path, load_external_data=False).graph.output)
+    except Exception:  # protobuf's own errors
+        return False
+
+
+def _only(tensors, kind):
+    if len(tensors) != 1:
+        raise _NoClassifierError(
+            f"it is no image classifier, as it has {len(tensors)} {kind}s. "
+            f"Expected one {kind}; export a model with one"
+        )
+    return tensors[0]
 
 
 def check_threads(threads):
