@@ -259,7 +259,7 @@ def fine_tune(
             rows.append(
                 {
                     "label": "After: " + recipe.title,
-                    **measure(load(student).predict, data, part, **options),
+                    **measure(load(student).classify, data, part, **options),
                 }
             )
             report = {
@@ -350,7 +350,7 @@ def _measure_before(
     return [
         {
             "label": label,
-            **measure(load(network).predict, data, part, **options),
+            **measure(load(network).classify, data, part, **options),
         }
         for label, network in networks.items()
     ]

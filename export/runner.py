@@ -1,10 +1,14 @@
 """Runs a .keras, .tflite or .onnx file, or a model, in the same way."""
 
+import functools
 import pathlib
 
 import keras
 import numpy as np
 
+from kerastl.export.class_scores import class_scores
+from kerastl.export.class_scores import kind_by_values
+from kerastl.export.class_scores import kind_in_file
 from kerastl.export.keras_files.load_keras_file import load_keras_file
 from kerastl.export.keras_files.unreadable import check_is_binary
 from kerastl.export.keras_files.unreadable import check_is_file
@@ -15,6 +19,7 @@ from kerastl.export.lower import plain_model
 from kerastl.export.quiet import quiet_console
 from kerastl.export.require import require
 from kerastl.export.trust import require_survivable
+from kerastl.surgery.output_kind import output_kind
 
 FORMATS = {
     ".keras": "keras",
@@ -77,6 +82,30 @@ class Runner:
             parts.append(self._run(_fill(part, size))[: len(part)])
         return np.concatenate(parts)
 
+    def classify(self, images):
+        """Returns one score a class, two of them where there is one output.
+
+        Args:
+            images: Array of shape `(n, *input_shape)`.
+
+        Returns:
+            float32 array of shape `(n, max(num_classes, 2))`: the outputs as
+            they are, or the probabilities of no and yes.
+        """
+        return class_scores(self.predict(images), self.kind)
+
+    @functools.cached_property
+    def kind(self):
+        """What one output is, "sigmoid" or "logits"; `None` for several."""
+        if self.num_classes != 1:
+            return None
+        return self._read_kind() or kind_by_values(
+            self.predict, self.input_shape
+        )
+
+    def _read_kind(self):
+        raise NotImplementedError
+
     def prepare(self, image):
         """Returns a function without arguments that classifies `image` once.
 
@@ -107,6 +136,11 @@ class _KerasRunner(Runner):
             for tensor in tensors
         )
         self._call = _compiled_call(self.model)
+
+    def _read_kind(self):
+        kind = output_kind(self.model)
+        # A softmax over one output is no logit either.
+        return "sigmoid" if kind == "probabilities" else kind
 
     def _run(self, images):
         outputs = self._call(images)
@@ -164,6 +198,9 @@ class _TFLiteRunner(Runner):
             if details["op_name"] != "DELEGATE"
         ]
 
+    def _read_kind(self):
+        return kind_in_file(reversed(self.operations()))
+
     def partitions(self):
         """Returns into how many pieces the CPU delegate took the graph."""
         return sum(
@@ -191,6 +228,7 @@ class _OnnxRunner(Runner):
 
     def __init__(self, path, threads):
         super().__init__(threads)
+        self._path = path
         runtime = require("onnxruntime", "onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -215,6 +253,16 @@ class _OnnxRunner(Runner):
             }
             for tensor in (tensor_in, tensor_out)
         )
+
+    def _read_kind(self):
+        onnx = require("onnx", "onnx")
+        graph = onnx.load(self._path, load_external_data=False).graph
+        makers = {name: node for node in graph.node for name in node.output}
+        operators, name = [], self.output["name"]
+        while name in makers:
+            operators.append(makers[name].op_type)
+            name = next(iter(makers[name].input), None)
+        return kind_in_file(operators)
 
     def _run(self, images):
         [outputs] = self._session.run(None, {self.input["name"]: images})
