@@ -17,8 +17,6 @@ from kerastl.apps.predict import PredictResult
 from kerastl.apps.predict import predict
 from kerastl.apps.presets.family import family
 from kerastl.apps.presets.get_preset import get_preset
-from kerastl.apps.presets.load_legacy_h5 import load_legacy_h5
-from kerastl.apps.presets.load_weights_into import load_weights_into
 from kerastl.apps.presets.preset import Preset
 from kerastl.apps.presets.table import PRESETS
 from kerastl.apps.quickstart import quickstart
@@ -29,6 +27,8 @@ from kerastl.apps.report.draw_diagnosis import draw_diagnosis
 from kerastl.apps.report.write_model_card import write_model_card
 from kerastl.apps.report.write_report import write_report
 from kerastl.apps.runs.run_result import RunResult
+from kerastl.export.keras_files.load_legacy_h5 import load_legacy_h5
+from kerastl.export.keras_files.load_weights_into import load_weights_into
 
 MobileNet = family("MobileNet", PRESETS["mobilenet"])
 MobileNetV2 = family("MobileNetV2", PRESETS["mobilenet_v2"])

@@ -2,11 +2,10 @@
 
 import pathlib
 
-import keras
-
 from kerastl.apps.data.load_matching_images import load_matching_images
 from kerastl.export import diagnose
 from kerastl.export import load
+from kerastl.export.keras_files.load_keras_file import load_keras_file
 
 
 def diagnose_file(model, file, photos, num_images=32):
@@ -40,7 +39,7 @@ def diagnose_file(model, file, photos, num_images=32):
         )
     data = load_matching_images(model, photos, runner, validation_split=0)
     return diagnose(
-        keras.saving.load_model(model, compile=False),
+        load_keras_file(model),
         file,
         data.test or data.validation or data.calibration,
         num_images,

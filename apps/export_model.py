@@ -2,13 +2,12 @@
 
 import pathlib
 
-import keras
-
 from kerastl.apps.data.load_matching_images import load_matching_images
 from kerastl.apps.runs.export_files import WRITERS
 from kerastl.apps.runs.export_files import check_exports
 from kerastl.export import load
 from kerastl.export import selective_int8
+from kerastl.export.keras_files.load_keras_file import load_keras_file
 from kerastl.export.stage import check_destination
 
 # Of the selective search, where the user names no other.
@@ -86,7 +85,7 @@ def export_model(
         data = load_matching_images(model, photos, runner)
     if keep_float is not None:
         return selective_int8(
-            keras.saving.load_model(model, compile=False),
+            load_keras_file(model),
             output,
             calibration=data.calibration,
             evaluation=data.validation or data.test,
@@ -98,7 +97,7 @@ def export_model(
             threads=threads,
         )
     return WRITERS[format](
-        keras.saving.load_model(model, compile=False),
+        load_keras_file(model),
         output,
         scheme=scheme,
         calibration=data and data.calibration,

@@ -265,7 +265,7 @@ def fine_tune(
             rows.append(
                 {
                     "label": "After: " + recipe.title,
-                    **measure(load(student).predict, data, part, **options),
+                    **measure(load(student).classify, data, part, **options),
                 }
             )
             report = {
@@ -356,7 +356,7 @@ def _measure_before(
     return [
         {
             "label": label,
-            **measure(load(network).predict, data, part, **options),
+            **measure(load(network).classify, data, part, **options),
         }
         for label, network in networks.items()
     ]

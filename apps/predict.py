@@ -73,9 +73,7 @@ def predict(model, images, top=3, threads=1):
         raise ValueError("Name at least one image. Received: images=[]")
     runner = load(model, threads)
     pixels = load_images(images, square_side(runner, model))
-    scores = runner.predict(pixels)
-    if scores.shape[-1] == 1:
-        scores = np.concatenate([1 - scores, scores], axis=-1)
+    scores = runner.classify(pixels)
     names = read_class_names(model, runner.num_classes)
     if names is None:
         names = [str(index) for index in range(scores.shape[-1])]

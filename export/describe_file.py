@@ -2,8 +2,7 @@
 
 import math
 
-import keras
-
+from kerastl.export.keras_files.load_keras_file import load_keras_file
 from kerastl.export.runner import FORMATS
 from kerastl.surgery.count_multiply_adds import count_multiply_adds
 
@@ -29,7 +28,7 @@ def describe_file(path):
 
 
 def _describe_keras(path):
-    model = keras.saving.load_model(path, compile=False)
+    model = load_keras_file(path)
     return count_multiply_adds(model), model.dtype_policy.name
 
 

@@ -4,10 +4,10 @@ import pathlib
 
 import numpy as np
 
+from kerastl.export.class_scores import predicted
 from kerastl.export.image_batches import ImageBatches
 from kerastl.export.measure import measure_latency
 from kerastl.export.runner import load
-from kerastl.export.verify import predicted
 
 _TOP = 5
 
@@ -52,7 +52,7 @@ def evaluate(path_or_model, data, threads=1):
     in_top = 0
     for images, labels in batches:
         outputs = runner.predict(images)
-        np.add.at(confusion, (labels, predicted(outputs)), 1)
+        np.add.at(confusion, (labels, predicted(outputs, runner.kind)), 1)
         best = np.argsort(outputs, axis=-1)[:, -_TOP:]
         in_top += int((best == labels[:, None]).any(axis=-1).sum())
         one_image = images[:1]

@@ -218,13 +218,14 @@ def _other_truth(model, lowered):
 
 
 def _output_name(runner):
+    if runner.kind is not None:
+        return "probabilities" if runner.kind == "sigmoid" else "outputs"
     outputs = runner.predict(
         np.zeros((1, *runner.input_shape), dtype="float32")
     )
     sums_to_one = np.allclose(outputs.sum(axis=-1), 1.0, atol=1e-3)
-    sigmoid = outputs.shape[-1] == 1
     inside = outputs.min() >= 0 and outputs.max() <= 1
-    return "probabilities" if inside and (sums_to_one or sigmoid) else "outputs"
+    return "probabilities" if inside and sums_to_one else "outputs"
 
 
 def _float_notes(path, format, model):

@@ -92,16 +92,13 @@ def _onnx_runtime():
 
 
 def _keras():
-    import importlib
-
-    import keras
     import numpy as np
 
     # Keras knows the layers of kerastl once it is imported.
-    importlib.import_module("kerastl")
+    from kerastl.export.keras_files.load_keras_file import load_keras_file
 
     def load(path, threads):
-        model = keras.saving.load_model(path, compile=False)
+        model = load_keras_file(path)
         image = np.zeros((1, *model.inputs[0].shape[1:]), "float32")
         return lambda: model(image, training=False)
 

@@ -1,15 +1,25 @@
 """Runs a .keras, .tflite or .onnx file, or a model, in the same way."""
 
+import functools
 import pathlib
 
 import keras
 import numpy as np
 
+from kerastl.export.class_scores import class_scores
+from kerastl.export.class_scores import kind_by_values
+from kerastl.export.class_scores import kind_in_file
+from kerastl.export.keras_files.load_keras_file import load_keras_file
+from kerastl.export.keras_files.unreadable import check_is_binary
+from kerastl.export.keras_files.unreadable import check_is_file
+from kerastl.export.keras_files.unreadable import corrupt
+from kerastl.export.keras_files.unreadable import unreadable
 from kerastl.export.lower import one_to_one
 from kerastl.export.lower import plain_model
 from kerastl.export.quiet import quiet_console
 from kerastl.export.require import require
 from kerastl.export.trust import require_survivable
+from kerastl.surgery.output_kind import output_kind
 
 FORMATS = {
     ".keras": "keras",
@@ -17,6 +27,12 @@ FORMATS = {
     ".tflite": "tflite",
     ".onnx": "onnx",
 }
+# What LiteRT says of operators that it does not have.
+_LACKING = ("custom op", "select tensorflow op", "didn't find op")
+
+
+class _NoClassifierError(ValueError):
+    """A sound file of another kind of network."""
 
 
 class Runner:
@@ -66,6 +82,30 @@ class Runner:
             parts.append(self._run(_fill(part, size))[: len(part)])
         return np.concatenate(parts)
 
+    def classify(self, images):
+        """Returns one score a class, two of them where there is one output.
+
+        Args:
+            images: Array of shape `(n, *input_shape)`.
+
+        Returns:
+            float32 array of shape `(n, max(num_classes, 2))`: the outputs as
+            they are, or the probabilities of no and yes.
+        """
+        return class_scores(self.predict(images), self.kind)
+
+    @functools.cached_property
+    def kind(self):
+        """What one output is, "sigmoid" or "logits"; `None` for several."""
+        if self.num_classes != 1:
+            return None
+        return self._read_kind() or kind_by_values(
+            self.predict, self.input_shape
+        )
+
+    def _read_kind(self):
+        raise NotImplementedError
+
     def prepare(self, image):
         """Returns a function without arguments that classifies `image` once.
 
@@ -96,6 +136,11 @@ class _KerasRunner(Runner):
             for tensor in tensors
         )
         self._call = _compiled_call(self.model)
+
+    def _read_kind(self):
+        kind = output_kind(self.model)
+        # A softmax over one output is no logit either.
+        return "sigmoid" if kind == "probabilities" else kind
 
     def _run(self, images):
         outputs = self._call(images)
@@ -134,8 +179,8 @@ class _TFLiteRunner(Runner):
                 model_content=content, num_threads=threads
             )
             self._interpreter.allocate_tensors()
-        [self._in] = self._interpreter.get_input_details()
-        [self._out] = self._interpreter.get_output_details()
+        self._in = _only(self._interpreter.get_input_details(), "input")
+        self._out = _only(self._interpreter.get_output_details(), "output")
         self._batch_size, *input_shape = map(int, self._in["shape"])
         self.input_shape = tuple(input_shape)
         self.num_classes = int(self._out["shape"][-1])
@@ -152,6 +197,9 @@ class _TFLiteRunner(Runner):
             for details in self._interpreter._get_ops_details()
             if details["op_name"] != "DELEGATE"
         ]
+
+    def _read_kind(self):
+        return kind_in_file(reversed(self.operations()))
 
     def partitions(self):
         """Returns into how many pieces the CPU delegate took the graph."""
@@ -180,6 +228,7 @@ class _OnnxRunner(Runner):
 
     def __init__(self, path, threads):
         super().__init__(threads)
+        self._path = path
         runtime = require("onnxruntime", "onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -188,8 +237,8 @@ class _OnnxRunner(Runner):
         self._session = runtime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
-        [tensor_in] = self._session.get_inputs()
-        [tensor_out] = self._session.get_outputs()
+        tensor_in = _only(self._session.get_inputs(), "input")
+        tensor_out = _only(self._session.get_outputs(), "output")
         self.input_shape = tuple(tensor_in.shape[1:])
         self.num_classes = tensor_out.shape[-1]
         if isinstance(tensor_in.shape[0], int):
@@ -205,6 +254,16 @@ class _OnnxRunner(Runner):
             for tensor in (tensor_in, tensor_out)
         )
 
+    def _read_kind(self):
+        onnx = require("onnx", "onnx")
+        graph = onnx.load(self._path, load_external_data=False).graph
+        makers = {name: node for node in graph.node for name in node.output}
+        operators, name = [], self.output["name"]
+        while name in makers:
+            operators.append(makers[name].op_type)
+            name = next(iter(makers[name].input), None)
+        return kind_in_file(operators)
+
     def _run(self, images):
         [outputs] = self._session.run(None, {self.input["name"]: images})
         return outputs
@@ -218,12 +277,14 @@ def load(path_or_model, threads=1):
     """Returns a `Runner` for a file or a model.
 
     Args:
-        path_or_model: A .keras, .h5, .tflite or .onnx file, or a Keras model.
+        path_or_model: A .keras, .h5 (of tf.keras 2 too), .tflite or .onnx
+            file, or a Keras model.
         threads: CPU threads; Keras itself ignores it.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is of another kind, or cannot be read.
+        ValueError: If it is of another kind, or cannot be read. The message
+            names the cause; "corrupt" is said of damaged files alone.
 
     Example:
 
@@ -236,35 +297,69 @@ def load(path_or_model, threads=1):
     if not isinstance(path_or_model, (str, pathlib.Path)):
         return _KerasRunner(path_or_model, threads)
     path = pathlib.Path(path_or_model)
+    if path.is_dir():
+        check_is_file(path)
     if path.suffix not in FORMATS:
         raise ValueError(
             f"Expected a file that ends in one of {tuple(FORMATS)}. "
             f"Received: path={str(path)!r}"
         )
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no file '{path}'. Received: path={str(path)!r}"
-        )
-    if FORMATS[path.suffix] != "keras":
+    check_is_file(path)
+    format = FORMATS[path.suffix]
+    check_is_binary(path, format)
+    source = path
+    if format == "keras":
+        source = load_keras_file(path)
+    else:
         require_survivable(path)
-    makers = {
-        "keras": lambda: _KerasRunner(
-            keras.saving.load_model(path, compile=False), threads
-        ),
-        "tflite": lambda: _TFLiteRunner(path, threads),
-        "onnx": lambda: _OnnxRunner(path, threads),
-    }
     try:
-        return makers[FORMATS[path.suffix]]()
-    except ImportError:
+        return _RUNNERS[format](source, threads)
+    except (ImportError, MemoryError):
         raise
+    except _NoClassifierError as error:
+        raise unreadable(path, format, error) from error
     except Exception as error:
-        raise ValueError(
-            f"The file '{path}' cannot be read as {FORMATS[path.suffix]}: "
-            f"{str(error).strip()[:500]}. It is corrupt, incomplete, or no "
-            "image classifier with one input and one output; export it "
-            f"again. Received: path={str(path)!r}"
-        ) from error
+        if format == "keras":
+            raise unreadable(
+                path, format, f"its model is no image classifier: {error}"
+            ) from error
+        if _is_sound(path, format, error):
+            raise unreadable(
+                path,
+                format,
+                f"{str(error).strip()[:500]}. The file is whole, but asks "
+                "for what this runtime lacks, such as an operator; export "
+                "the model without that",
+            ) from error
+        raise corrupt(path, format, error) from error
+
+
+_RUNNERS = {
+    "keras": _KerasRunner,
+    "tflite": _TFLiteRunner,
+    "onnx": _OnnxRunner,
+}
+
+
+def _is_sound(path, format, error):
+    """Whether a runtime refuses a file that is not damaged."""
+    if format == "tflite":
+        text = str(error).lower()
+        return any(each in text for each in _LACKING)
+    onnx = require("onnx", "onnx")
+    try:
+        return bool(onnx.load(path, load_external_data=False).graph.output)
+    except Exception:  # protobuf's own errors
+        return False
+
+
+def _only(tensors, kind):
+    if len(tensors) != 1:
+        raise _NoClassifierError(
+            f"it is no image classifier, as it has {len(tensors)} {kind}s. "
+            f"Expected one {kind}; export a model with one"
+        )
+    return tensors[0]
 
 
 def check_threads(threads):

@@ -1,8 +1,8 @@
 """Networks, ready to build, and the weights they load."""
 
 from kerastl.apps.presets.get_preset import get_preset
-from kerastl.apps.presets.load_legacy_h5 import load_legacy_h5
-from kerastl.apps.presets.load_weights_into import load_weights_into
+from kerastl.export.keras_files.load_legacy_h5 import load_legacy_h5
+from kerastl.export.keras_files.load_weights_into import load_weights_into
 
 __all__ = [
     "get_preset",

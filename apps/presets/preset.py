@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import keras
 
-from kerastl.apps.presets.load_weights_into import assign_source
-from kerastl.apps.presets.load_weights_into import extra_entries
-from kerastl.apps.presets.load_weights_into import match_entries
-from kerastl.apps.presets.load_weights_into import target_entries
 from kerastl.apps.presets.preprocessing import PREPROCESSING
 from kerastl.apps.presets.preprocessing import adapt_weights
 from kerastl.apps.presets.preprocessing import preprocess
-from kerastl.apps.presets.weight_source import open_weight_source
+from kerastl.export.keras_files.load_weights_into import assign_source
+from kerastl.export.keras_files.load_weights_into import extra_entries
+from kerastl.export.keras_files.load_weights_into import match_entries
+from kerastl.export.keras_files.load_weights_into import target_entries
+from kerastl.export.keras_files.weight_source import open_weight_source
 
 _OWN_ARGUMENTS = ("weights", "include_top", "input_shape", "classes")
 # What the builders take and a preset fixes: the network reads images 0..255

@@ -13,7 +13,8 @@ def choose_examples(predict, batches, class_names, per_kind=10, max_images=512):
     the network was surest of, because they teach most.
 
     Args:
-        predict: Function from a batch of images to probabilities.
+        predict: Function from a batch of images to one score a class, such as
+            `Runner.classify` of `kerastl.export`.
         batches: Iterable of batches `(images, labels)`.
         class_names: Names of the classes.
         per_kind: How many to choose at most, right and wrong each.

@@ -12,7 +12,8 @@ def save_examples(folder, predict, batches, class_names):
 
     Args:
         folder: The `RunFolder`; the images go to `examples/`.
-        predict: Function from a batch of images to probabilities.
+        predict: Function from a batch of images to one score a class, such as
+            `Runner.classify` of `kerastl.export`.
         batches: Iterable of batches `(images, labels)`.
         class_names: Names of the classes.
 

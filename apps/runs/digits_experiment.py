@@ -104,7 +104,7 @@ def train_digits_source(console=None):
         console=console,
         label="source",
     )
-    return source, measure(load(source).predict, data, "test")
+    return source, measure(load(source).classify, data, "test")
 
 
 def train_digits_target(
@@ -143,7 +143,7 @@ def train_digits_target(
         console=console,
         label=label,
     )
-    predict = load(student).predict
+    predict = load(student).classify
     images, labels = data.larger_images("validation")
     _, shifted = shift_consistency(
         lambda crops: predict(crops.astype("float32")),
@@ -157,5 +157,8 @@ def train_digits_target(
 def measure_digits_target(student, seed):
     """Returns `measure` of a trained network on the test images."""
     return measure(
-        load(student).predict, digits_target(seed), "test", passes=_SHIFT_PASSES
+        load(student).classify,
+        digits_target(seed),
+        "test",
+        passes=_SHIFT_PASSES,
     )

@@ -64,7 +64,7 @@ def finish_run(
         report["reference"] = _keras_row(folder, MODEL, measured["accuracy"])
         report["evaluated_on"] = f"{measured['num_images']} {part} images"
         report["examples"] = save_examples(
-            folder, load(model).predict, batches, data.class_names
+            folder, load(model).classify, batches, data.class_names
         )
         folder.write_json("report.json", report)
     aware = None

@@ -9,7 +9,8 @@ def measure(predict, data, part, limit=None, passes=5):
     """Measures the accuracy and the shift consistency of a network.
 
     Args:
-        predict: Function from a batch of images to scores.
+        predict: Function from a batch of images to one score a class, such as
+            `Runner.classify` of `kerastl.export`.
         data: An `apps.ImageData`.
         part: Part to measure on, such as `"test"`.
         limit: Images to use at most for the shift consistency, the classes in

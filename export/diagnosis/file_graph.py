@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 # Operators that convert or move values without computing any.
-_MOVES = frozenset(
+MOVES = frozenset(
     (
         *("QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear"),
         *("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "CAST"),
@@ -133,7 +133,7 @@ class FileGraph:
             if not parents:
                 continue  # weights
             for output in operation.outputs:
-                if operation.kind in _MOVES:
+                if operation.kind in MOVES:
                     stands_for[output] = parents[0]
                     continue
                 stands_for[output] = output

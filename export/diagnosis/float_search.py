@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from kerastl.export.class_scores import predicted
 from kerastl.export.diagnosis.examine import READERS
 from kerastl.export.diagnosis.selective_report import FrontierPoint
 from kerastl.export.measure import measure_latency
 from kerastl.export.runner import load
 from kerastl.export.trust import trust_file
-from kerastl.export.verify import predicted
 
 
 class FloatSearch:
@@ -69,4 +69,5 @@ class FloatSearch:
 
     def _accuracy(self, runner):
         outputs = runner.predict(self._images)
-        return float(np.mean(predicted(outputs) == self._labels))
+        classes = predicted(outputs, runner.kind)
+        return float(np.mean(classes == self._labels))

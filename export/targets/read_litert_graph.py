@@ -2,6 +2,9 @@
 
 import pathlib
 
+from kerastl.export.keras_files.unreadable import check_is_binary
+from kerastl.export.keras_files.unreadable import check_is_file
+from kerastl.export.keras_files.unreadable import corrupt
 from kerastl.export.require import require
 from kerastl.export.targets.litert_graph import LitertGraph
 from kerastl.export.targets.litert_graph import Operator
@@ -25,10 +28,8 @@ def read_litert_graph(path):
             "Expected a file that ends in '.tflite': the targets run no "
             f"other. Received: path={str(path)!r}"
         )
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no file '{path}'. Received: path={str(path)!r}"
-        )
+    check_is_file(path)
+    check_is_binary(path, "tflite")
     require_survivable(path)
     content = path.read_bytes()
     try:
@@ -37,11 +38,8 @@ def read_litert_graph(path):
     except ImportError:
         raise
     except Exception as error:
-        raise ValueError(
-            f"The file '{path}' cannot be read as tflite: "
-            f"{str(error).strip()[:300] or type(error).__name__}. It is "
-            "corrupt or incomplete; export it again. "
-            f"Received: path={str(path)!r}"
+        raise corrupt(
+            path, "tflite", str(error).strip() or type(error).__name__
         ) from error
 
 

@@ -35,8 +35,9 @@ def test_top_five_counts_the_five_best():
 
 def test_a_single_probability_has_two_classes():
     inputs = keras.Input((1, 1, 1))
-    model = keras.Model(inputs, layers.Flatten()(inputs))
-    images = np.array([0.1, 0.9, 0.8]).reshape(3, 1, 1, 1)
+    x = layers.Activation("sigmoid")(layers.Flatten()(inputs))
+    model = keras.Model(inputs, x)
+    images = np.array([-0.1, 0.9, 0.8]).reshape(3, 1, 1, 1)
     result = evaluate(model, (images, np.array([0, 1, 0])))
     assert result["confusion_matrix"] == [[1, 1], [0, 1]]
 

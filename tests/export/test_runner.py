@@ -103,8 +103,32 @@ def test_a_cut_file_is_an_error(files, tmp_path, name, part):
 @pytest.mark.parametrize("name", ["a.keras", "a.tflite", "a.onnx"])
 def test_a_text_file_is_an_error(tmp_path, name):
     (tmp_path / name).write_text("This is no model at all.\n" * 50)
-    with pytest.raises(ValueError, match="corrupt"):
+    with pytest.raises(ValueError, match="it is text"):
         load(tmp_path / name)
+
+
+def test_an_operator_that_the_runtime_lacks_is_no_damage(files, tmp_path):
+    import onnx
+
+    model = onnx.load(files / "a.onnx")
+    model.graph.node[-1].op_type = "OfAnotherTool"
+    onnx.save(model, tmp_path / "a.onnx")
+    with pytest.raises(ValueError, match="OfAnotherTool") as caught:
+        load(tmp_path / "a.onnx")
+    assert "corrupt" not in str(caught.value)
+
+
+@pytest.mark.parametrize("format", ["onnx", "litert"])
+def test_two_outputs_are_no_damage(tmp_path, format):
+    inputs = keras.Input((8, 8, 3))
+    x = layers.GlobalAveragePooling2D()(inputs)
+    model = keras.Model(inputs, [x, layers.Dense(2)(x)])
+    model(np.zeros((1, 8, 8, 3), "float32"))
+    path = tmp_path / ("a.onnx" if format == "onnx" else "a.tflite")
+    model.export(path, format=format, verbose=False)
+    with pytest.raises(ValueError, match="2 outputs") as caught:
+        load(path)
+    assert "corrupt" not in str(caught.value)
 
 
 def test_an_unknown_or_missing_file(tmp_path):

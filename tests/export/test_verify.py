@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from kerastl.export.verify import predicted
 from kerastl.export.verify import verify
 
 
 class Fixed:
     """A runner whose outputs are the images themselves, altered."""
 
-    def __init__(self, change=lambda outputs: outputs):
+    def __init__(self, change=lambda outputs: outputs, kind=None):
         self.change = change
+        self.kind = kind
 
     def predict(self, images):
         return self.change(images.astype("float32"))
@@ -83,6 +83,10 @@ def test_another_shape_is_an_error():
         verify(Fixed(), Fixed(lambda x: x[:, :2]), [(np.eye(3), None)])
 
 
-def test_a_single_output_is_thresholded():
-    outputs = np.array([[0.2], [0.5], [0.7]])
-    np.testing.assert_array_equal(predicted(outputs), [0, 0, 1])
+def test_one_logit_means_yes_above_zero():
+    outputs = np.array([[-2.0], [0.2], [0.4], [3.0]])
+    labels = np.array([0, 1, 1, 1])
+    halved = Fixed(lambda outputs: outputs / 2, "logits")
+    result = verify(Fixed(kind="logits"), halved, [(outputs, labels)])
+    assert (result.accuracy, result.keras_accuracy) == (1, 1)
+    assert result.top1_agreement == 1

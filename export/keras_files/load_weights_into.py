@@ -5,9 +5,9 @@ import re
 import keras
 import numpy as np
 
-from kerastl.apps.presets.weight_source import keyed_entries
-from kerastl.apps.presets.weight_source import open_weight_source
-from kerastl.apps.presets.weight_source import ordered_entries
+from kerastl.export.keras_files.weight_source import keyed_entries
+from kerastl.export.keras_files.weight_source import open_weight_source
+from kerastl.export.keras_files.weight_source import ordered_entries
 from kerastl.surgery.carry_state import finalize_state
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import h5py
 import keras
 
-from kerastl.apps.presets.legacy_config import repair_legacy_config
-from kerastl.apps.presets.load_weights_into import load_weights_into
+from kerastl.export.keras_files.legacy_config import repair_legacy_config
+from kerastl.export.keras_files.load_weights_into import load_weights_into
 
 
 def load_legacy_h5(path):

@@ -9,6 +9,8 @@ from pathlib import Path
 import h5py
 import keras
 
+from kerastl.export.keras_files.unreadable import check_is_binary
+
 _KERAS_3_KEY = re.compile(r"^(layers/[^/]+/)*layers/[^/]+$")
 
 
@@ -75,6 +77,7 @@ def open_weight_source(source):
             "The weights file does not exist. Expected a `.weights.h5`, "
             f"`.h5` or `.keras` file. Received: weights={str(source)!r}"
         )
+    check_is_binary(path, "Keras weights")
     if path.suffix == ".keras":
         with open_weight_source(_load_keras_file(path)) as opened:
             yield opened

@@ -124,3 +124,12 @@ def test_statistics_reach_a_step_that_is_traced_already():
     expected = other.predict(x, verbose=0)
     np.testing.assert_array_equal(model.predict(x, verbose=0), expected)
     np.testing.assert_array_equal(model(x), expected)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5"])
+def test_a_file_that_never_held_weights_says_so(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    path.write_text("version https://git-lfs.github.com/spec/v1\nsize 9\n")
+    with pytest.raises(ValueError, match="git lfs pull") as caught:
+        apps.load_weights_into(network(), path)
+    assert "damaged" not in str(caught.value)
