@@ -252,6 +252,7 @@ def fine_tune(
                     source_classes=source_classes,
                     findings=findings,
                     strength=strength,
+                    new_head=not keep_head,
                 )
             folder.save_model(student)
             save_class_means(folder.file("class_means.npz"), student, data)

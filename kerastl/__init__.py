@@ -35,6 +35,8 @@ from kerastl.surgery import imprint_head
 from kerastl.surgery import initialize_head
 from kerastl.surgery import inspect_antialias
 from kerastl.surgery import similarity_matrix
+from kerastl.surgery.fit_head import HeadFit
+from kerastl.surgery.fit_head import fit_head
 from kerastl.surgery.fold_gates import fold_gates
 from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
 from kerastl.surgery.replace_head import replace_head
@@ -51,6 +53,7 @@ _IMPORTED_LATER = ("apps", "export")
 
 __all__ = [
     "FineTuner",
+    "HeadFit",
     "HyperparameterSuggestion",
     "LearningRateSearch",
     "StoredFeatures",
@@ -63,6 +66,7 @@ __all__ = [
     "data",
     "estimate_fisher",
     "find_learning_rate",
+    "fit_head",
     "fold_gates",
     "imprint_head",
     "initialize_head",

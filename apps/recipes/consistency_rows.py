@@ -66,6 +66,7 @@ ROWS = [
         uses_source=True,
         needs_source_head=True,
         needs_unlabelled=True,
+        starts_head=True,
         surgery=_imprinted,
         transfer_losses=_both,
         cost=2.26,

@@ -56,6 +56,9 @@ class Recipe:
         hides_samples: Whether the method leaves images out of an epoch, by
             the data's `sample_filter`.
         rates_by_layer: Whether the optimizer has several learning rates.
+        starts_head: Whether the surgery gives a new classifier its first
+            weights. Of other methods it is fitted to the source's features
+            before the surgery, see `kerastl.fit_head`.
         narrows: Whether the surgery takes channels out.
         weighted: Whether loss terms or a penalty with a weight are added,
             which the setting's `strength` scales.
@@ -110,6 +113,7 @@ class Recipe:
     needs_unlabelled: bool = False
     hides_samples: bool = False
     rates_by_layer: bool = False
+    starts_head: bool = False
     narrows: bool = False
     weighted: bool = False
     surgery: Callable = same_student

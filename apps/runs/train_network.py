@@ -38,6 +38,7 @@ def train_network(
     findings=None,
     strength=1.0,
     way_on=WAY_ON,
+    new_head=False,
 ):
     """Trains a student.
 
@@ -66,6 +67,9 @@ def train_network(
             the data, for the report.
         strength: Factor of the weights of the method's terms and penalty.
         way_on: What the error of a training that diverged tells to do.
+        new_head: Whether the student's classifier was drawn at random. It is
+            fitted to the frozen features first, see `kerastl.fit_head`,
+            unless the recipe has a start of its own.
 
     Returns:
         The trained network, and the history: a dict of column to one value an
@@ -81,6 +85,8 @@ def train_network(
     if not recipe.trains:
         kerastl.reestimate_batch_norm(student, data.calibration)
         return student, {}
+    if new_head and not recipe.starts_head:
+        kerastl.fit_head(student, data.calibration, seed=seed)
     setting = Setting(
         student,
         source,

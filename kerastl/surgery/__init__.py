@@ -20,6 +20,8 @@ from kerastl.surgery.embed import embed
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.find_head import Head
 from kerastl.surgery.find_head import find_head
+from kerastl.surgery.fit_head import HeadFit
+from kerastl.surgery.fit_head import fit_head
 from kerastl.surgery.fold_gates import FoldedGates
 from kerastl.surgery.fold_gates import fold_gates
 from kerastl.surgery.fold_training_layers import fold_training_layers
@@ -47,6 +49,7 @@ __all__ = [
     "AntialiasRow",
     "FoldedGates",
     "Head",
+    "HeadFit",
     "adapt_blurs",
     "add_block_routing",
     "add_curriculum_smoothing",
@@ -64,6 +67,7 @@ __all__ = [
     "embed",
     "feature_extractor",
     "find_head",
+    "fit_head",
     "fold_gates",
     "fold_training_layers",
     "fresh_weights",

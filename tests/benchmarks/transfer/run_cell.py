@@ -1,0 +1,137 @@
+"""One cell of a grid: train as `kerastl finetune` does, then measure."""
+
+import dataclasses
+import pathlib
+import subprocess
+import time
+
+import keras
+import numpy as np
+from grid import NETWORKS
+from grid import Cell
+
+from kerastl import apps
+from kerastl.apps.data.load_task import DIGITS
+from kerastl.apps.data.load_task import load_task
+from kerastl.apps.runs.prepare_student import prepare_student
+from kerastl.apps.runs.train_network import train_network
+from kerastl.apps.runs.versions import versions
+
+_BATCH_SIZE = 32
+#: Share of each class of data that come without a test part of their own.
+_TEST_SPLIT = 0.2
+
+
+def run_cell(cell: Cell, folders: dict, weights: dict, revision: str) -> dict:
+    """Trains one cell and returns its row.
+
+    Nothing is chosen on the validation or test images: what is measured is
+    the network after the last epoch.
+
+    Args:
+        cell: What to train.
+        folders: Folder of each data set by its name.
+        weights: Weight file of each network by its name.
+        revision: Revision of the code.
+
+    Returns:
+        A row of `results.COLUMNS`. Where the loss exploded, `status` says
+        so and there are no accuracies.
+    """
+    started = time.perf_counter()
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(cell.seed)
+    data = _load(cell, folders)
+    preset_name, arguments = NETWORKS[cell.network]
+    preset = apps.get_preset(preset_name)
+    recipe = apps.get_recipe(cell.method)
+    source = preset.build(
+        weights[cell.network],
+        input_shape=(cell.image_size, cell.image_size, 3),
+        include_top="auto" if recipe.needs_source_head else False,
+        **arguments,
+    )
+    student, _ = prepare_student(
+        source,
+        num_classes=data.num_classes,
+        kernel_size=cell.antialias or None,
+        seed=cell.seed,
+    )
+    row = dataclasses.asdict(cell)
+    found = versions()
+    row |= {name: found[name] for name in ("kerastl", "keras", "tensorflow")}
+    row |= {"numpy": found["numpy"], "revision": revision}
+    try:
+        student, _ = train_network(
+            student,
+            source,
+            recipe,
+            data,
+            cell.epochs,
+            learning_rate=cell.learning_rate
+            or recipe.learning_rate
+            or preset.learning_rate,
+            validate=False,
+            seed=cell.seed,
+            strength=cell.strength,
+            new_head=cell.head == "fitted",
+        )
+    except FloatingPointError:
+        row["status"] = "exploded"
+    else:
+        row["status"] = "done"
+        row |= _measure(student, data)
+    row["seconds"] = round(time.perf_counter() - started)
+    return row
+
+
+def _load(cell, folders):
+    if cell.data == DIGITS:
+        return load_task(
+            DIGITS, cell.image_size, _BATCH_SIZE, cell.shots, cell.seed, True
+        )
+    return apps.load_image_folder(
+        folders[cell.data],
+        image_size=cell.image_size,
+        batch_size=_BATCH_SIZE,
+        shots=cell.shots,
+        test_split=_TEST_SPLIT,
+        seed=cell.seed,
+    )
+
+
+def _measure(student, data):
+    measured = {}
+    for part in ("validation", "test"):
+        images, labels = data.images(part)
+        scores = student.predict(
+            images.astype("float32"), batch_size=64, verbose=0
+        )
+        right = float(np.mean(scores.argmax(-1) == labels))
+        measured[part] = round(100 * right, 3)
+        measured[f"{part}_images"] = len(labels)
+        if part == "validation":
+            said = scores[np.arange(len(labels)), labels]
+            nll = -np.mean(np.log(np.maximum(said, 1e-7)))
+            measured["validation_nll"] = round(float(nll), 5)
+    return measured
+
+
+def git_revision() -> str:
+    """The commit that is checked out, with `+` where files are changed."""
+    folder = pathlib.Path(__file__).parent
+
+    def git(*arguments):
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--", "*.py")
+        return git("rev-parse", "--short=12", "HEAD") + "+" * bool(changed)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

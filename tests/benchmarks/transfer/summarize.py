@@ -1,0 +1,137 @@
+"""What the rows say: the best setting of each method, and paired differences.
+
+    python tests/benchmarks/transfer/summarize.py
+
+prints, for every data set, network and number of shots, each method with the
+setting that its mean validation accuracy chose, its test accuracy, and the
+difference to plain fine-tuning on the same seeds with its 95 % interval.
+"""
+
+import argparse
+import collections
+import pathlib
+import statistics
+
+from grid import FIELDS
+from results import Results
+from scipy import stats
+
+#: What makes a task; the rest of a cell, but for the seed, is a setting.
+_TASK = ("data", "network", "shots", "image_size", "epochs")
+_METHOD = ("method", "antialias", "head")
+#: What every difference is to.
+BASELINE = {"method": "fine_tune", "antialias": 0, "head": "drawn"}
+
+
+def summarize(rows, part="test"):
+    """Returns a dict a method and task, best test accuracy first.
+
+    Args:
+        rows: Dicts as `results.Results` has them.
+        part: The images that settings are judged on.
+    """
+    tasks = collections.defaultdict(list)
+    for row in rows:
+        tasks[tuple(row[name] for name in _TASK)].append(row)
+    found = []
+    for task, members in tasks.items():
+        methods = collections.defaultdict(list)
+        for row in members:
+            methods[tuple(row[name] for name in _METHOD)].append(row)
+        chosen = {name: choose(each) for name, each in methods.items()}
+        base = chosen.get(tuple(BASELINE[name] for name in _METHOD))
+        lines = [
+            {
+                **dict(zip(_TASK, task, strict=True)),
+                **dict(zip(_METHOD, name, strict=True)),
+                **_describe(rows_, base, part),
+            }
+            for name, rows_ in chosen.items()
+            if rows_
+        ]
+        found += sorted(lines, key=lambda line: -line["accuracy"])
+    return found
+
+
+def choose(rows):
+    """The rows of the setting whose mean validation accuracy is the best.
+
+    A setting counts if it has all the seeds that any setting has; one that
+    exploded with any seed does not count.
+    """
+    settings = collections.defaultdict(dict)
+    rest = [name for name in FIELDS if name not in (*_TASK, *_METHOD, "seed")]
+    for row in rows:
+        key = tuple(row[name] for name in rest)
+        settings[key][row["seed"]] = row
+    most = max(len(seeds) for seeds in settings.values())
+    whole = [
+        seeds
+        for seeds in settings.values()
+        if len(seeds) == most
+        and all(row["status"] == "done" for row in seeds.values())
+    ]
+    if not whole:
+        return {}
+    return max(
+        whole,
+        key=lambda seeds: statistics.fmean(
+            row["validation"] for row in seeds.values()
+        ),
+    )
+
+
+def interval(values):
+    """Half the 95 % interval of the mean, by Student's t; `None` of one."""
+    if len(values) < 2:
+        return None
+    spread = statistics.stdev(values) / len(values) ** 0.5
+    return float(stats.t.ppf(0.975, len(values) - 1) * spread)
+
+
+def _describe(seeds, base, part):
+    values = [row[part] for row in seeds.values()]
+    first = next(iter(seeds.values()))
+    line = {
+        "seeds": len(values),
+        "learning_rate": first["learning_rate"],
+        "strength": first["strength"],
+        "accuracy": statistics.fmean(values),
+        "interval": interval(values),
+    }
+    common = sorted(set(seeds) & set(base or ()))
+    if common:
+        gaps = [seeds[seed][part] - base[seed][part] for seed in common]
+        line["gain"] = statistics.fmean(gaps)
+        line["gain_interval"] = interval(gaps)
+    return line
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--results",
+        type=pathlib.Path,
+        default=pathlib.Path(__file__).with_name("results.csv"),
+    )
+    options = parser.parse_args()
+    for line in summarize(Results(options.results).rows):
+        print(
+            f"{line['data']} {line['shots']:3d} shots  {line['method']:20s} "
+            f"blur {line['antialias']} head {line['head']:7s} "
+            f"rate {line['learning_rate']:<6g} {line['seeds']} seeds  "
+            f"{_with(line, 'accuracy', 'interval')}  "
+            f"{_with(line, 'gain', 'gain_interval', '+')}"
+        )
+
+
+def _with(line, name, spread, sign=""):
+    if name not in line:
+        return ""
+    more = line[spread]
+    text = f"{line[name]:{sign}.1f}"
+    return text if more is None else f"{text} ± {more:.1f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+import dataclasses
+
+import pytest
+from grid import Cell
+from results import Results
+from summarize import interval
+from summarize import summarize
+
+_CELL = Cell("digits", "resnet8", "fine_tune", 5, learning_rate=0.003)
+
+
+def _row(validation=70.0, test=71.5, status="done", **changes):
+    cell = dataclasses.replace(_CELL, **changes)
+    return {
+        **dataclasses.asdict(cell),
+        "validation": validation,
+        "test": test,
+        "status": status,
+        "seconds": 3,
+    }
+
+
+def test_rows_come_back_as_they_were_written(tmp_path):
+    path = tmp_path / "results.csv"
+    results = Results(path)
+    assert _CELL not in results
+    results.append(_row())
+    results.append(_row(seed=1, test=72.0))
+    again = Results(path)
+    assert _CELL in again
+    assert dataclasses.replace(_CELL, seed=1) in again
+    assert dataclasses.replace(_CELL, seed=2) not in again
+    assert [row["test"] for row in again.rows] == [71.5, 72.0]
+
+
+def test_a_last_line_that_a_kill_cut_is_run_again(tmp_path):
+    path = tmp_path / "results.csv"
+    results = Results(path)
+    results.append(_row())
+    results.append(_row(seed=1))
+    path.write_bytes(path.read_bytes()[:-9])
+    cut = Results(path)
+    assert len(cut.rows) == 1
+    assert dataclasses.replace(_CELL, seed=1) not in cut
+    cut.append(_row(seed=1, test=60.0))
+    assert [row["test"] for row in Results(path).rows] == [71.5, 60.0]
+
+
+def test_a_file_cut_in_its_header_begins_anew(tmp_path):
+    path = tmp_path / "results.csv"
+    path.write_text("data,netw")
+    results = Results(path)
+    results.append(_row())
+    assert len(Results(path).rows) == 1
+
+
+def test_another_table_is_refused(tmp_path):
+    path = tmp_path / "results.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="other columns"):
+        Results(path)
+
+
+def test_settings_are_chosen_on_validation_and_judged_on_test():
+    rows = []
+    for seed in range(3):
+        plain = {"method": "fine_tune", "head": "drawn", "seed": seed}
+        rows += [
+            _row(60 + seed, 50.0 + seed, learning_rate=0.01, **plain),
+            _row(59 + seed, 90.0, learning_rate=0.003, **plain),
+            _row(70, 55.0 + 2 * seed, method="ktft", seed=seed),
+        ]
+    ktft, plain = summarize(rows)
+    assert (ktft["method"], plain["method"]) == ("ktft", "fine_tune")
+    assert plain["learning_rate"] == 0.01
+    assert plain["accuracy"] == pytest.approx(51.0)
+    assert ktft["accuracy"] == pytest.approx(57.0)
+    # Paired: 5, 6 and 7 points.
+    assert ktft["gain"] == pytest.approx(6.0)
+    assert ktft["gain_interval"] == pytest.approx(2.484, abs=1e-3)
+
+
+def test_a_setting_that_exploded_or_lacks_seeds_is_not_chosen():
+    rows = [
+        _row(50, 1.0, seed=0),
+        _row(50, 2.0, seed=1),
+        _row(99, 3.0, seed=0, learning_rate=0.1),
+        _row(99, 3.0, seed=0, learning_rate=1.0),
+        _row("", "", "exploded", seed=1, learning_rate=1.0),
+    ]
+    (line,) = summarize(rows)
+    assert line["learning_rate"] == 0.003
+    assert line["accuracy"] == pytest.approx(1.5)
+
+
+def test_interval_of_the_mean_is_students():
+    # t(0.975, 4) = 2.7764; standard deviation 1.5811 over sqrt 5.
+    assert interval([1, 2, 3, 4, 5]) == pytest.approx(1.9632, abs=1e-4)
+    assert interval([1]) is None
