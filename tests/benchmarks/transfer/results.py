@@ -16,6 +16,7 @@ FOUND = (
     "test_images",
     "validation_nll",
     "seconds",
+    "threads",
     "status",
     "kerastl",
     "keras",

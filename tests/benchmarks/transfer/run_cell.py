@@ -1,12 +1,14 @@
 """One cell of a grid: train as `kerastl finetune` does, then measure."""
 
 import dataclasses
+import os
 import pathlib
 import subprocess
 import time
 
 import keras
 import numpy as np
+import tensorflow as tf
 from grid import NETWORKS
 from grid import Cell
 
@@ -60,7 +62,12 @@ def run_cell(cell: Cell, folders: dict, weights: dict, revision: str) -> dict:
     row = dataclasses.asdict(cell)
     found = versions()
     row |= {name: found[name] for name in ("kerastl", "keras", "tensorflow")}
-    row |= {"numpy": found["numpy"], "revision": revision}
+    row |= {
+        "numpy": found["numpy"],
+        "threads": tf.config.threading.get_intra_op_parallelism_threads()
+        or os.environ.get("TF_NUM_INTRAOP_THREADS", os.cpu_count()),
+        "revision": revision,
+    }
     try:
         student, _ = train_network(
             student,
