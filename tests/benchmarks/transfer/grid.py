@@ -57,6 +57,7 @@ class Cell:
         learning_rate: Rate at the start; 0 for the recipe's.
         strength: Factor of the weights of the method's terms.
         head: `"fitted"`, the product's start of a classifier, or `"drawn"`.
+        batch_norm: BatchNormalization policy; empty for the recipe's.
     """
 
     data: str
@@ -70,6 +71,7 @@ class Cell:
     learning_rate: float = 0.0
     strength: float = 1.0
     head: str = "fitted"
+    batch_norm: str = ""
 
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Cell))
