@@ -7,7 +7,7 @@ import numpy as np
 
 from kerastl.surgery.embed import embed
 from kerastl.surgery.head_weights import head_weights
-from kerastl.surgery.initialize_head import write_head
+from kerastl.surgery.head_weights import write_head
 from kerastl.training.labelled_batches import labelled_batches
 from kerastl.training.targets import class_numbers
 
