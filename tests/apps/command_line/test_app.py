@@ -319,4 +319,6 @@ def test_a_learning_rate_that_is_no_number(own_shapes, run):
 @pytest.mark.parametrize("rate", ["inf", "0", "1e999"])
 def test_a_learning_rate_that_is_none(own_shapes, run, rate):
     result = finetune(own_shapes, run, "--learning-rate", rate)
-    refused(result, "learning_rate", f"={float(rate)}", run=run)
+    # NaN is no number that the option takes, the others are refused later.
+    words = ["--learning-rate"] if rate == "nan" else ["learning_rate"]
+    refused(result, *words, run=run)
