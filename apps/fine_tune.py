@@ -252,7 +252,8 @@ def fine_tune(
                     source_classes=source_classes,
                     findings=findings,
                     strength=strength,
-                    new_head=not keep_head,
+                    # Features of random weights tell little to start from.
+                    new_head=not keep_head and weights is not None,
                 )
             folder.save_model(student)
             save_class_means(folder.file("class_means.npz"), student, data)
