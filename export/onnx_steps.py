@@ -10,7 +10,12 @@ _CALIBRATION_BATCH = 8
 
 def export_onnx(lowered, output_name, opset, path):
     """Writes the float32 graph as the exporter makes it."""
+    from tf2onnx import utils
+
     add_operators()
+    # The names that it makes count on through a process: two files of one
+    # network would differ.
+    utils.INTERNAL_NAME = 1
     model, [signature] = lowered.to_write(output_name, batch_size=None)
     freeze_graph(model, signature).export(
         path,
