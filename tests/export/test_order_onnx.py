@@ -9,11 +9,12 @@ from kerastl.export.order_onnx import order_onnx
 
 def graph(shuffle):
     """y = relu(x * a) + (x + b): two branches that may come in any order."""
+    m, s = ("m__91", "s__7") if shuffle else ("m__6", "s__12")
     nodes = [
-        helper.make_node("Mul", ["x", "a"], ["m"], "mul"),
-        helper.make_node("Relu", ["m"], ["r"], "relu"),
-        helper.make_node("Add", ["x", "b"], ["s"], "add"),
-        helper.make_node("Add", ["r", "s"], ["y"], "sum"),
+        helper.make_node("Mul", ["x", "a"], [m], "layer__8/mul"),
+        helper.make_node("Relu", [m], ["r"], "relu"),
+        helper.make_node("Add", ["x", "b"], [s], f"add{s[1:]}"),
+        helper.make_node("Add", ["r", s], ["y"], "sum"),
     ]
     constants = [
         numpy_helper.from_array(np.float32([2, -3]), "a"),
@@ -41,6 +42,13 @@ def test_every_order_gives_the_same_bytes_and_values(tmp_path):
         contents.append(path.read_bytes())
         onnx.checker.check_model(onnx.load(path))
     assert contents[0] == contents[1]
+    # Numbers of the exporter are made anew, that of a layer is not.
+    assert [node.name for node in onnx.load(path).graph.node] == [
+        "layer__8/mul",
+        "relu",
+        "add__2",
+        "sum",
+    ]
     session = onnxruntime.InferenceSession(
         contents[0], providers=["CPUExecutionProvider"]
     )
