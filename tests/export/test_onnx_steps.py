@@ -26,7 +26,10 @@ def model():
     return keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
 
 
-@pytest.mark.parametrize("scheme", ["float32", "int8"])
+@pytest.mark.parametrize(
+    "scheme",
+    ["float32", pytest.param("int8", marks=pytest.mark.exact_onnx_int8)],
+)
 def test_a_normalization_adds_no_inputs(scheme, model, tmp_path):
     path = tmp_path / "model.onnx"
     to_onnx(model, path, scheme, calibration=images(50))

@@ -291,9 +291,7 @@ def test_two_replicas_have_the_same_head(
         tmp_path,
     )
     seen = np.array(json.loads(printed.splitlines()[-1]))
-    expected = fan_in_draw(
-        tuner.student.get_layer("predictions"), [5, 1, 0]
-    )
+    expected = fan_in_draw(tuner.student.get_layer("predictions"), [5, 1, 0])
     for replica in seen[1]:
         np.testing.assert_allclose(replica, expected[0], atol=1e-6)
 
