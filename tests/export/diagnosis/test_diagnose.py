@@ -130,7 +130,10 @@ def hard_model():
     return model
 
 
-@pytest.mark.parametrize("format", ["tflite", "onnx"])
+@pytest.mark.parametrize(
+    "format",
+    ["tflite", pytest.param("onnx", marks=pytest.mark.exact_onnx_int8)],
+)
 def test_a_layer_made_hard_comes_first(format, tmp_path):
     model = hard_model()
     images = np.random.default_rng(0).normal(size=(60, 8, 8, 3)).astype("f4")
