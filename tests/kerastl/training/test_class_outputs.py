@@ -44,7 +44,7 @@ LOSSES = {
 def as_logits(network, linear=True):
     """The same network without its softmax; the logits are large."""
     head = network.get_layer("predictions")
-    head.kernel.assign(head.kernel * 4.0)
+    head.kernel.assign(head.kernel * 12.0)
     if linear:
         head.activation = keras.activations.linear
     return network
