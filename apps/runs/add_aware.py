@@ -40,7 +40,7 @@ def add_aware(folder, data, epochs, jit_compile=None, console=None, seed=0):
     try:
         with folder.noting_divergence():
             aware, history = train_aware(
-                keras.saving.load_model(folder.file(MODEL), compile=False),
+                folder.load_model(MODEL),
                 data,
                 epochs,
                 jit_compile=jit_compile,
