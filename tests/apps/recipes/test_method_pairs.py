@@ -84,15 +84,13 @@ def groups():
 
 
 def compiled(groups):
-    """Few of the groups, in which every method is."""
-    chosen, missing = [], set(joinable())
-    while missing:
-        group = max(
-            groups, key=lambda each: len(missing & set(each.split("+")))
-        )
-        chosen.append(group)
-        missing -= set(group.split("+"))
-    return chosen
+    """The fewest of the groups in which every method is."""
+    return next(
+        chosen
+        for count in range(1, len(groups) + 1)
+        for chosen in itertools.combinations(groups, count)
+        if set("+".join(chosen).split("+")) == set(joinable())
+    )
 
 
 GROUPS = groups()
