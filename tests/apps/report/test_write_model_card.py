@@ -119,6 +119,8 @@ def test_bytes_that_are_no_text_do_not_lose_the_run(report, tmp_path):
     # A backslash in front keeps Markdown from taking the next one away.
     shown = r"photos\\udcff/\\n\\u2028"
     assert shown in write(report, tmp_path)
+    # Of these the pictures are not there.
+    report["examples"] = []
     page = apps.write_report(report, tmp_path / "r.html", tmp_path)
     assert "photos\\udcff" in page.read_text(encoding="utf-8")
 
