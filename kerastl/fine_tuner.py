@@ -373,8 +373,11 @@ class FineTuner(keras.Model):
         return cls(**config)
 
     def get_compile_config(self):
+        config = super().get_compile_config()
+        if not config:
+            return config
         return {
-            **super().get_compile_config(),
+            **config,
             "transfer_losses": [
                 keras.saving.serialize_keras_object(term)
                 for term in self._state.losses

@@ -51,15 +51,20 @@ def _carry_constants(original, clone):
     """Carries what `finalize_state` made, as it is.
 
     Of variables that were assigned since, the original computes with the old
-    constants still, and so must its copy.
+    constants still, and so must its copy. One of another precision has what
+    it made itself.
     """
     if not hasattr(original, "finalize_state"):
         return
     for name, value in vars(original).items():
         made = getattr(clone, name, None)
+        # TensorFlow takes variables for tensors, and they are carried already.
+        if isinstance(value, keras.Variable):
+            continue
         if keras.ops.is_tensor(value) and keras.ops.is_tensor(made):
             value = keras.ops.convert_to_numpy(value)
-            if value.shape == tuple(made.shape):
+            old = keras.ops.convert_to_numpy(made)
+            if (value.shape, value.dtype) == (old.shape, old.dtype):
                 made = keras.ops.convert_to_tensor(value, dtype=made.dtype)
                 setattr(clone, name, made)
 

@@ -200,3 +200,16 @@ def test_two_replicas_give_the_numbers_of_one(
         _fit(tuner, images, labels, validation_data=(images, labels)),
         rel=1e-4,
     )
+
+
+def test_a_tuner_that_was_never_compiled_is_saved_too(
+    make_network, images, tmp_path
+):
+    tuner = kerastl.FineTuner(make_network(), make_network())
+    tuner.save(tmp_path / "tuner.keras")
+    again = keras.saving.load_model(tmp_path / "tuner.keras")
+    assert not again.compiled
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(again.student(images)),
+        keras.ops.convert_to_numpy(tuner.student(images)),
+    )

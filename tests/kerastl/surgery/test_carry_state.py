@@ -359,6 +359,25 @@ def test_files_load_in_a_fresh_process(tmp_path, run_in_fresh_process):
         )
 
 
+def test_a_copy_computes_with_the_constants_that_the_original_has():
+    network, images = _network("adapted"), _photos(9)
+    norm = network.get_layer("normalization")
+    before = ops.convert_to_numpy(network(images))
+    # Assigned, and not yet worked out anew.
+    norm.adapt_mean.assign([1.0, 2.0, 3.0])
+    copy = surgery.copy_model(network)
+    np.testing.assert_allclose(copy(images), before, rtol=1e-6)
+    carried = copy.get_layer("normalization")
+    assert isinstance(carried.adapt_mean, keras.Variable)
+    np.testing.assert_array_equal(carried.adapt_mean, [1.0, 2.0, 3.0])
+    # As the original would, the copy takes them up when it is told to.
+    for layer in (norm, carried):
+        layer.finalize_state()
+    np.testing.assert_allclose(
+        carried(images), ops.convert_to_numpy(norm(images)), rtol=1e-6
+    )
+
+
 @pytest.mark.slow
 def test_a_whole_efficientnet():
     net = _efficientnet()
