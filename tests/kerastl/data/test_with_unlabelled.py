@@ -89,7 +89,9 @@ def test_a_tuner_trains_on_it(make_network, images, labels):
     )
     data = with_unlabelled((images[:12], labels[:12]), images[12:], 8)
     history = tuner.fit(data, epochs=2, verbose=0).history
-    assert min(history["arc"]) > 0
+    # At first too few labelled images are stored for the term to begin.
+    first, second = history["arc"]
+    assert first == 0 < second
 
 
 @pytest.mark.tensorflow_only

@@ -79,7 +79,9 @@ def learned_by_hand(train, labels, held_out, held_out_labels):
     import sklearn.linear_model
 
     strengths = [
-        factor * 10.0**power for power in range(3, -5, -1) for factor in (3, 1)
+        float(f"{factor}e{power}")
+        for power in range(3, -5, -1)
+        for factor in (3, 1)
     ]
     strengths = [1e4, *strengths]
     assert len(strengths) == 17 and strengths[-2:] == [3e-4, 1e-4]
