@@ -28,6 +28,25 @@ class Augmentation:
     flip: bool = True
 
 
+def batch_bounds(count, batch_size):
+    """Where the batches begin and end that `count` images are spread over.
+
+    100 images in batches of at most 32 are four of 25. The statistics of a
+    rest of 4 would count as much in the moving averages of
+    BatchNormalization as those of 32, and its gradient as much in a step.
+
+    Args:
+        count: Number of images.
+        batch_size: Most images in a batch.
+
+    Returns:
+        `int64` array `(number of batches + 1,)`: 0, the ends of the batches,
+        whose sizes differ by one at most.
+    """
+    steps = math.ceil(count / batch_size)
+    return np.arange(steps + 1) * count // max(1, steps)
+
+
 def training_batches(
     part,
     image_size,
@@ -47,14 +66,14 @@ def training_batches(
     Args:
         part: An `ImagePart`.
         image_size: Height and width of the images in the batches.
-        batch_size: Images in a batch; the last batch may be smaller.
+        batch_size: Most images in a batch, see `batch_bounds`.
         augmentation: An `Augmentation`, or `None` for centre crops.
         seed: Seed of order and augmentation.
         epochs: Iterator of epoch numbers. Every pass over the dataset takes
             the next one. Defaults to 0, 1, 2...
         with_index: Whether the batches tell each image's place in `part`.
-        unlabelled: An `ImagePart` of which every batch gets `batch_size`
-            images beside its own; its labels do not count.
+        unlabelled: An `ImagePart` of which every batch gets as many images
+            as the largest batch has of its own; its labels do not count.
         sample_filter: A `kerastl.data.SampleFilter` that is asked at the
             start of every pass which images take part, or `None`.
 
@@ -75,23 +94,31 @@ def training_batches(
         seeds = generator.integers(2**31, size=(steps, 2))
         if sample_filter is not None:
             order = order[sample_filter.kept[order]]
-            seeds = seeds[: math.ceil(len(order) / batch_size)]
+        bounds = batch_bounds(len(order), batch_size)
+        seeds = seeds[: len(bounds) - 1]
         more = np.zeros((len(seeds), 0))
         if unlabelled is not None:
-            more = _draw_evenly(
-                generator, len(unlabelled), (len(seeds), batch_size)
-            )
-        return tuple(value.astype("int64") for value in (order, seeds, more))
+            size = np.diff(bounds).max(initial=0)
+            more = _draw_evenly(generator, len(unlabelled), (len(seeds), size))
+        return tuple(
+            value.astype("int64") for value in (order, bounds, seeds, more)
+        )
 
     def draw_epoch(start):
-        order, seeds, more = tf.numpy_function(draw, [start], [tf.int64] * 3)
+        order, bounds, seeds, more = tf.numpy_function(
+            draw, [start], [tf.int64] * 4
+        )
         order = tf.ensure_shape(order, [None])
+        bounds = tf.ensure_shape(bounds, [None])
         seeds = tf.ensure_shape(seeds, [None, 2])
         more = tf.ensure_shape(more, [None, None])
-        slices = tf.data.Dataset.from_tensor_slices
-        return tf.data.Dataset.zip(
-            (slices(order).batch(batch_size), slices(seeds), slices(more))
-        )
+
+        def cut_out(first, end, *drawn):
+            return order[first:end], *drawn
+
+        return tf.data.Dataset.from_tensor_slices(
+            (bounds[:-1], bounds[1:], seeds, more)
+        ).map(cut_out)
 
     # Drawn inside the dataset, so anew at the start of every pass.
     batches = tf.data.Dataset.range(1).flat_map(draw_epoch)

@@ -1,10 +1,11 @@
 """Training a classifier on features that are computed once."""
 
-import math
+import itertools
 
 import numpy as np
 
 import kerastl
+from kerastl.apps.data.image_pipeline import batch_bounds
 from kerastl.apps.data.image_pipeline import evaluation_batches
 from kerastl.apps.data.prefetch_batches import prefetch_batches
 from kerastl.apps.recipes.recipe import nothing
@@ -60,12 +61,13 @@ def _in_drawn_order(stored, data):
     import tensorflow as tf
 
     count = len(stored.labels)
+    bounds = batch_bounds(count, data.batch_size)
 
     def draw():
         epoch, data.next_epoch = data.next_epoch, data.next_epoch + 1
         order = np.random.default_rng((data.seed, epoch)).permutation(count)
-        for start in range(0, count, data.batch_size):
-            places = order[start : start + data.batch_size]
+        for start, end in itertools.pairwise(bounds):
+            places = order[start:end]
             yield stored.features[places], stored.labels[places]
 
     signature = tuple(
@@ -73,7 +75,7 @@ def _in_drawn_order(stored, data):
         for values in (stored.features, stored.labels)
     )
     batches = tf.data.Dataset.from_generator(draw, output_signature=signature)
-    steps = math.ceil(count / data.batch_size)
+    steps = len(bounds) - 1
     return prefetch_batches(
         batches.apply(tf.data.experimental.assert_cardinality(steps))
     )
