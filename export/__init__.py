@@ -13,6 +13,9 @@ from kerastl.export.package.read_metadata import read_metadata
 from kerastl.export.package.write_c_array import write_c_array
 from kerastl.export.package.write_metadata import write_metadata
 from kerastl.export.quantization_aware import quantization_aware
+from kerastl.export.refinement.record import LayerRecord
+from kerastl.export.refinement.record import RefinementRecord
+from kerastl.export.refinement.steps import STEPS as REFINEMENTS
 from kerastl.export.report import ExportReport
 from kerastl.export.runner import Runner
 from kerastl.export.runner import load
@@ -25,6 +28,7 @@ from kerastl.export.to_onnx import to_onnx
 from kerastl.export.to_tflite import to_tflite
 
 __all__ = [
+    "REFINEMENTS",
     "SCHEMES",
     "TARGETS",
     "AccuracyDropError",
@@ -32,7 +36,9 @@ __all__ = [
     "Diagnosis",
     "ExportReport",
     "LayerError",
+    "LayerRecord",
     "Metadata",
+    "RefinementRecord",
     "Runner",
     "SelectiveReport",
     "TargetError",

@@ -1,0 +1,271 @@
+"""Refines the weights of a network for its int8 file."""
+
+import time
+from collections import Counter
+
+import keras
+import numpy as np
+
+from kerastl.export.quantization import node_kinds
+from kerastl.export.quantization.find_quantizers import float_layers
+from kerastl.export.refinement.calibrated_rounding import calibrated_rounding
+from kerastl.export.refinement.kernel_data import KernelData
+from kerastl.export.refinement.kernel_grid import KernelGrid
+from kerastl.export.refinement.kernel_matrix import KernelMatrix
+from kerastl.export.refinement.record import LayerRecord
+from kerastl.export.refinement.refinable_copy import refinable_copy
+from kerastl.export.refinement.refinable_copy import shifting_layer
+from kerastl.export.refinement.schedule import Schedule
+from kerastl.export.refinement.streams import Streams
+from kerastl.surgery.find_kernels import find_kernels
+
+# A matrix of moments takes eight bytes times the square.
+_MOST_INPUTS = 4608
+# A small kernel has few values by nature.
+_MOST_VALUES = 64
+
+
+def refine(
+    model, fit, held, steps, per_channel=True, rounds=True, seconds=None
+):
+    """Makes a network whose int8 file answers more like the float one.
+
+    Images flow through the network once in float, and once as an int8 file
+    computes: each kernel is refined for what reaches it from the refined and
+    rounded layers before.
+
+    "rounding" chooses the integers of a kernel so that the outputs change
+    least, not each weight by itself (GPTQ). The largest weight of each
+    channel stays, so that a converter finds just these integers. "bias"
+    shifts the outputs of each kernel so that their mean is that of the float
+    network. What does not help on the held-out images is not done.
+
+    Args:
+        model: Functional float32 model.
+        fit: float32 array of images that the weights are fitted to.
+        held: Images that judge.
+        steps: Names of `kerastl.export.refinement.steps.STEPS`.
+        per_channel: Whether each channel of a kernel has a scale.
+        rounds: Whether activations have 8 bits.
+        seconds: Dict that gets the seconds of each step, or `None`.
+
+    Returns:
+        The refined model, a copy, and a list of `LayerRecord`s.
+
+    Reference:
+        Nagel et al., "Data-Free Quantization Through Weight Equalization and
+        Bias Correction", ICCV 2019, section 4.2 and appendix D (the empirical
+        correction); Frantar et al., "GPTQ", ICLR 2023.
+    """
+    copy = refinable_copy(model)
+    refiner = _Refiner(
+        copy, steps, per_channel, {} if seconds is None else seconds
+    )
+    start = time.perf_counter()
+    records = refiner.run(fit, held, rounds)
+    refiner.seconds["flow"] = (
+        time.perf_counter() - start - sum(refiner.seconds.values())
+    )
+    for path in _float_kernels(copy):
+        reason = "it has no 8-bit form that is known"
+        records.append(LayerRecord(path, left=dict.fromkeys(steps, reason)))
+    return copy, records
+
+
+class _Refiner:
+    def __init__(self, model, steps, per_channel, seconds):
+        self._steps = steps
+        self._per_channel = per_channel
+        self._schedule = Schedule(model)
+        self._calls = Counter(
+            id(call.operation)
+            for group in self._schedule.groups
+            for call in group.calls
+        )
+        self.seconds = seconds
+        self.seconds.update(dict.fromkeys(steps, 0.0))
+
+    def run(self, fit, held, rounds):
+        streams = Streams(self._schedule, (fit, held), rounds)
+        records = []
+        for index, group in enumerate(self._schedule.groups):
+            if group.kernel is None:
+                streams.run_float(index)
+                streams.run_rounded(index)
+                continue
+            kernel = _Kernel(
+                group, self._schedule.path(group.kernel), self._per_channel
+            )
+            self._refine(kernel, streams)
+            records.append(kernel.record)
+            streams.run_float(index)
+            kernel.write_rounded()
+            streams.run_rounded(index)
+            kernel.write_kept()
+        return records
+
+    def _refine(self, kernel, streams):
+        steps = [
+            step for step in self._steps if not self._is_left(step, kernel)
+        ]
+        if not steps:
+            return
+        start = time.perf_counter()
+        data = KernelData(
+            kernel.matrix,
+            streams.batches(kernel.input),
+            streams.num_fit,
+            "rounding" in steps,
+            "bias" in steps,
+        )
+        first = steps[0]
+        if not data.is_finite():
+            for step in steps:
+                kernel.record.left[step] = "NaN or infinite values reach it"
+            return
+        mean, variance, power = kernel.judge(data)
+        kernel.record.plain_error = _error(mean, variance, power)
+        if "rounding" in steps:
+            mean, variance = kernel.round(data, mean, variance, "bias" in steps)
+            kernel.record.errors["rounding"] = _error(mean, variance, power)
+        self._took(first, start)
+        if "bias" in steps:
+            start = time.perf_counter()
+            mean = kernel.correct(data, mean)
+            kernel.record.errors["bias"] = _error(mean, variance, power)
+            self._took("bias", start)
+
+    def _is_left(self, step, kernel):
+        """Notes why a step cannot be done to a kernel."""
+        reason = None
+        if self._calls[id(kernel.layer)] > 1:
+            reason = "it is called more than once"
+        elif step == "bias":
+            shifts = kernel.shifts
+            if shifts is not None and self._calls[id(shifts)] > 1:
+                reason = "its normalization is called more than once"
+        elif kernel.matrix.num_inputs > _MOST_INPUTS:
+            reason = f"it sums more than {_MOST_INPUTS} values"
+        elif kernel.is_clustered():
+            reason = "its weights are clustered"
+        if reason is not None:
+            kernel.record.left[step] = reason
+        return reason is not None
+
+    def _took(self, step, start):
+        self.seconds[step] += time.perf_counter() - start
+
+
+class _Kernel:
+    """One kernel on its way from float to 8 bits."""
+
+    def __init__(self, group, path, per_channel):
+        self.layer = group.kernel.operation
+        self.input = group.kernel.inputs[0]
+        self.record = LayerRecord(path)
+        self.shifts = None
+        if not self.layer.use_bias:
+            self.shifts = shifting_layer(group)
+        self.matrix = KernelMatrix(self.layer)
+        self._weights = self.matrix.read()
+        factors = np.ones(self._weights.shape[:2])
+        for node in group.affine:
+            factor = node_kinds.affine_coefficients(node)[0]
+            factors = factors * np.broadcast_to(factor, factors.size).reshape(
+                factors.shape
+            )
+        self._grid = KernelGrid(self._weights, factors, per_channel)
+        self._rounded = self._grid.weights(self._grid.nearest())
+        self._shift = None
+
+    def is_clustered(self):
+        values = self._weights.size
+        return values > 2 * _MOST_VALUES and (
+            len(np.unique(self._weights)) <= _MOST_VALUES
+        )
+
+    def judge(self, data):
+        return data.judge(self._weights, self._rounded)
+
+    def round(self, data, mean, variance, centred):
+        """Rounds with `data`, keeps what is better, returns its errors."""
+        levels = calibrated_rounding(
+            self._grid.levels(), data.moments, self._grid.fixed
+        )
+        rounded = self._grid.weights(levels)
+        new_mean, new_variance, _ = data.judge(self._weights, rounded)
+        # What the bias takes away need not be small.
+        old, new = variance, new_variance
+        if not centred:
+            old, new = old + np.square(mean), new + np.square(new_mean)
+        better = new < old
+        if better.any():
+            self.record.done.append("rounding")
+            self._rounded = np.where(better[..., None], rounded, self._rounded)
+        else:
+            self.record.left["rounding"] = "no better on held-out images"
+        return (
+            np.where(better, new_mean, mean),
+            np.where(better, new_variance, variance),
+        )
+
+    def correct(self, data, mean):
+        """Finds the shift of the outputs, and returns the error's mean."""
+        shift = np.einsum(
+            "goi,gi->go", self._weights, data.shift + data.mean
+        ) - np.einsum("goi,gi->go", self._rounded, data.mean)
+        corrected = mean - shift
+        if np.square(corrected).sum() >= np.square(mean).sum():
+            self.record.left["bias"] = "no better on held-out images"
+            return mean
+        self.record.done.append("bias")
+        self._shift = self.matrix.to_channels(shift).astype("float32")
+        return corrected
+
+    def write_rounded(self):
+        """Gives the layer what a file computes with."""
+        self.matrix.write(self._rounded)
+        if self._shift is None:
+            return
+        if self.shifts is None:
+            self.layer.bias.assign_add(self._shift)
+        else:
+            self.shifts.moving_mean.assign_sub(self._shift)
+
+    def write_kept(self):
+        """Gives the layer what a converter is to round."""
+        if "rounding" not in self.record.done:
+            self.matrix.write(self._weights)
+
+
+def _error(mean, variance, power):
+    total = power.sum()
+    if not total:
+        return 0.0
+    return float((np.square(mean) + variance).sum() / total)
+
+
+def _float_kernels(model):
+    """Paths of the layers with kernels that no 8-bit form is known of."""
+    paths = float_layers(model)
+    try:
+        names = {kernel.layer.name for kernel in find_kernels(model)}
+    except ValueError:  # none at all
+        return []
+    return [path for path in paths if path.rpartition("/")[2] in names]
+
+
+def num_images_within(model, num_bytes):
+    """How many images flow through a network in so much memory.
+
+    Args:
+        model: Functional model.
+        num_bytes: For the largest tensor of one of the two streams.
+    """
+    sizes = [
+        int(np.prod(tensor.shape[1:]))
+        for group in Schedule(model).groups
+        for call in group.calls
+        for tensor in keras.tree.flatten(call.node.outputs)
+    ]
+    return max(1, num_bytes // (4 * max(sizes, default=1)))
