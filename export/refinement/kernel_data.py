@@ -8,7 +8,7 @@ class KernelData:
 
     Args:
         matrix: `KernelMatrix` of the kernel.
-        batches: Pairs of float and 8-bit batches of what it reads.
+        batches: Pairs of float and 8-bit rows, see `Streams.windows`.
         num_fit: How many of the batches it may be fitted to. The others
             judge.
         needs_moments: Whether the second moments are wanted.
@@ -29,9 +29,7 @@ class KernelData:
         moments = None
         if needs_moments:
             moments = np.zeros((*shape, matrix.num_inputs))
-        for index, (exact, low) in enumerate(batches):
-            rows = matrix.windows(np.asarray(exact), index)
-            low_rows = matrix.windows(np.asarray(low), index)
+        for index, (rows, low_rows) in enumerate(batches):
             if index >= num_fit:
                 self.held.append((rows, low_rows))
                 continue
@@ -51,31 +49,46 @@ class KernelData:
     def is_finite(self):
         return bool(np.isfinite(self.mean + self.shift).all())
 
-    def judge(self, weights, changed):
-        """How the outputs of held-out images change with the weights.
+    def mean_error(self, weights, changed):
+        """What the outputs lose on average, of the images fitted to.
 
         Args:
             weights: `(groups, outputs, inputs)` of the float network.
             changed: Those that take their place.
+        """
+        exact = np.einsum("goi,gi->go", weights, self.mean + self.shift)
+        return exact - np.einsum("goi,gi->go", changed, self.mean)
+
+    def judge(self, weights, changed):
+        """How the outputs of held-out images change with the weights.
+
+        Args:
+            weights: As in `mean_error`.
+            changed: As in `mean_error`.
 
         Returns:
-            Mean and variance of the error, and the mean square of the
-            outputs, each `(groups, outputs)`. The mean is that of both, of
-            the weights and of the inputs, and the variance of the weights'.
+            Mean and variance of the error, `(groups, outputs)`. The mean is
+            that of both, of the weights and of the inputs, and the variance
+            of the weights'.
         """
-        difference = (weights - changed).transpose(0, 2, 1)
-        known = weights.transpose(0, 2, 1).astype("float32")
-        difference = difference.astype("float32")
-        mean, square, power, offset, number = 0.0, 0.0, 0.0, 0.0, 0
+        difference = (weights - changed).transpose(0, 2, 1).astype("float32")
+        mean, square, offset, number = 0.0, 0.0, 0.0, 0
         for rows, low_rows in self.held:
-            errors = (low_rows @ difference).astype("float64")
-            outputs = (low_rows @ known).astype("float64")
-            mean += errors.sum(1)
-            square += np.square(errors).sum(1)
-            power += np.square(outputs).sum(1)
+            errors = low_rows @ difference
+            mean += errors.sum(1, dtype="float64")
+            square += np.square(errors).sum(1, dtype="float64")
             offset += (rows - low_rows).sum(1, dtype="float64")
             number += rows.shape[1]
-        mean, square, power = mean / number, square / number, power / number
+        mean, square = mean / number, square / number
         variance = np.maximum(square - np.square(mean), 0)
         mean = mean + np.einsum("goi,gi->go", weights, offset / number)
-        return mean, variance, power
+        return mean, variance
+
+    def power(self, weights):
+        """Mean square of the outputs for held-out images, of all channels."""
+        weights = weights.transpose(0, 2, 1).astype("float32")
+        total, number = 0.0, 0
+        for _, low_rows in self.held:
+            total += float(np.square(low_rows @ weights).sum(dtype="float64"))
+            number += low_rows.shape[1]
+        return total / number or 1.0

@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers
 
 # Positions of one map that are looked at, spread over it.
-_MOST_POSITIONS = 256
+_MOST_POSITIONS = 100
 
 
 class KernelMatrix:
@@ -71,63 +71,68 @@ class KernelMatrix:
         """From `(groups, outputs)` to one value an output channel."""
         return values.reshape(-1)
 
-    def windows(self, inputs, offset=0):
+    def windows(self, inputs, offset=0, padding=0):
         """Returns what the kernel lies on, `(groups, rows, inputs)`.
 
         Of large maps some positions are taken, at equal distances.
 
         Args:
-            inputs: float32 array, a batch of what the layer reads.
+            inputs: Array, a batch of what the layer reads.
             offset: Moves the positions; other batches take other ones.
+            padding: What lies beyond the border.
         """
         if self._dense:
             return inputs.reshape(1, -1, self.num_inputs)
-        rows = self._patches(inputs, offset)
+        rows = self._patches(inputs, offset, padding)
         rows = rows.reshape(
             -1, math.prod(self._size), self.num_groups, self._channels
         )
         rows = rows.transpose(2, 0, 1, 3)
         return rows.reshape(self.num_groups, -1, self.num_inputs)
 
-    def _patches(self, x, offset):
-        layer = self.layer
-        dilation, strides = layer.dilation_rate, layer.strides
-        extents = [
-            (size - 1) * rate + 1
-            for size, rate in zip(self._size, dilation, strict=True)
-        ]
-        if layer.padding == "same":
-            pads = [(0, 0)]
-            for size, extent, stride in zip(
-                x.shape[1:3], extents, strides, strict=True
-            ):
-                total = max(
-                    (-(-size // stride) - 1) * stride + extent - size, 0
+    def _patches(self, x, offset, padding):
+        rows, columns = self._starts(x.shape[1:3], offset)
+        taken = []
+        for down in range(self._size[0]):
+            for right in range(self._size[1]):
+                row = rows + down * self.layer.dilation_rate[0]
+                column = columns + right * self.layer.dilation_rate[1]
+                outside = _outside(row, x.shape[1])[:, None] | _outside(
+                    column, x.shape[2]
                 )
-                pads.append((total // 2, total - total // 2))
-            x = np.pad(x, [*pads, (0, 0)])
-        outputs = [
-            (size - extent) // stride + 1
-            for size, extent, stride in zip(
-                x.shape[1:3], extents, strides, strict=True
-            )
-        ]
-        every = max(1, round(math.sqrt(math.prod(outputs) / _MOST_POSITIONS)))
-        starts = [
-            np.arange((offset * (1 + axis)) % every, number, every) * stride
-            if number > every
-            else np.arange(number) * stride
-            for axis, (number, stride) in enumerate(
-                zip(outputs, strides, strict=True)
-            )
-        ]
-        taken = [
-            x[
-                :,
-                (starts[0] + row * dilation[0])[:, None],
-                starts[1] + column * dilation[1],
-            ]
-            for row in range(self._size[0])
-            for column in range(self._size[1])
-        ]
+                part = x[
+                    :,
+                    np.clip(row, 0, x.shape[1] - 1)[:, None],
+                    np.clip(column, 0, x.shape[2] - 1),
+                ]
+                part[:, outside] = padding
+                taken.append(part)
         return np.stack(taken, axis=3)
+
+    def _starts(self, sizes, offset):
+        """First row and column of the windows that are taken."""
+        layer = self.layer
+        numbers, firsts = [], []
+        for axis, size in enumerate(sizes):
+            extent = (self._size[axis] - 1) * layer.dilation_rate[axis] + 1
+            stride = layer.strides[axis]
+            if layer.padding == "same":
+                number = -(-size // stride)
+                padded = max((number - 1) * stride + extent - size, 0)
+                firsts.append(-(padded // 2))
+            else:
+                number = (size - extent) // stride + 1
+                firsts.append(0)
+            numbers.append(number)
+        every = max(1, round(math.sqrt(math.prod(numbers) / _MOST_POSITIONS)))
+        for axis, number in enumerate(numbers):
+            # Not in step, so that all rows meet all columns.
+            begin = offset * (1 + axis) % min(every, number)
+            yield (
+                firsts[axis]
+                + np.arange(begin, number, every) * layer.strides[axis]
+            )
+
+
+def _outside(places, size):
+    return (places < 0) | (places >= size)

@@ -34,7 +34,9 @@ class Levels:
         np.rint(codes, out=codes)
         codes += np.float32(self.zero_point)
         np.clip(codes, 0, _STEPS, out=codes)
-        return codes.astype("uint8")
+        # NaN has no level; whoever reads it is not refined.
+        with np.errstate(invalid="ignore"):
+            return codes.astype("uint8")
 
     def values(self, codes):
         """Returns the float32 values of level numbers."""

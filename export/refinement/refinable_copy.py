@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-import keras
+import numpy as np
 from keras import layers
 
 from kerastl.export.quantization.unique_names import UniqueNames
@@ -11,6 +11,7 @@ from kerastl.surgery import graph as graphs
 from kerastl.surgery.rebuild import rebuild
 
 _CONVOLUTION = ("strides", "padding", "dilation_rate", "data_format")
+_POINTWISE = ("name", "filters", "data_format", "activation", "use_bias")
 
 
 def refinable_copy(model):
@@ -36,33 +37,34 @@ def refinable_copy(model):
     }
     names = UniqueNames(model)
 
-    def clone(layer):
-        if id(layer) not in lacking:
-            return None
-        return type(layer).from_config(_with_bias(layer.get_config()))
-
     def call(node, layer, *args, **kwargs):
         operation = node.operation
-        if (
-            type(operation) is not layers.SeparableConv2D
-            or calls[id(operation)] != 1
-        ):
-            return layer(*args, **kwargs)
-        first, second = _two_convolutions(
-            operation, names, id(operation) in lacking
+        lacks_bias = id(operation) in lacking
+        split = (
+            type(operation) is layers.SeparableConv2D
+            and calls[id(operation)] == 1
         )
-        outputs = second(first(*args))
-        first.set_weights([operation.depthwise_kernel])
-        second.set_weights(
-            [
-                operation.pointwise_kernel,
-                *([] if operation.bias is None else [operation.bias]),
-                *second.get_weights()[1 + operation.use_bias :],
-            ]
-        )
+        if split:
+            layer = _depthwise(operation, names)
+            args = (layer(*args, **kwargs),)
+            kwargs = {}
+            layer.set_weights(
+                [operation.depthwise_kernel, np.zeros(layer.bias.shape)]
+            )
+            layer = _pointwise(operation, lacks_bias)
+        elif lacks_bias:
+            layer = type(operation).from_config(
+                _with_bias(operation.get_config())
+            )
+        outputs = layer(*args, **kwargs)
+        if split or lacks_bias:
+            weights = operation.get_weights()[1 if split else 0 :]
+            if lacks_bias:
+                weights.append(np.zeros(layer.bias.shape))
+            layer.set_weights(weights)
         return outputs
 
-    return rebuild(model, clone=clone, call=call)
+    return rebuild(model, call=call)
 
 
 def shifting_layer(group):
@@ -76,27 +78,22 @@ def shifting_layer(group):
 
 
 def _with_bias(config):
-    return {**config, "use_bias": True, "bias_initializer": "zeros"}
+    return {**config, "use_bias": True}
 
 
-def _two_convolutions(layer, names, lacks_bias):
+def _depthwise(layer, names):
     config = layer.get_config()
-    shared = {key: config[key] for key in _CONVOLUTION}
-    first = layers.DepthwiseConv2D(
+    return layers.DepthwiseConv2D(
         config["kernel_size"],
         depth_multiplier=config["depth_multiplier"],
-        use_bias=False,
         name=names.new(f"{layer.name}_depthwise"),
-        **shared,
+        **{key: config[key] for key in _CONVOLUTION},
     )
-    config = {
-        "filters": config["filters"],
-        "kernel_size": 1,
-        "data_format": config["data_format"],
-        "activation": config["activation"],
-        "use_bias": config["use_bias"],
-        "name": layer.name,
-    }
+
+
+def _pointwise(layer, lacks_bias):
+    config = layer.get_config()
+    config = {key: config[key] for key in _POINTWISE}
     if lacks_bias:
         config = _with_bias(config)
-    return first, keras.layers.Conv2D.from_config(config)
+    return layers.Conv2D.from_config({**config, "kernel_size": 1})

@@ -1,5 +1,6 @@
 """Refines the weights of a network for its int8 file."""
 
+import dataclasses
 import time
 from collections import Counter
 
@@ -12,6 +13,8 @@ from kerastl.export.refinement.calibrated_rounding import calibrated_rounding
 from kerastl.export.refinement.kernel_data import KernelData
 from kerastl.export.refinement.kernel_grid import KernelGrid
 from kerastl.export.refinement.kernel_matrix import KernelMatrix
+from kerastl.export.refinement.pixel_offset import find_rescaling
+from kerastl.export.refinement.pixel_offset import whole_offset
 from kerastl.export.refinement.record import LayerRecord
 from kerastl.export.refinement.refinable_copy import refinable_copy
 from kerastl.export.refinement.refinable_copy import shifting_layer
@@ -88,9 +91,12 @@ class _Refiner:
     def run(self, fit, held, rounds):
         streams = Streams(self._schedule, (fit, held), rounds)
         records = []
+        pixels = find_rescaling(self._schedule.groups)
         for index, group in enumerate(self._schedule.groups):
             if group.kernel is None:
                 streams.run_float(index)
+                if pixels in group.calls and "bias" in self._steps:
+                    self._move_pixels(pixels, streams)
                 streams.run_rounded(index)
                 continue
             kernel = _Kernel(
@@ -104,6 +110,15 @@ class _Refiner:
             kernel.write_kept()
         return records
 
+    def _move_pixels(self, call, streams):
+        """Puts scaled bytes on levels; the next bias sees to the rest."""
+        layer = call.operation
+        offset = whole_offset(layer)
+        if offset is None or not streams.takes_bytes():
+            return
+        streams.move(call.outputs[0], offset - layer.offset)
+        layer.offset = offset
+
     def _refine(self, kernel, streams):
         steps = [
             step for step in self._steps if not self._is_left(step, kernel)
@@ -113,27 +128,24 @@ class _Refiner:
         start = time.perf_counter()
         data = KernelData(
             kernel.matrix,
-            streams.batches(kernel.input),
+            streams.windows(kernel.input, kernel.matrix),
             streams.num_fit,
             "rounding" in steps,
             "bias" in steps,
         )
-        first = steps[0]
         if not data.is_finite():
-            for step in steps:
-                kernel.record.left[step] = "NaN or infinite values reach it"
+            reason = "NaN or infinite values reach it"
+            kernel.record.left.update(dict.fromkeys(steps, reason))
             return
-        mean, variance, power = kernel.judge(data)
-        kernel.record.plain_error = _error(mean, variance, power)
-        if "rounding" in steps:
-            mean, variance = kernel.round(data, mean, variance, "bias" in steps)
-            kernel.record.errors["rounding"] = _error(mean, variance, power)
-        self._took(first, start)
-        if "bias" in steps:
+        kernel.offer_nearest(data)
+        for step in steps:
+            if step == "rounding":
+                kernel.offer_rounding(data, "bias" in steps)
+            else:
+                kernel.offer_bias(data)
+            self.seconds[step] += time.perf_counter() - start
             start = time.perf_counter()
-            mean = kernel.correct(data, mean)
-            kernel.record.errors["bias"] = _error(mean, variance, power)
-            self._took("bias", start)
+        kernel.choose(steps)
 
     def _is_left(self, step, kernel):
         """Notes why a step cannot be done to a kernel."""
@@ -152,8 +164,28 @@ class _Refiner:
             kernel.record.left[step] = reason
         return reason is not None
 
-    def _took(self, step, start):
-        self.seconds[step] += time.perf_counter() - start
+
+@dataclasses.dataclass
+class _Offer:
+    """Weights and a shift that a kernel may get.
+
+    Attributes:
+        steps: What was done.
+        rounded: The weights on their levels.
+        mean: Of the errors of each output, on held-out images.
+        variance: The same.
+        shift: What is added to each output, or `None`.
+    """
+
+    steps: tuple
+    rounded: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+    shift: np.ndarray | None = None
+
+    @property
+    def error(self):
+        return float((np.square(self.mean) + self.variance).sum())
 
 
 class _Kernel:
@@ -175,8 +207,11 @@ class _Kernel:
                 factors.shape
             )
         self._grid = KernelGrid(self._weights, factors, per_channel)
-        self._rounded = self._grid.weights(self._grid.nearest())
-        self._shift = None
+        nearest = self._grid.weights(self._grid.nearest())
+        nothing = np.zeros(nearest.shape[:2])
+        self._offers = [_Offer((), nearest, nothing, nothing)]
+        self._power = 1.0
+        self._best = self._offers[0]
 
     def is_clustered(self):
         values = self._weights.size
@@ -184,65 +219,78 @@ class _Kernel:
             len(np.unique(self._weights)) <= _MOST_VALUES
         )
 
-    def judge(self, data):
-        return data.judge(self._weights, self._rounded)
+    def offer_nearest(self, data):
+        """Judges the weights as a converter rounds them."""
+        [plain] = self._offers
+        plain.mean, plain.variance = data.judge(self._weights, plain.rounded)
+        self._power = data.power(self._weights)
 
-    def round(self, data, mean, variance, centred):
-        """Rounds with `data`, keeps what is better, returns its errors."""
+    def offer_rounding(self, data, centred):
+        """Rounds with `data` where that is better than the nearest level."""
+        [plain] = self._offers
         levels = calibrated_rounding(
             self._grid.levels(), data.moments, self._grid.fixed
         )
         rounded = self._grid.weights(levels)
-        new_mean, new_variance, _ = data.judge(self._weights, rounded)
-        # What the bias takes away need not be small.
-        old, new = variance, new_variance
-        if not centred:
-            old, new = old + np.square(mean), new + np.square(new_mean)
+        mean, variance = data.judge(self._weights, rounded)
+        old, new = plain.variance, variance
+        if not centred:  # no bias will take the mean away
+            old, new = old + np.square(plain.mean), new + np.square(mean)
         better = new < old
         if better.any():
-            self.record.done.append("rounding")
-            self._rounded = np.where(better[..., None], rounded, self._rounded)
-        else:
-            self.record.left["rounding"] = "no better on held-out images"
-        return (
-            np.where(better, new_mean, mean),
-            np.where(better, new_variance, variance),
-        )
+            self._offers.append(
+                _Offer(
+                    ("rounding",),
+                    np.where(better[..., None], rounded, plain.rounded),
+                    np.where(better, mean, plain.mean),
+                    np.where(better, variance, plain.variance),
+                )
+            )
 
-    def correct(self, data, mean):
-        """Finds the shift of the outputs, and returns the error's mean."""
-        shift = np.einsum(
-            "goi,gi->go", self._weights, data.shift + data.mean
-        ) - np.einsum("goi,gi->go", self._rounded, data.mean)
-        corrected = mean - shift
-        if np.square(corrected).sum() >= np.square(mean).sum():
-            self.record.left["bias"] = "no better on held-out images"
-            return mean
-        self.record.done.append("bias")
-        self._shift = self.matrix.to_channels(shift).astype("float32")
-        return corrected
+    def offer_bias(self, data):
+        """Shifts the outputs so that their means are those of the float."""
+        for offer in [*self._offers]:
+            shift = data.mean_error(self._weights, offer.rounded)
+            self._offers.append(
+                dataclasses.replace(
+                    offer,
+                    steps=(*offer.steps, "bias"),
+                    mean=offer.mean - shift,
+                    shift=shift,
+                )
+            )
+
+    def choose(self, steps):
+        """Takes the best of what was offered, and notes it."""
+        self._best = min(self._offers, key=lambda offer: offer.error)
+        allowed, record = set(), self.record
+        record.plain_error = self._offers[0].error / self._power
+        for step in steps:
+            allowed.add(step)
+            error = min(
+                each.error for each in self._offers if {*each.steps} <= allowed
+            )
+            record.errors[step] = error / self._power
+            if step in self._best.steps:
+                record.done.append(step)
+            else:
+                record.left[step] = "no better on held-out images"
 
     def write_rounded(self):
         """Gives the layer what a file computes with."""
-        self.matrix.write(self._rounded)
-        if self._shift is None:
+        self.matrix.write(self._best.rounded)
+        if self._best.shift is None:
             return
+        shift = self.matrix.to_channels(self._best.shift).astype("float32")
         if self.shifts is None:
-            self.layer.bias.assign_add(self._shift)
+            self.layer.bias.assign_add(shift)
         else:
-            self.shifts.moving_mean.assign_sub(self._shift)
+            self.shifts.moving_mean.assign_sub(shift)
 
     def write_kept(self):
         """Gives the layer what a converter is to round."""
         if "rounding" not in self.record.done:
             self.matrix.write(self._weights)
-
-
-def _error(mean, variance, power):
-    total = power.sum()
-    if not total:
-        return 0.0
-    return float((np.square(mean) + variance).sum() / total)
 
 
 def _float_kernels(model):

@@ -27,7 +27,8 @@ class Streams:
     def __init__(self, schedule, images, rounds=True):
         self._schedule = schedule
         self._rounds = rounds
-        self._float, self._low, self._levels = {}, {}, {}
+        self._float, self._low = {}, {}
+        self._levels, self._ends = {}, {}
         fit, held = (
             [
                 part[start : start + _BATCH]
@@ -43,10 +44,19 @@ class Streams:
         high = max(float(part.max()) for part in parts)
         self._low[0] = self._coded(0, parts, low, high)
 
-    def batches(self, number):
-        """Yields the batches of a tensor, as pairs of float and 8-bit ones."""
+    def windows(self, number, matrix):
+        """Yields what a kernel lies on, in float and in 8 bits, by batches.
+
+        Args:
+            number: The tensor that the kernel reads.
+            matrix: `KernelMatrix` of the kernel.
+        """
+        levels = self._levels.get(number)
+        zero = 0 if levels is None else levels.zero_point
         for index in range(self._num_batches):
-            yield self._float[number][index], self._value(number, index)
+            rows = matrix.windows(self._float[number][index], index)
+            low = matrix.windows(self._low[number][index], index, zero)
+            yield rows, low if levels is None else levels.values(low)
 
     def run_float(self, index):
         """Runs a group in float, and measures what it rounds."""
@@ -74,7 +84,20 @@ class Streams:
         if self._rounds:
             for number, ends in ranges.items():
                 if np.isfinite(ends).all():
+                    self._ends[number] = ends
                     self._levels[number] = Levels.between(*ends)
+
+    def takes_bytes(self):
+        """Whether the images are rounded to whole numbers from 0 to 255."""
+        return self._levels.get(0) == Levels(1.0, 0)
+
+    def move(self, number, distance):
+        """Tells that the 8-bit values of a tensor are moved."""
+        if number in self._levels:
+            low, high = self._ends[number]
+            self._levels[number] = Levels.between(
+                low + distance, high + distance
+            )
 
     def run_rounded(self, index):
         """Runs a group with rounded activations."""
