@@ -6,6 +6,7 @@ import numpy as np
 from keras import layers
 
 from kerastl.export.quantization.unique_names import UniqueNames
+from kerastl.export.refinement.pixel_kernel import pixel_kernel
 from kerastl.export.refinement.schedule import Schedule
 from kerastl.surgery import graph as graphs
 from kerastl.surgery.rebuild import rebuild
@@ -14,7 +15,7 @@ _CONVOLUTION = ("strides", "padding", "dilation_rate", "data_format")
 _POINTWISE = ("name", "filters", "data_format", "activation", "use_bias")
 
 
-def refinable_copy(model):
+def refinable_copy(model, pixels=None):
     """Copies a network, with a bias wherever one may be corrected.
 
     A kernel without a bias gets one of zeros, which an int8 file has in any
@@ -24,6 +25,8 @@ def refinable_copy(model):
 
     Args:
         model: Functional model.
+        pixels: Name of the `Rescaling` that becomes a kernel, or `None`; see
+            `find_pixels`.
     """
     schedule = Schedule(model)
     calls = Counter(id(node.operation) for _, node in graphs.walk(model))
@@ -39,6 +42,8 @@ def refinable_copy(model):
 
     def call(node, layer, *args, **kwargs):
         operation = node.operation
+        if operation.name == pixels:
+            return pixel_kernel(operation, args[0].shape[-1])(args[0])
         lacks_bias = id(operation) in lacking
         split = (
             type(operation) is layers.SeparableConv2D
@@ -65,6 +70,28 @@ def refinable_copy(model):
         return outputs
 
     return rebuild(model, call=call)
+
+
+def find_pixels(model):
+    """Name of the `Rescaling` that alone reads the images, or `None`."""
+    readers = [
+        call
+        for group in Schedule(model).groups
+        for call in group.calls
+        if 0 in call.inputs
+    ]
+    if len(readers) != 1:
+        return None
+    operation = readers[0].operation
+    names = [node.operation.name for _, node in graphs.walk(model)]
+    alone = names.count(operation.name) == 1
+    return operation.name if alone and _is_rescaling(operation) else None
+
+
+def _is_rescaling(operation):
+    if type(operation) is not layers.Rescaling:
+        return False
+    return bool(np.all(np.asarray(operation.scale) > 0))
 
 
 def shifting_layer(group):

@@ -13,9 +13,10 @@ from kerastl.export.refinement.calibrated_rounding import calibrated_rounding
 from kerastl.export.refinement.kernel_data import KernelData
 from kerastl.export.refinement.kernel_grid import KernelGrid
 from kerastl.export.refinement.kernel_matrix import KernelMatrix
-from kerastl.export.refinement.pixel_offset import find_rescaling
-from kerastl.export.refinement.pixel_offset import whole_offset
+from kerastl.export.refinement.levels import Levels
+from kerastl.export.refinement.pixel_kernel import offset_to_levels
 from kerastl.export.refinement.record import LayerRecord
+from kerastl.export.refinement.refinable_copy import find_pixels
 from kerastl.export.refinement.refinable_copy import refinable_copy
 from kerastl.export.refinement.refinable_copy import shifting_layer
 from kerastl.export.refinement.schedule import Schedule
@@ -37,11 +38,12 @@ def refine(
     computes: each kernel is refined for what reaches it from the refined and
     rounded layers before.
 
-    "rounding" chooses the integers of a kernel so that the outputs change
-    least, not each weight by itself (GPTQ). The largest weight of each
-    channel stays, so that a converter finds just these integers. "bias"
-    shifts the outputs of each kernel so that their mean is that of the float
-    network. What does not help on the held-out images is not done.
+    "pixels" writes the scaling of bytes as one kernel. "rounding" chooses the
+    integers of a kernel so that the outputs change least, not each weight by
+    itself (GPTQ). The largest weight of each channel stays, so that a
+    converter finds just these integers. "bias" shifts the outputs of each
+    kernel so that their mean is that of the float network. What does not help
+    on the held-out images is not done.
 
     Args:
         model: Functional float32 model.
@@ -60,9 +62,12 @@ def refine(
         Bias Correction", ICCV 2019, section 4.2 and appendix D (the empirical
         correction); Frantar et al., "GPTQ", ICLR 2023.
     """
-    copy = refinable_copy(model)
+    pixels = None
+    if "pixels" in steps and rounds and _are_bytes(fit, held):
+        pixels = find_pixels(model)
+    copy = refinable_copy(model, pixels)
     refiner = _Refiner(
-        copy, steps, per_channel, {} if seconds is None else seconds
+        copy, steps, per_channel, {} if seconds is None else seconds, pixels
     )
     start = time.perf_counter()
     records = refiner.run(fit, held, rounds)
@@ -76,8 +81,9 @@ def refine(
 
 
 class _Refiner:
-    def __init__(self, model, steps, per_channel, seconds):
+    def __init__(self, model, steps, per_channel, seconds, pixels):
         self._steps = steps
+        self._pixels = pixels
         self._per_channel = per_channel
         self._schedule = Schedule(model)
         self._calls = Counter(
@@ -86,42 +92,47 @@ class _Refiner:
             for call in group.calls
         )
         self.seconds = seconds
-        self.seconds.update(dict.fromkeys(steps, 0.0))
+        self.seconds.update({s: 0.0 for s in steps if s != "pixels"})
 
     def run(self, fit, held, rounds):
         streams = Streams(self._schedule, (fit, held), rounds)
         records = []
-        pixels = find_rescaling(self._schedule.groups)
         for index, group in enumerate(self._schedule.groups):
             if group.kernel is None:
                 streams.run_float(index)
-                if pixels in group.calls and "bias" in self._steps:
-                    self._move_pixels(pixels, streams)
                 streams.run_rounded(index)
                 continue
             kernel = _Kernel(
                 group, self._schedule.path(group.kernel), self._per_channel
             )
-            self._refine(kernel, streams)
             records.append(kernel.record)
+            if kernel.layer.name == self._pixels:
+                kernel.record.done.append("pixels")
+                streams.run_float(index)
+                self._move(kernel, streams)
+                streams.run_rounded(index)
+                continue
+            self._refine(kernel, streams)
             streams.run_float(index)
             kernel.write_rounded()
             streams.run_rounded(index)
             kernel.write_kept()
         return records
 
-    def _move_pixels(self, call, streams):
+    def _move(self, kernel, streams):
         """Puts scaled bytes on levels; the next bias sees to the rest."""
-        layer = call.operation
-        offset = whole_offset(layer)
-        if offset is None or not streams.takes_bytes():
-            return
-        streams.move(call.outputs[0], offset - layer.offset)
-        layer.offset = offset
+        if "bias" in self._steps:
+            distance = offset_to_levels(kernel.layer)
+            kernel.layer.bias.assign_add(
+                np.full(kernel.layer.bias.shape, distance)
+            )
+            streams.move(kernel.output, distance)
 
     def _refine(self, kernel, streams):
         steps = [
-            step for step in self._steps if not self._is_left(step, kernel)
+            step
+            for step in self._steps
+            if step != "pixels" and not self._is_left(step, kernel)
         ]
         if not steps:
             return
@@ -193,7 +204,10 @@ class _Kernel:
 
     def __init__(self, group, path, per_channel):
         self.layer = group.kernel.operation
-        self.input = group.kernel.inputs[0]
+        self.input, self.output = (
+            group.kernel.inputs[0],
+            group.calls[0].outputs[0],
+        )
         self.record = LayerRecord(path)
         self.shifts = None
         if not self.layer.use_bias:
@@ -291,6 +305,11 @@ class _Kernel:
         """Gives the layer what a converter is to round."""
         if "rounding" not in self.record.done:
             self.matrix.write(self._weights)
+
+
+def _are_bytes(*images):
+    ends = min(map(np.min, images)), max(map(np.max, images))
+    return Levels.between(*map(float, ends)) == Levels(1.0, 0)
 
 
 def _float_kernels(model):

@@ -2,8 +2,9 @@
 
 from kerastl.arguments import unknown_name_error
 
-#: Calibrated rounding of the kernels, and correction of the biases.
-STEPS = ("rounding", "bias")
+#: Preprocessing that keeps bytes, calibrated rounding of the kernels, and
+#: correction of the biases.
+STEPS = ("pixels", "rounding", "bias")
 
 
 def chosen_steps(refine):

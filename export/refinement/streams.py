@@ -87,10 +87,6 @@ class Streams:
                     self._ends[number] = ends
                     self._levels[number] = Levels.between(*ends)
 
-    def takes_bytes(self):
-        """Whether the images are rounded to whole numbers from 0 to 255."""
-        return self._levels.get(0) == Levels(1.0, 0)
-
     def move(self, number, distance):
         """Tells that the 8-bit values of a tensor are moved."""
         if number in self._levels:
