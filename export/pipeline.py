@@ -101,7 +101,7 @@ def export_model(
         task = writable, _output_name(keras_runner), scheme
         refinement = None
         if calibrates and steps:
-            notes, refinement = write_refined(
+            _, notes, refinement = write_refined(
                 write, *task, images, temporary, steps, keras_runner
             )
         else:

@@ -43,7 +43,8 @@ def write_refined(
         truth: `Runner` of the float network.
 
     Returns:
-        The notes of `write`, and a `RefinementRecord`.
+        The `Lowered` whose file was kept, the notes of `write`, and a
+        `RefinementRecord`.
     """
     record = RefinementRecord(list(steps))
     notes = write(lowered, output_name, scheme, images, path)
@@ -52,7 +53,7 @@ def write_refined(
             f"it takes at least {_FEWEST} calibration images, and "
             f"{len(images)} were given"
         )
-        return notes, record
+        return lowered, notes, record
     fit, held, judges = _split(images, lowered.model)
     record.num_images, record.num_held_out = len(fit), len(judges)
     model, record.layers = refine(
@@ -67,7 +68,7 @@ def write_refined(
     record.gains = {step: _gain(step, steps, record.layers) for step in steps}
     if not any(layer.done for layer in record.layers):
         record.reason = "no layer became better"
-        return notes, record
+        return lowered, notes, record
     start = time.perf_counter()
     refined = dataclasses.replace(lowered, model=model)
     other = path.with_name(f"refined-{path.name}")
@@ -84,9 +85,9 @@ def write_refined(
     )
     if not record.kept:
         other.unlink()
-        return notes, record
+        return lowered, notes, record
     os.replace(other, path)
-    return refined_notes, record
+    return refined, refined_notes, record
 
 
 def _split(images, model):
