@@ -158,9 +158,8 @@ def fine_tune(
         if name not in ("resume", "console", "output")
     }
     row, recipe = get_preset(preset), get_recipe(method)
-    usual_rate = row.learning_rate
     if weights is None:
-        recipe, usual_rate = recipe.from_scratch(), row.scratch_learning_rate
+        recipe = recipe.from_scratch()
     numbers = check_numbers(arguments)
     # NumPy's numbers are accepted, and go on as Python's.
     arguments |= numbers
@@ -236,7 +235,10 @@ def fine_tune(
         folder.begin()
         say(console, _opening(folder, data))
         if not folder.trained:
-            rate = learning_rate or recipe.learning_rate or usual_rate
+            rate = learning_rate or recipe.learning_rate
+            rate = rate or row.usual_rate(
+                weights, (preset_arguments or {}).get("alpha", 1.0)
+            )
             findings = {}
             if suggestion is not None:
                 say(console, f"{suggestion}; this run takes Adam at {rate:g}")

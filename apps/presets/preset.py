@@ -45,7 +45,7 @@ class Preset:
         default_size: Height and width the weights were trained with.
         min_size: Smallest height and width the network accepts.
         learning_rate: Starting point for fine-tuning with Adam and batches
-            of 32.
+            of 32, at the full width.
         scratch_learning_rate: The same for random weights, with SGD and
             momentum 0.9.
         classes: Classes of a head built without weights.
@@ -69,7 +69,7 @@ class Preset:
     head: tuple
     default_size: int = 224
     min_size: int = 32
-    learning_rate: float = 0.0003
+    learning_rate: float = 0.0001
     scratch_learning_rate: float = 0.003
     classes: int = 1000
     downloadable: bool = True
@@ -155,6 +155,22 @@ class Preset:
                 ),
             )
         return model
+
+    def usual_rate(self, weights=None, alpha=1.0) -> float:
+        """The learning rate to start from, with these weights and this width.
+
+        A step of Adam moves every weight as far as the rate allows, so that
+        what a layer computes moves with the number of its inputs: a network
+        of a third of the width takes three times the rate.
+
+        Args:
+            weights: As in `build`; `None` are random ones, for which the rate
+                is one of SGD with momentum, at every width.
+            alpha: Width of a MobileNet.
+        """
+        if weights is None:
+            return self.scratch_learning_rate
+        return self.learning_rate / alpha
 
     def _graph(self, shape, include_top, classes, arguments):
         inputs = keras.Input(shape, name="image")

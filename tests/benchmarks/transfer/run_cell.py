@@ -81,7 +81,10 @@ def run_cell(cell: Cell, folders: dict, weights: dict, revision: str) -> dict:
             cell.epochs,
             learning_rate=cell.learning_rate
             or recipe.learning_rate
-            or preset.learning_rate,
+            or preset.usual_rate(
+                None if cell.optimizer == "sgd" else weights[cell.network],
+                arguments.get("alpha", 1.0),
+            ),
             validate=False,
             seed=cell.seed,
             strength=cell.strength,
