@@ -38,12 +38,10 @@ def carray(
 
         kerastl carray model_int8.tflite --output firmware/src
     """
-    with report_errors(debug), open_console(as_json) as console:
-        from kerastl import export
+    with report_errors(debug), open_console(as_json, file) as console:
+        from kerastl.export.package.write_c_array import write_c_array
 
-        written = export.write_c_array(
-            file, output, name=name, overwrite=overwrite
-        )
+        written = write_c_array(file, output, name=name, overwrite=overwrite)
         paths = [str(path) for path in written]
         if as_json:
             typer.echo(json.dumps(paths))

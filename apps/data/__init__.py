@@ -1,9 +1,1 @@
 """Folders of photos and bundled digits, as batches."""
-
-from kerastl.apps.data.load_digits_pair import load_digits_pair
-from kerastl.apps.data.load_image_folder import load_image_folder
-
-__all__ = [
-    "load_digits_pair",
-    "load_image_folder",
-]
