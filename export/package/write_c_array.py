@@ -5,6 +5,7 @@ import pathlib
 from kerastl.export.package.c_identifier import c_identifier
 from kerastl.export.package.read_metadata import read_metadata
 from kerastl.export.package.tflite_archive import split_archive
+from kerastl.export.package.tflite_metadata import set_metadata
 from kerastl.export.runner import load
 from kerastl.export.stage import make_folder
 from kerastl.export.stage import staged_file
@@ -52,7 +53,7 @@ def write_c_array(path, folder=None, name=None, overwrite=False):
     report = require_target(path, "tflite-micro")
     folder = path.parent if folder is None else make_folder(folder)
     name = c_identifier(name or path.stem)
-    graph, _ = split_archive(path.read_bytes())
+    graph = set_metadata(split_archive(path.read_bytes())[0], None)
     header, source = folder / f"{name}.h", folder / f"{name}.cc"
     with (
         staged_file(header, ".h", overwrite) as new_header,

@@ -147,6 +147,16 @@ def test_a_float_file_without_labels(cnn, tmp_path, compiler):
     )
     assert "labels" not in header.read_text()
     assert "scale" not in header.read_text()
+    # What phones read in a file would take flash for nothing.
+    write_metadata(tmp_path / "8 floats.tflite", Metadata(NAMES))
+    assert b"TFLITE_METADATA" in (tmp_path / "8 floats.tflite").read_bytes()
+    before = source.read_text()
+    write_c_array(tmp_path / "8 floats.tflite", overwrite=True)
+    copy = bytes.fromhex(
+        "".join(re.findall(r"0x(\w\w)", source.read_text().split("};")[0]))
+    )
+    assert b"TFLITE_METADATA" not in copy
+    assert len(copy) < 1.1 * len(re.findall("0x", before))
     subprocess.run(
         [compiler, "-std=c++11", "-Wall", "-Werror", "-c", str(source)],
         check=True,
