@@ -34,6 +34,8 @@ def carray(
 
     NAME.cc holds the network as an aligned array, NAME.h its size, the arena
     that it needs, the operators to register, quantization and class names.
+    NAME_example.cc is a sketch for a camera that prints the class; you read
+    the camera. Where there is one it is left as it is.
     Exit code 1: TensorFlow Lite Micro has no kernel for an operator.
 
         kerastl carray model_int8.tflite --output firmware/src
