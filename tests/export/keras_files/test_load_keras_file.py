@@ -11,7 +11,7 @@ from keras import layers
 
 from kerastl.export import load
 from kerastl.export.describe_file import describe_file
-from kerastl.export.keras_files.load_keras_file import load_keras_file
+from kerastl.export.keras_files import load_keras_file
 from kerastl.export.probe_file import probe_file
 
 REAL = (
