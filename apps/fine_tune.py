@@ -159,6 +159,9 @@ def fine_tune(
         if name not in ("resume", "console", "output")
     }
     row, recipe = get_preset(preset), get_recipe(method)
+    usual_rate = row.learning_rate
+    if weights is None:
+        recipe, usual_rate = recipe.from_scratch(), row.scratch_learning_rate
     numbers = check_numbers(arguments)
     # NumPy's numbers are accepted, and go on as Python's.
     arguments |= numbers
@@ -234,10 +237,10 @@ def fine_tune(
         folder.begin()
         say(console, _opening(folder, data))
         if not folder.trained:
-            rate = learning_rate or recipe.learning_rate or row.learning_rate
+            rate = learning_rate or recipe.learning_rate or usual_rate
             findings = {}
             if suggestion is not None:
-                say(console, f"{suggestion}; this run takes {rate:g}")
+                say(console, f"{suggestion}; this run takes Adam at {rate:g}")
             with folder.noting_divergence():
                 student, history = train_network(
                     student,

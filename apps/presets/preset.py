@@ -44,8 +44,10 @@ class Preset:
         head: Names of the head's layers with weights, in order.
         default_size: Height and width the weights were trained with.
         min_size: Smallest height and width the network accepts.
-        learning_rate: Starting point for fine-tuning with SGD, momentum 0.9
-            and batches of 32.
+        learning_rate: Starting point for fine-tuning with Adam and batches
+            of 32.
+        scratch_learning_rate: The same for random weights, with SGD and
+            momentum 0.9.
         classes: Classes of a head built without weights.
         downloadable: Whether `weights="imagenet"` exists.
         taps: Names of the layers to compare features at, or `None` for
@@ -67,7 +69,8 @@ class Preset:
     head: tuple
     default_size: int = 224
     min_size: int = 32
-    learning_rate: float = 0.003
+    learning_rate: float = 0.0003
+    scratch_learning_rate: float = 0.003
     classes: int = 1000
     downloadable: bool = True
     taps: tuple | None = None

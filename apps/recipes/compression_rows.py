@@ -67,6 +67,7 @@ ROWS = [
         summary="takes a quarter of the channels out before training",
         surgery=_narrow,
         narrows=True,
+        batch_norm="train",
         cost=0.86,
     ),
 ]

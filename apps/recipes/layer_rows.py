@@ -61,6 +61,7 @@ ROWS = [
         summary="normalizes random channels by the source's statistics",
         surgery=_stoch_norm,
         finish=_fold,
+        batch_norm="train",
         cost=1.01,
     ),
     Recipe(
@@ -71,6 +72,7 @@ ROWS = [
         surgery=_smoothing,
         finish=_fold,
         callbacks=_curriculum,
+        batch_norm="train",
         cost=1.05,
         exact="assumed",
     ),
@@ -80,6 +82,7 @@ ROWS = [
         paper="Zou et al., BMVC 2020",
         summary="learns what to blur at every place before subsampling",
         surgery=_adaptive_blurs,
+        batch_norm="train",
         cost=4.81,
     ),
     Recipe(

@@ -47,6 +47,8 @@ def run_cell(cell: Cell, folders: dict, weights: dict, revision: str) -> dict:
     preset_name, arguments = NETWORKS[cell.network]
     preset = apps.get_preset(preset_name)
     recipe = apps.get_recipe(cell.method)
+    if cell.optimizer == "sgd":
+        recipe = recipe.from_scratch()
     if cell.batch_norm:
         recipe = dataclasses.replace(recipe, batch_norm=cell.batch_norm)
     source = preset.build(

@@ -18,9 +18,14 @@ from scipy import stats
 
 #: What makes a task; the rest of a cell, but for the seed, is a setting.
 _TASK = ("data", "network", "shots", "image_size", "epochs")
-_METHOD = ("method", "antialias", "head")
+_METHOD = ("method", "antialias", "head", "optimizer")
 #: What every difference is to.
-BASELINE = {"method": "fine_tune", "antialias": 0, "head": "drawn"}
+BASELINE = {
+    "method": "fine_tune",
+    "antialias": 0,
+    "head": "fitted",
+    "optimizer": "adam",
+}
 
 
 def summarize(rows, part="test"):
@@ -119,6 +124,7 @@ def main():
         print(
             f"{line['data']} {line['shots']:3d} shots  {line['method']:20s} "
             f"blur {line['antialias']} head {line['head']:7s} "
+            f"{line['optimizer']:4s} "
             f"rate {line['learning_rate']:<6g} {line['seeds']} seeds  "
             f"{_with(line, 'accuracy', 'interval')}  "
             f"{_with(line, 'gain', 'gain_interval', '+')}"

@@ -64,7 +64,7 @@ def test_another_table_is_refused(tmp_path):
 def test_settings_are_chosen_on_validation_and_judged_on_test():
     rows = []
     for seed in range(3):
-        plain = {"method": "fine_tune", "head": "drawn", "seed": seed}
+        plain = {"method": "fine_tune", "seed": seed}
         rows += [
             _row(60 + seed, 50.0 + seed, learning_rate=0.01, **plain),
             _row(59 + seed, 90.0, learning_rate=0.003, **plain),
