@@ -67,10 +67,14 @@ def test_a_method_alone_tells_the_rest(name):
     assert f" {recipe.summary} " in text
     assert f" {recipe.paper} " in text
     assert f" formula {recipe.exact}: " in text
-    cost = "nothing is trained"
+    cost = rate = "nothing is trained"
     if recipe.trains:
         cost = f"{recipe.cost:.2f} times plain"
+        rate = "the preset's at the start"
+        if recipe.learning_rate is not None:
+            rate = f"{recipe.learning_rate:g} at the start"
     assert f" step {cost}" in text
+    assert f" learning rate {rate}" in text
     assert ("weights with their classifier" in text) == recipe.needs_source_head
     assert ("--unlabelled" in text) == recipe.needs_unlabelled
     assert ("--strength" in text) == recipe.weighted
@@ -82,8 +86,8 @@ def test_joined_methods_are_told_as_one():
     [text] = [" ".join(" ".join(lines("methods", "ktft+rifle")).split())]
     assert "Suzuki et al., ICIP 2021; IEEE Access 2022; Li et al., ICML" in text
     assert "step not measured together" in text
-    found = CliRunner().invoke(app, ["methods", "ktft+rifle", "--json"])
-    assert json.loads(found.stdout)["learning rate"].startswith("0.01 at")
+    result = CliRunner().invoke(app, ["methods", "ktft+rifle", "--json"])
+    assert json.loads(result.stdout)["title"] == "KTFT + RIFLE"
 
 
 def test_an_unknown_method_names_the_nearest():
