@@ -158,6 +158,9 @@ class Preset:
 
     def _graph(self, shape, include_top, classes, arguments):
         inputs = keras.Input(shape, name="image")
+        if include_top and classes == 1:
+            # A softmax of one number is 1: it tells two classes apart.
+            arguments = {**arguments, "classifier_activation": "sigmoid"}
         backbone = self.builder(
             input_tensor=preprocess(self.preprocessing, inputs),
             input_shape=shape,

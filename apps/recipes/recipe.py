@@ -22,9 +22,23 @@ def same_dataset(setting, dataset):
     return dataset
 
 
+# Share of the steps in which the learning rate rises.
+_WARM_UP = 0.1
+
+
 def cosine_decay(rate, setting):
-    """A learning rate that falls to zero along a cosine."""
-    return keras.optimizers.schedules.CosineDecay(rate, setting.steps)
+    """A learning rate that rises, then falls to zero along a cosine.
+
+    Adam's first steps are as long as the rate allows, wherever they lead: at
+    their full length they may lose in an epoch what the source knew.
+    """
+    rising = int(_WARM_UP * setting.steps)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if rising else rate,
+        setting.steps - rising,
+        warmup_target=rate if rising else None,
+        warmup_steps=rising,
+    )
 
 
 def adam(rate, **options):

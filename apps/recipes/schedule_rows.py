@@ -6,10 +6,8 @@ from kerastl.apps.recipes.recipe import Recipe
 
 # A run that is shorter has a period an epoch.
 _PERIODS = 4
-# What a classifier that is drawn anew needs to come back, and how many times
-# as fast as the rest of the network it learns.
+# What a classifier that is drawn anew needs to come back.
 _STEPS_OF_A_PERIOD = 40
-_HEAD_FACTOR = 10.0
 
 
 def _periods(setting):
@@ -19,31 +17,8 @@ def _periods(setting):
 def _rifle(setting):
     from kerastl.callbacks import RIFLE
 
-    least = max(2, setting.steps // _STEPS_OF_A_PERIOD)
-    # The authors' option of the head's own rate: at the end of a cosine no
-    # classifier comes back.
-    return [
-        RIFLE(
-            min(_periods(setting), least),
-            restart_learning_rate=True,
-            seed=setting.seed,
-        )
-    ]
-
-
-def _fast_head(setting, optimizer):
-    from kerastl.optimizers.grouped_optimizer import grouped_optimizer
-    from kerastl.surgery.find_head import find_head
-
-    head = find_head(setting.student).layer
-    body = [
-        layer
-        for layer in setting.student.layers
-        if layer is not head and layer.trainable_weights
-    ]
-    return grouped_optimizer(
-        setting.student, optimizer, [body, [head]], [1.0, _HEAD_FACTOR], [0, 0]
-    )
+    most = max(2, setting.steps // _STEPS_OF_A_PERIOD)
+    return [RIFLE(min(_periods(setting), most), seed=setting.seed)]
 
 
 def _lure(setting):
@@ -74,7 +49,6 @@ ROWS = [
         title="RIFLE",
         paper="Li et al., ICML 2020",
         summary="draws the classifier anew three times on the way",
-        adapt_optimizer=_fast_head,
         callbacks=_rifle,
         cost=0.97,
     ),

@@ -14,6 +14,7 @@ from kerastl.apps.runs.stored_training import stored_training
 from kerastl.apps.runs.stored_training import trains_on_features
 from kerastl.data import FilteredBatches
 from kerastl.surgery.graph import hidden_layers
+from kerastl.surgery.set_batch_norm import batch_normalizations
 from kerastl.training.finite_images import check_finite_images
 
 WAY_ON = (
@@ -149,6 +150,9 @@ def train_network(
     if recipe.trainable == "head":
         for layer in below_head(setting.student):
             layer.trainable = True
+    # Held for this training, not for what its user does next.
+    for layer in batch_normalizations(setting.student):
+        layer.trainable = True
     return recipe.finish(setting), keeper.history
 
 

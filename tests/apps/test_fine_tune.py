@@ -216,6 +216,22 @@ def test_resume_holds_old_files_to_a_new_gate(own_run):
     assert max(row["accuracy_drop"] for row in rows) < 0.4
 
 
+def test_resume_writes_a_damaged_file_anew(own_run):
+    _, output, resume = own_run
+    before = {
+        name: (output / name).read_bytes()
+        for name in ("model_int8.tflite", "model_int8.onnx")
+    }
+    cut, changed = before
+    (output / cut).write_bytes(before[cut][:1000])
+    # One bit of the graph, in a weight that no reader would object to.
+    data = bytearray(before[changed])
+    data[len(data) // 2] ^= 1
+    (output / changed).write_bytes(data)
+    resume()
+    assert {name: (output / name).read_bytes() for name in before} == before
+
+
 @pytest.mark.parametrize(
     "name, content",
     [
