@@ -27,17 +27,21 @@ _WARM_UP = 0.1
 
 
 def cosine_decay(rate, setting):
+    """A learning rate that falls to zero along a cosine."""
+    return keras.optimizers.schedules.CosineDecay(rate, setting.steps)
+
+
+def warm_cosine_decay(rate, setting):
     """A learning rate that rises, then falls to zero along a cosine.
 
     Adam's first steps are as long as the rate allows, wherever they lead: at
     their full length they may lose in an epoch what the source knew.
     """
     rising = int(_WARM_UP * setting.steps)
+    if not rising:
+        return cosine_decay(rate, setting)
     return keras.optimizers.schedules.CosineDecay(
-        0.0 if rising else rate,
-        setting.steps - rising,
-        warmup_target=rate if rising else None,
-        warmup_steps=rising,
+        0.0, setting.steps - rising, warmup_target=rate, warmup_steps=rising
     )
 
 
@@ -154,7 +158,7 @@ class Recipe:
     transfer_losses: Callable = nothing
     regularizer: Callable | None = None
     callbacks: Callable = nothing
-    schedule: Callable = cosine_decay
+    schedule: Callable = warm_cosine_decay
     base: Callable = adam
     make_optimizer: Callable = one_optimizer
     adapt_optimizer: Callable = same_optimizer
@@ -204,5 +208,10 @@ class Recipe:
         momentum at a far higher rate (`Preset.scratch_learning_rate`).
         """
         frozen = self.trainable == "all" and self.batch_norm == "freeze"
-        policy = "train" if frozen else self.batch_norm
-        return replace(self, base=momentum_sgd, batch_norm=policy)
+        warm = self.schedule is warm_cosine_decay
+        return replace(
+            self,
+            base=momentum_sgd,
+            batch_norm="train" if frozen else self.batch_norm,
+            schedule=cosine_decay if warm else self.schedule,
+        )

@@ -5,6 +5,7 @@ import warnings
 import kerastl
 from kerastl import export
 from kerastl.apps.recipes.recipe import Recipe
+from kerastl.apps.recipes.recipe import cosine_decay
 from kerastl.apps.recipes.recipe import momentum_sgd
 from kerastl.apps.runs.train_network import train_network
 from kerastl.export.measure_compression import measure_compression
@@ -117,6 +118,7 @@ _RECIPE = Recipe(
     surgery=_rounded,
     transfer_losses=_same_features,
     callbacks=_keep_compression,
+    schedule=cosine_decay,
     base=momentum_sgd,
     make_optimizer=_clipped_sgd,
     learning_rate=LEARNING_RATE,
