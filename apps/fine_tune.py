@@ -79,7 +79,8 @@ def fine_tune(
     Everything goes to one folder: `model.keras`, the exported files,
     `history.json` and `.csv`, `labels.txt`, `class_means.npz` (which tells a
     later run from this model how near its task is), `report.json`,
-    `report.html`, `MODEL_CARD.md` and `run.json`; with `qat` also
+    `report.html`, `MODEL_CARD.md` and `run.json`; with a .tflite file also
+    `predict.py`, which runs it on a device without kerastl; with `qat`
     `model_aware.keras` and its history. A run that was killed goes on with
     `resume=True`.
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from kerastl.apps.data.data_tensorflow import data_tensorflow
 from kerastl.apps.data.prefetch_batches import prefetch_batches
-from kerastl.data.batch_inputs import joined
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,9 @@ def training_batches(
         an index or unlabelled images, the images are a dict of `"images"` and
         `"index"` or `"unlabelled"`.
     """
-    tf = data_tensorflow()
+    from kerastl.data.batch_inputs import joined
 
+    tf = data_tensorflow()
     epochs = itertools.count() if epochs is None else epochs
     steps = math.ceil(len(part) / batch_size)
 
@@ -156,7 +156,6 @@ def evaluation_batches(part, image_size, batch_size, order=None):
         A `tf.data.Dataset` of `(float32 images 0..255, int32 labels)`.
     """
     tf = data_tensorflow()
-
     if order is None:
         indices = tf.data.Dataset.range(len(part))
     else:

@@ -33,6 +33,7 @@ def _l2_sp_fisher(setting):
 
 _FISHER_IMAGES = 256
 
+PURPOSE = "To begin with, and to compare with"
 ROWS = [
     Recipe(
         name="fine_tune",

@@ -68,12 +68,13 @@ def _without_penalties(setting):
     return detach(setting.student)
 
 
+PURPOSE = "To keep the source's features, or to let go of them"
 ROWS = [
     Recipe(
         name="ktft",
         title="KTFT",
         paper="Suzuki et al., ICIP 2021; IEEE Access 2022",
-        summary="keeps the features of an anti-aliased copy near the source's",
+        summary="keeps an anti-aliased copy's features near the source's",
         weighted=True,
         uses_source=True,
         transfer_losses=_ktft_losses,

@@ -52,13 +52,13 @@ def _fold(setting):
     return fold_training_layers(setting.student)
 
 
+PURPOSE = "To train with other layers in the network"
 ROWS = [
     Recipe(
         name="stoch_norm",
         title="StochNorm",
         paper="Kou et al., NeurIPS 2020",
-        summary="normalizes a random half of the channels by the source's "
-        "moving statistics",
+        summary="normalizes random channels by the source's statistics",
         surgery=_stoch_norm,
         finish=_fold,
         batch_norm="train",

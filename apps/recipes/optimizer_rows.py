@@ -46,13 +46,13 @@ def _slow_start_fast_decay(rate, setting):
     return SlowStartFastDecay(rate, max(2, setting.steps))
 
 
+PURPOSE = "To take other steps"
 ROWS = [
     Recipe(
         name="layer_decay",
         title="Layer-decayed learning rate",
         paper="Howard and Ruder, ACL 2018",
-        summary="halves the learning rate from stage to stage down to the "
-        "input",
+        summary="halves the rate from stage to stage down to the input",
         make_optimizer=_layer_decay,
         rates_by_layer=True,
         cost=1.02,

@@ -123,6 +123,7 @@ class Recipe:
         exact: `"exact"` if the published formula, or that of the authors'
             code, is implemented as it is; `"assumed"` if parts of it could not
             be read, or are done otherwise: the docstrings say which, and why.
+        requires: What has to be installed besides kerastl, and how.
 
     Example:
 
@@ -167,6 +168,7 @@ class Recipe:
     learning_rate: float | None = None
     cost: float | None = None
     exact: str = "exact"
+    requires: str | None = None
 
     def optimizer(self, setting):
         """Makes the optimizer: by default Adam whose rate falls as a cosine.

@@ -71,6 +71,7 @@ def _cyclic_cosine(rate, setting):
     )
 
 
+PURPOSE = "To start anew on the way"
 ROWS = [
     Recipe(
         name="rifle",

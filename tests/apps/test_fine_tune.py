@@ -32,6 +32,7 @@ def test_a_run_leaves_what_it_promises(finished_run):
         "model.keras",
         "model_int8.onnx",
         "model_int8.tflite",
+        "predict.py",
         "report.html",
         "report.json",
         "run.json",
