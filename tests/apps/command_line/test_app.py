@@ -271,8 +271,8 @@ def test_runs_as_a_module(monkeypatch, capsys):
     assert capsys.readouterr().out.strip() == kerastl.__version__
 
 
-def test_help_loads_no_backend(run_in_fresh_process):
-    output = run_in_fresh_process(
+def test_help_loads_no_backend(run_in_new_interpreter):
+    output = run_in_new_interpreter(
         """
         import sys
         sys.argv = ["bin/kerastl", "--help"]
@@ -287,8 +287,8 @@ def test_help_loads_no_backend(run_in_fresh_process):
     assert output.endswith("set()")
 
 
-def test_the_command_loads_everything_when_needed(run_in_fresh_process):
-    output = run_in_fresh_process(
+def test_the_command_loads_everything_when_needed(run_in_new_interpreter):
+    output = run_in_new_interpreter(
         """
         import sys
         sys.argv = ["bin/kerastl", "schemes"]

@@ -25,12 +25,14 @@ VERB = """
 
 
 @pytest.mark.parametrize("file", ["model_int8.tflite", "model_int8.onnx"])
-def test_predict_and_evaluate(finished_run, shapes, run_in_fresh_process, file):
+def test_predict_and_evaluate(
+    finished_run, shapes, run_in_new_interpreter, file
+):
     file = finished_run.output / file
     photos = sorted(shapes.glob("*/03.png"))
     for arguments in (["predict", file, *photos], ["evaluate", file, shapes]):
         arguments = [*map(str, arguments), "--json"]
-        found = json.loads(run_in_fresh_process(VERB, *arguments))
+        found = json.loads(run_in_new_interpreter(VERB, *arguments))
         expected = json.loads(CliRunner().invoke(app, arguments).stdout)
         for timing in ("latency_ms", "latency_p90_ms", "runs"):
             assert (timing in found) == (timing in expected)
@@ -40,14 +42,14 @@ def test_predict_and_evaluate(finished_run, shapes, run_in_fresh_process, file):
     assert found["num_images"] == 45
 
 
-def test_check_and_carray(finished_run, run_in_fresh_process, tmp_path):
+def test_check_and_carray(finished_run, run_in_new_interpreter, tmp_path):
     file = finished_run.output / "model_int8.tflite"
     arguments = ["check", str(file), "--target", "tflite-micro", "--json"]
-    found = json.loads(run_in_fresh_process(VERB, *arguments))
+    found = json.loads(run_in_new_interpreter(VERB, *arguments))
     assert found == json.loads(CliRunner().invoke(app, arguments).stdout)
     assert found["passed"]
     for folder, call in (
-        ("alone", lambda *rest: run_in_fresh_process(VERB, *rest)),
+        ("alone", lambda *rest: run_in_new_interpreter(VERB, *rest)),
         ("beside", lambda *rest: CliRunner().invoke(app, list(rest))),
     ):
         call("carray", str(file), "--output", str(tmp_path / folder))
@@ -59,11 +61,11 @@ def test_check_and_carray(finished_run, run_in_fresh_process, tmp_path):
 
 
 def test_a_damaged_file_is_refused_as_with_keras(
-    finished_run, shapes, run_in_fresh_process, tmp_path
+    finished_run, shapes, run_in_new_interpreter, tmp_path
 ):
     torn = tmp_path / "torn.tflite"
     content = (finished_run.output / "model_int8.tflite").read_bytes()
     torn.write_bytes(content[:3000])
     photo = str(shapes / "circle" / "00.png")
     with pytest.raises(AssertionError, match="cannot be read as tflite"):
-        run_in_fresh_process(VERB, "predict", torn, photo)
+        run_in_new_interpreter(VERB, "predict", torn, photo)

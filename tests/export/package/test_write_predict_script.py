@@ -63,10 +63,10 @@ def save_photos(folder):
 
 
 def test_scores_are_those_of_predict_without_keras(
-    device, tmp_path, run_in_fresh_process
+    device, tmp_path, run_in_new_interpreter
 ):
     photos = save_photos(tmp_path)
-    found = run_in_fresh_process(
+    found = run_in_new_interpreter(
         """
         import json
         import sys
