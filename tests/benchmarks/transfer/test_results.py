@@ -101,7 +101,7 @@ def test_interval_of_the_mean_is_students():
 
 
 def test_settings_as_they_are_count_all_images():
-    default = {"learning_rate": 0.0003}
+    default = {"learning_rate": 0.0005}
     rows = [
         _row(60, 50.0, seed=0, **default),
         _row(62, 52.0, seed=1, **default),
