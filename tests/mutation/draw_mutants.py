@@ -95,6 +95,11 @@ def _mutant(source, name, operator, occurrence, line):
     except SyntaxError:
         return None
     before, after = source.splitlines(), changed.splitlines()
+    # A place of several lines may begin with one that stays.
+    while line < min(len(before), len(after)) and (
+        before[line - 1] == after[line - 1]
+    ):
+        line += 1
     return Mutant(
         line,
         name.removeprefix("core/"),

@@ -11,9 +11,11 @@ would have gone unseen. The score is the share that did not.
         --output tests/mutation/results.json
 
 Of each file `--sample` places are drawn, always the same for the same `--seed`,
-and one change at each. The results of other files in `--output` stay, so that
-a folder can be measured at a time. The exit code is 1 if less than `--least`
-of all is killed.
+and one change at each. What nothing could tell from the line as it is, such as
+the size of a cache, is left out where `equivalent.json` gives the reason.
+
+The results of other files in `--output` stay, so that a folder can be measured
+at a time. The exit code is 1 if less than `--least` of all is killed.
 
 Networks make tests slow, so nothing is done twice: TensorFlow is imported once,
 every change runs in a fork of that process, which reads the changed source in
@@ -24,6 +26,7 @@ Linux and macOS only.
 
 import argparse
 import dataclasses
+import functools
 import importlib
 import json
 import os
@@ -43,7 +46,9 @@ TREES = {
     "apps": ("kerastl.apps", "tests/apps"),
 }
 # Without tests of its own a file is known by what reads it.
-_MOST_READERS = 3
+_MOST_TESTS = 4
+# Changes that change nothing that a test could see, each with the reason.
+EQUIVALENT = pathlib.Path(__file__).with_name("equivalent.json")
 # A change may make a loop endless: so many times the tests' own time.
 _PATIENCE = 5
 _LEAST_SECONDS = 30
@@ -59,27 +64,59 @@ def module_name(path):
 def tests_of(path):
     """Test files of a source file, relative to the root.
 
-    `test_NAME.py` and `test_NAME_*.py` in the mirrored folder; without any,
-    those of the files beside it that import it.
+    `test_NAME.py` and `test_NAME_*.py` in the mirrored folder. Without any,
+    the tests beside them that call what the file is named after, and those of
+    the files that import it; without any of these, of the files that import
+    those, and so on.
     """
-    own = _own_tests(path)
-    if own:
-        return own
-    readers = re.compile(rf"^from {re.escape(module_name(path))} import", re.M)
-    found = []
-    for other in sorted((ROOT / path.parent).glob("*.py")):
-        text = other.read_text(encoding="utf-8")
-        if other.name != "__init__.py" and readers.search(text):
-            found += _own_tests(other.relative_to(ROOT))
-    return found[:_MOST_READERS]
+    found = _own_tests(path)
+    if found:
+        return found
+    found, readers, seen = _tests_that_call(path), [path], {path}
+    while readers:
+        readers = [
+            other
+            for other, text in _source_texts().items()
+            if other not in seen
+            and any(f"{module_name(each)} import" in text for each in readers)
+        ]
+        seen.update(readers)
+        # Those in the same folder first.
+        readers.sort(key=lambda other: other.parent != path.parent)
+        found += [test for reader in readers for test in _own_tests(reader)]
+        if found:
+            break
+    return list(dict.fromkeys(found))[:_MOST_TESTS]
 
 
 def _own_tests(path):
-    tree, *folders = path.parts[:-1]
-    folder = ROOT.joinpath(TREES[tree][1], *folders)
     names = [f"test_{path.stem}.py", f"test_{path.stem}_*.py"]
+    folder = _test_folder(path)
     found = {file for name in names for file in folder.glob(name)}
     return sorted(file.relative_to(ROOT) for file in found)
+
+
+def _tests_that_call(path):
+    camel = "".join(map(str.capitalize, path.stem.split("_")))
+    calls = re.compile(rf"\b({path.stem}|{camel})\(")
+    return [
+        file.relative_to(ROOT)
+        for file in sorted(_test_folder(path).glob("test_*.py"))
+        if calls.search(file.read_text(encoding="utf-8"))
+    ]
+
+
+def _test_folder(path):
+    tree, *folders = path.parts[:-1]
+    return ROOT.joinpath(TREES[tree][1], *folders)
+
+
+@functools.cache
+def _source_texts():
+    return {
+        file: (ROOT / file).read_text(encoding="utf-8")
+        for file in source_files([ROOT / tree for tree in TREES])
+    }
 
 
 def measure(path, count, seed, jobs):
@@ -98,12 +135,16 @@ def measure(path, count, seed, jobs):
         RuntimeError: If the tests fail without any change.
     """
     source = (ROOT / path).read_text(encoding="utf-8")
-    drawn, places = draw_mutants(source, count, f"{seed}/{path.as_posix()}")
+    name = path.as_posix()
+    drawn, places = draw_mutants(source, count, f"{seed}/{name}")
+    known = equivalent_changes().get(name, [])
+    equal = [mutant for mutant in drawn if _is_among(mutant, known)]
+    drawn = [mutant for mutant in drawn if mutant not in equal]
     tests = tests_of(path)
 
     def run(sources, jobs, limit):
-        name = module_name(path)
-        return run_mutants(ROOT / path, name, sources, tests, jobs, limit)
+        module = module_name(path)
+        return run_mutants(ROOT / path, module, sources, tests, jobs, limit)
 
     started = time.monotonic()
     killed = set()
@@ -124,6 +165,7 @@ def measure(path, count, seed, jobs):
     return {
         "tests": [file.as_posix() for file in tests],
         "places": places,
+        "equivalent": len(equal),
         "drawn": len(drawn),
         "killed": len(killed),
         "seconds": round(time.monotonic() - started, 1),
@@ -137,6 +179,21 @@ def measure(path, count, seed, jobs):
             if index not in killed
         ],
     }
+
+
+def equivalent_changes():
+    """The changes that count neither as killed nor as survived, by file.
+
+    Returns:
+        Dict of path to a list of dicts of `before` and `after`, the line as
+        it is and as it is changed, and the `reason`.
+    """
+    return json.loads(EQUIVALENT.read_text(encoding="utf-8"))
+
+
+def _is_among(mutant, changes):
+    lines = {"before": mutant.before, "after": mutant.after}
+    return any(lines.items() <= change.items() for change in changes)
 
 
 def source_files(names):

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.machinery
 import importlib.util
+import linecache
 import os
 import signal
 import sys
@@ -46,6 +47,10 @@ def _start(path, name, source, tests):
             os.dup2(nothing, descriptor)
         finder = _Finder(name, str(path), source)
         sys.meta_path.insert(0, finder)
+        # AutoGraph compiles functions anew, from the lines of their file.
+        # Without a time of change they are not looked up there again.
+        lines = source.splitlines(keepends=True)
+        linecache.cache[str(path)] = len(source), None, lines, str(path)
         import pytest
 
         options = ["-x", "-q", "-n0", "-p", "no:cacheprovider"]

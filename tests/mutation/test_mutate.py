@@ -1,5 +1,6 @@
 """The tool on a source of its own: what is drawn, and what is killed."""
 
+import json
 import pathlib
 import sys
 
@@ -93,6 +94,24 @@ def test_what_the_tests_see_is_killed(tools, tmp_path, monkeypatch):
     assert "toy" not in sys.modules
 
 
+def test_what_reads_the_source_sees_the_change(tools, tmp_path, monkeypatch):
+    """As AutoGraph does, which compiles what it finds in the file."""
+    source = SOURCE.replace("x / 2", "x * 2")
+    (tmp_path / "toy.py").write_text(SOURCE)
+    test = tmp_path / "test_toy.py"
+    test.write_text(
+        "import inspect, linecache, toy\n"
+        "def test_lines():\n"
+        "    linecache.checkcache()\n"
+        "    assert 'x / 2' in inspect.getsource(toy.half)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    ended = tools[1](
+        tmp_path / "toy.py", "toy", [SOURCE, source], [test], 1, 99
+    )
+    assert dict(ended) == {0: 0, 1: 1}
+
+
 def test_tests_stand_where_the_source_does(tools):
     mutate = tools[2]
     path = pathlib.PurePosixPath
@@ -103,8 +122,43 @@ def test_tests_stand_where_the_source_does(tools):
     names = [file.name for file in tests]
     assert "test_fine_tuner.py" in names
     assert "test_fine_tuner_errors.py" in names
-    # Known by what reads it.
-    assert mutate.tests_of(path("kerastl/surgery/pointwise.py"))
+    # Known by a test that calls it, by what reads it, and by what reads that.
+    for source, test in (
+        ("kerastl/losses/class_relation.py", "test_co_tuning.py"),
+        ("kerastl/losses/warm_up.py", "test_akc.py"),
+        ("kerastl/surgery/blur_place.py", "test_antialias.py"),
+    ):
+        names = [file.name for file in mutate.tests_of(pathlib.Path(source))]
+        assert test in names and len(names) <= 4
+
+
+def test_what_changes_nothing_does_not_count(tools, tmp_path, monkeypatch):
+    draw, _, mutate = tools
+    drawn, _ = draw(SOURCE, None, 0)
+    known = next(each for each in drawn if each.line == 14)
+    path = tmp_path / "equivalent.json"
+    monkeypatch.setattr(mutate, "EQUIVALENT", path)
+    monkeypatch.setattr(mutate, "ROOT", tmp_path)
+    monkeypatch.setattr(mutate, "module_name", lambda path: "toy")
+    monkeypatch.setattr(mutate, "tests_of", lambda path: [])
+    (tmp_path / "toy.py").write_text(SOURCE)
+    for reason in ({}, {"after": "return x", "reason": "another"}):
+        change = {"before": known.before, "after": known.after, **reason}
+        path.write_text(json.dumps({"toy.py": [change]}))
+        row = mutate.measure(pathlib.Path("toy.py"), None, 0, 1)
+        left_out = not reason
+        assert row["equivalent"] == left_out
+        assert row["drawn"] == len(drawn) - left_out
+
+
+def test_every_change_that_is_left_out_has_a_line_and_a_reason(tools):
+    mutate = tools[2]
+    for path, changes in mutate.equivalent_changes().items():
+        lines = (mutate.ROOT / path).read_text(encoding="utf-8").splitlines()
+        lines = [line.strip() for line in lines]
+        for change in changes:
+            assert change["before"] in lines, (path, change)
+            assert change["before"] != change["after"] and change["reason"]
 
 
 def test_scores_are_shares_of_what_was_drawn(tools):

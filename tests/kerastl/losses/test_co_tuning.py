@@ -1,3 +1,5 @@
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -149,6 +151,15 @@ def test_one_hot_labels_are_read(source, images, labels):
     np.testing.assert_allclose(
         relation, class_relation(source, (images, labels)), atol=1e-6
     )
+
+
+def test_the_learned_relation_says_what_it_lacks(
+    source, images, labels, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
+    data = (images, labels)
+    with pytest.raises(ImportError, match="pip install scikit-learn"):
+        class_relation(source, data, kind="learned", validation=data)
 
 
 def test_errors(source, images, labels):
