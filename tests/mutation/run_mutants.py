@@ -9,6 +9,9 @@ import signal
 import sys
 import time
 
+# Fixtures that run a test in an interpreter of its own.
+_BLIND = {"run_in_fresh_process", "run_on_two_replicas"}
+
 
 class _Changed(importlib.machinery.SourceFileLoader):
     """Loads a module from a changed text, with the name of its file."""
@@ -34,6 +37,17 @@ class _Finder:
         )
 
 
+class _Order:
+    """What would not see a change is left out, what takes long comes last."""
+
+    @staticmethod
+    def pytest_collection_modifyitems(config, items):
+        blind = [item for item in items if _BLIND & set(item.fixturenames)]
+        items[:] = [item for item in items if item not in blind]
+        items.sort(key=lambda item: "slow" in item.keywords)
+        config.hook.pytest_deselected(items=blind)
+
+
 def _start(path, name, source, tests):
     """Forks a process that runs the tests on a changed source."""
     child = os.fork()
@@ -54,7 +68,7 @@ def _start(path, name, source, tests):
         import pytest
 
         options = ["-x", "-q", "-n0", "-p", "no:cacheprovider"]
-        code = pytest.main([*options, *map(str, tests)])
+        code = pytest.main([*options, *map(str, tests)], [_Order()])
     finally:
         os._exit(int(code))
 
