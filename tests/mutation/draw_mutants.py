@@ -13,7 +13,7 @@ class Mutant:
         line: Line of the change, from 1.
         operator: Name of the operator that made it.
         before: The line as it is.
-        after: What stands there instead.
+        after: What stands there instead, empty where the line is gone.
         source: The whole changed source.
     """
 
@@ -104,7 +104,8 @@ def _mutant(source, name, operator, occurrence, line):
         line,
         name.removeprefix("core/"),
         before[line - 1].strip(),
-        after[line - 1].strip() if line <= len(after) else "",
+        # A decorator is taken away with its line.
+        after[line - 1].strip() if len(after) == len(before) else "",
         changed,
     )
 
