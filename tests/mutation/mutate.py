@@ -49,11 +49,8 @@ TREES = {
 _MOST_TESTS = 2
 # Changes that change nothing that a test could see, each with the reason.
 EQUIVALENT = pathlib.Path(__file__).with_name("equivalent.json")
-# What they take without any change, by the test files.
-_SECONDS = {}
-# A change may make a loop endless: so many times the tests' own time.
-_PATIENCE = 5
-_LEAST_SECONDS = 30
+# A change may make a loop endless.
+_MOST_SECONDS = 300
 
 
 def module_name(path):
@@ -140,7 +137,7 @@ def measure(path, count, seed, jobs):
         Dict of figures, with the changes that survived.
 
     Raises:
-        RuntimeError: If the tests fail without any change.
+        RuntimeError: If a test that failed also fails without any change.
     """
     source = (ROOT / path).read_text(encoding="utf-8")
     name = path.as_posix()
@@ -150,28 +147,19 @@ def measure(path, count, seed, jobs):
     drawn = [mutant for mutant in drawn if mutant not in equal]
     tests = tests_of(path)
 
-    def run(sources, jobs, limit):
-        module = module_name(path)
+    def run(sources, tests):
+        module, limit = module_name(path), _MOST_SECONDS * jobs
         return run_mutants(ROOT / path, module, sources, tests, jobs, limit)
 
     started = time.monotonic()
-    killed = set()
+    killed, killers = set(), set()
     if tests and drawn:
-        if tuple(tests) not in _SECONDS:
-            [(_, code)] = run([source], 1, 3600)
-            if code != 0:
-                raise RuntimeError(
-                    "The tests must pass before anything is changed. Received: "
-                    f"exit code {code} of {' '.join(map(str, tests))}"
-                )
-            _SECONDS[tuple(tests)] = time.monotonic() - started
-        own = _SECONDS[tuple(tests)]
-        limit = max(_LEAST_SECONDS, _PATIENCE * jobs * own)
-        sources = [mutant.source for mutant in drawn]
-        for index, code in run(sources, jobs, limit):
+        for index, code, failed in run([one.source for one in drawn], tests):
             # 5: no test was collected, which no change of ours can cause.
             if code not in (0, 5):
                 killed.add(index)
+                killers.add(failed)
+        _check_killers(run, source, sorted(killers), tests)
     return {
         "tests": [file.as_posix() for file in tests],
         "places": places,
@@ -189,6 +177,20 @@ def measure(path, count, seed, jobs):
             if index not in killed
         ],
     }
+
+
+def _check_killers(run, source, killers, tests):
+    """Runs the tests that failed on the source as it is: they must pass."""
+    named = [name for name in killers if name]
+    if len(named) < len(killers):
+        # It failed where tests are imported, or was too slow.
+        named = [*named, *tests, "--collect-only"] if not named else named
+    for _, code, failed in run([source], named) if named else ():
+        if code != 0:
+            raise RuntimeError(
+                "The tests must pass before anything is changed. Received: "
+                f"exit code {code} of {failed or ' '.join(map(str, named))}"
+            )
 
 
 def equivalent_changes():

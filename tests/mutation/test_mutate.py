@@ -82,15 +82,16 @@ def test_what_the_tests_see_is_killed(tools, tmp_path, monkeypatch):
         tests = [tmp_path / "test_toy.py"]
         path = tmp_path / "toy.py"
         ended = run(path, "toy", sources, tests, jobs=2, limit=limit)
-        return {names[index]: code for index, code in ended}
+        return {names[index]: (code, failed) for index, code, failed in ended}
 
     # Generous, for a busy machine; what never ends waits no longer than this.
     found = codes([name for name in changes if name != "endless"], 120)
     found |= codes(["endless"], 3)
-    assert found["nothing"] == found["unseen"] == found["border"] == 0
-    assert found["seen"] == 1
-    assert found["broken"] not in (0, 5)
-    assert found["endless"] is None
+    assert found["nothing"] == found["unseen"] == found["border"] == (0, "")
+    code, failed = found["seen"]
+    assert code == 1 and failed.endswith("test_toy.py::test_half")
+    assert found["broken"][0] not in (0, 5)
+    assert found["endless"] == (None, "")
     assert "toy" not in sys.modules
 
 
@@ -109,7 +110,7 @@ def test_what_reads_the_source_sees_the_change(tools, tmp_path, monkeypatch):
     ended = tools[1](
         tmp_path / "toy.py", "toy", [SOURCE, source], [test], 1, 99
     )
-    assert dict(ended) == {0: 0, 1: 1}
+    assert [code for _, code, _ in ended] == [0, 1]
 
 
 def test_tests_stand_where_the_source_does(tools):
@@ -125,7 +126,7 @@ def test_tests_stand_where_the_source_does(tools):
     # Known by a test that calls it, by what reads it, and by what reads that.
     for source, test in (
         ("kerastl/losses/class_relation.py", "test_co_tuning.py"),
-        ("kerastl/losses/warm_up.py", "test_akc.py"),
+        ("kerastl/losses/source_head_loss.py", "test_akc.py"),
         ("kerastl/surgery/blur_place.py", "test_antialias.py"),
     ):
         names = [file.name for file in mutate.tests_of(pathlib.Path(source))]
@@ -149,6 +150,27 @@ def test_what_changes_nothing_does_not_count(tools, tmp_path, monkeypatch):
         left_out = not reason
         assert row["equivalent"] == left_out
         assert row["drawn"] == len(drawn) - left_out
+
+
+def test_a_test_that_fails_by_itself_kills_nothing(
+    tools, tmp_path, monkeypatch
+):
+    mutate = tools[2]
+    test = tmp_path / "test_toy.py"
+    test.write_text("import toy\ndef test_it():\n    assert toy.half(4) == 3\n")
+    (tmp_path / "toy.py").write_text(SOURCE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mutate, "ROOT", tmp_path)
+    monkeypatch.setattr(mutate, "module_name", lambda path: "toy")
+    monkeypatch.setattr(mutate, "tests_of", lambda path: [test])
+    with pytest.raises(RuntimeError, match="must pass before .*::test_it"):
+        mutate.measure(pathlib.Path("toy.py"), 1, 0, 1)
+    test.write_text(TESTS)
+    row = mutate.measure(pathlib.Path("toy.py"), None, 0, 2)
+    # What is seen, and what is not: the function that nobody calls.
+    assert row["killed"] >= 3
+    assert {14} < {each["line"] for each in row["survived"]} <= {7, 9, 14}
 
 
 def test_every_change_that_is_left_out_has_a_line_and_a_reason(tools):
