@@ -167,10 +167,11 @@ def test_a_test_that_fails_by_itself_kills_nothing(
     with pytest.raises(RuntimeError, match="must pass before .*::test_it"):
         mutate.measure(pathlib.Path("toy.py"), 1, 0, 1)
     test.write_text(TESTS)
-    row = mutate.measure(pathlib.Path("toy.py"), None, 0, 2)
-    # What is seen, and what is not: the function that nobody calls.
-    assert row["killed"] >= 3
-    assert {14} < {each["line"] for each in row["survived"]} <= {7, 9, 14}
+    row = mutate.measure(pathlib.Path("toy.py"), 3, 0, 2)
+    assert row["killed"] + len(row["survived"]) == row["drawn"] == 3
+    assert row["killed"] >= 1
+    # A function that nobody calls.
+    assert 14 in {each["line"] for each in row["survived"]}
 
 
 def test_every_change_that_is_left_out_has_a_line_and_a_reason(tools):
