@@ -124,7 +124,7 @@ def _source_texts():
     }
 
 
-def measure(path, count, seed, jobs):
+def measure(path, count, seed, jobs, before=None):
     """Runs the tests of one file on changes of it.
 
     Args:
@@ -132,6 +132,8 @@ def measure(path, count, seed, jobs):
         count: Places to draw; `None` takes all.
         seed: Seed of the draws.
         jobs: Processes at a time.
+        before: The figures of the same changes, of which only those that
+            survived are tried again.
 
     Returns:
         Dict of figures, with the changes that survived.
@@ -145,6 +147,9 @@ def measure(path, count, seed, jobs):
     known = equivalent_changes().get(name, [])
     equal = [mutant for mutant in drawn if _is_among(mutant, known)]
     drawn = [mutant for mutant in drawn if mutant not in equal]
+    tried = drawn
+    if before is not None:
+        tried = [one for one in drawn if _is_among(one, before["survived"])]
     tests = tests_of(path)
 
     def run(sources, tests):
@@ -152,12 +157,12 @@ def measure(path, count, seed, jobs):
         return run_mutants(ROOT / path, module, sources, tests, jobs, limit)
 
     started = time.monotonic()
-    killed, killers = set(), set()
-    if tests and drawn:
-        for index, code, failed in run([one.source for one in drawn], tests):
+    survived, killers = list(tried), set()
+    if tests and tried:
+        for index, code, failed in run([one.source for one in tried], tests):
             # 5: no test was collected, which no change of ours can cause.
             if code not in (0, 5):
-                killed.add(index)
+                survived.remove(tried[index])
                 killers.add(failed)
         _check_killers(run, source, sorted(killers), tests)
     return {
@@ -165,7 +170,7 @@ def measure(path, count, seed, jobs):
         "places": places,
         "equivalent": len(equal),
         "drawn": len(drawn),
-        "killed": len(killed),
+        "killed": len(drawn) - len(survived),
         "seconds": round(time.monotonic() - started, 1),
         "survived": [
             {
@@ -173,8 +178,7 @@ def measure(path, count, seed, jobs):
                 for name, value in dataclasses.asdict(mutant).items()
                 if name != "source"
             }
-            for index, mutant in enumerate(drawn)
-            if index not in killed
+            for mutant in survived
         ],
     }
 
@@ -228,15 +232,20 @@ def source_files(names):
 
 
 def scores(files):
-    """Share killed, of all and by folder, of `measure`'s figures by path."""
+    """Share killed, of all and by folder, of `measure`'s figures by path.
+
+    Folders are those of `kerastl`, and `export` and `apps` as a whole.
+    """
     sums = {}
     for path, row in files.items():
-        for folder in ("all", pathlib.PurePosixPath(path).parent.as_posix()):
-            drawn, killed = sums.get(folder, (0, 0))
-            sums[folder] = drawn + row["drawn"], killed + row["killed"]
+        tree, *inner = pathlib.PurePosixPath(path).parent.parts
+        folder = "/".join([tree, *inner[: tree == "kerastl"]])
+        for key in ("all", folder):
+            drawn, killed = sums.get(key, (0, 0))
+            sums[key] = drawn + row["drawn"], killed + row["killed"]
     return {
-        folder: round(killed / drawn, 4)
-        for folder, (drawn, killed) in sorted(sums.items())
+        key: round(killed / drawn, 4)
+        for key, (drawn, killed) in sorted(sums.items())
         if drawn
     }
 
@@ -252,6 +261,12 @@ def main(arguments=None):
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--least", type=float, default=0.0)
     parser.add_argument("--output", type=pathlib.Path)
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="try the changes that survived, of files that are as they were "
+        "when --output was written",
+    )
     options = parser.parse_args(arguments)
     paths = source_files(options.paths)
     os.chdir(ROOT)
@@ -263,7 +278,11 @@ def main(arguments=None):
         files = json.loads(options.output.read_text("utf-8"))["files"]
     measured = {}
     for path in paths:
-        row = measure(path, options.sample or None, options.seed, options.jobs)
+        count, before = options.sample or None, None
+        if options.again:
+            before = files[path.as_posix()]
+            count = before["drawn"] + before["equivalent"]
+        row = measure(path, count, options.seed, options.jobs, before)
         measured[path.as_posix()] = row
         print(
             f"{path}: {row['killed']} of {row['drawn']} killed, "

@@ -172,6 +172,13 @@ def test_a_test_that_fails_by_itself_kills_nothing(
     assert row["killed"] >= 1
     # A function that nobody calls.
     assert 14 in {each["line"] for each in row["survived"]}
+    # It is tested now, and what was killed is not tried again.
+    test.write_text(
+        "import toy\ndef test_it():\n    assert toy.unseen(3) == 4\n"
+    )
+    again = mutate.measure(pathlib.Path("toy.py"), 3, 0, 2, before=row)
+    assert 14 not in {each["line"] for each in again["survived"]}
+    assert again["killed"] > row["killed"] and again["drawn"] == 3
 
 
 def test_every_change_that_is_left_out_has_a_line_and_a_reason(tools):
@@ -188,7 +195,8 @@ def test_scores_are_shares_of_what_was_drawn(tools):
     files = {
         "kerastl/losses/a.py": {"drawn": 8, "killed": 8},
         "kerastl/losses/b.py": {"drawn": 2, "killed": 0},
-        "export/c.py": {"drawn": 10, "killed": 9},
+        "export/c.py": {"drawn": 6, "killed": 5},
+        "export/targets/c.py": {"drawn": 4, "killed": 4},
         "export/d.py": {"drawn": 0, "killed": 0},
     }
     assert tools[2].scores(files) == {
