@@ -28,6 +28,7 @@ def export_model(
     threads=1,
     target=None,
     keep_float=None,
+    refine="auto",
 ):
     """Exports a `.keras` file to TFLite or ONNX and proves the result.
 
@@ -54,6 +55,8 @@ def export_model(
             `None`), a list of layer names those layers. See
             `kerastl.export.selective_int8`. The layers are chosen on the
             validation images where there are such.
+        refine: What is done to the weights of a file that photos calibrate,
+            as in `kerastl.export.to_tflite`.
 
     Returns:
         An `ExportReport`; with `keep_float` a `SelectiveReport`.
@@ -104,6 +107,7 @@ def export_model(
             keep_float=keep_float,
             overwrite=overwrite,
             threads=threads,
+            refine=refine,
         )
     else:
         report = WRITERS[format](
@@ -115,6 +119,7 @@ def export_model(
             max_accuracy_drop=max_accuracy_drop,
             overwrite=overwrite,
             threads=threads,
+            refine=refine,
             **({} if target is None else {"target": target}),
         )
     if names is not None:

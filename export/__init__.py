@@ -16,6 +16,9 @@ if TAKES_KERAS:
     from kerastl.export.package.write_c_array import write_c_array
     from kerastl.export.package.write_metadata import write_metadata
     from kerastl.export.quantization_aware import quantization_aware
+    from kerastl.export.refinement.record import LayerRecord
+    from kerastl.export.refinement.record import RefinementRecord
+    from kerastl.export.refinement.steps import STEPS as REFINEMENTS
     from kerastl.export.report import ExportReport
     from kerastl.export.runner import Runner
     from kerastl.export.runner import load
@@ -28,6 +31,7 @@ if TAKES_KERAS:
     from kerastl.export.to_tflite import to_tflite
 
 __all__ = [
+    "REFINEMENTS",
     "SCHEMES",
     "TARGETS",
     "AccuracyDropError",
@@ -35,7 +39,9 @@ __all__ = [
     "Diagnosis",
     "ExportReport",
     "LayerError",
+    "LayerRecord",
     "Metadata",
+    "RefinementRecord",
     "Runner",
     "SelectiveReport",
     "TargetError",

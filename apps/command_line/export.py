@@ -44,6 +44,15 @@ def export(
             "that meet --max-accuracy-drop (0.01), or name them, by comma.",
         ),
     ] = None,
+    refine: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|none|STEPS",
+            help="What is done to the weights of a calibrated file: auto does "
+            "all that brings it nearer to the model, or name some of pixels, "
+            "rounding and bias, by comma.",
+        ),
+    ] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
     max_accuracy_drop: Gate = None,
     threads: Threads = 1,
@@ -81,5 +90,6 @@ def export(
                 if keep_float in (None, "auto")
                 else keep_float.split(",")
             ),
+            refine=refine if refine in ("auto", "none") else refine.split(","),
         )
         show(report, console, as_json)
