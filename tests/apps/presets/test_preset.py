@@ -279,7 +279,7 @@ def test_missing_and_damaged_files_are_told_apart(tmp_path):
 
 
 def test_imagenet_weights_come_from_the_cache_or_say_what_to_do(
-    tmp_path, run_in_fresh_process
+    tmp_path, run_in_new_interpreter
 ):
     model = applications.MobileNetV2(
         weights=None, alpha=0.35, input_shape=(96, 96, 3), include_top=False
@@ -291,7 +291,7 @@ def test_imagenet_weights_come_from_the_cache_or_say_what_to_do(
     images = photos(96, count=1)
     expected = np.asarray(model(images / 127.5 - 1)).sum()
 
-    printed = run_in_fresh_process(
+    printed = run_in_new_interpreter(
         """
         import os, sys
         os.environ["KERAS_HOME"] = sys.argv[1]
