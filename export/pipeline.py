@@ -148,7 +148,7 @@ def export_model(
 
 
 def _check_scheme(scheme, aware, calibration):
-    if aware and scheme.name != "int8":
+    if aware and not scheme.rounds_as_trained:
         raise ValueError(
             "The model was trained with the rounding of an int8 file, and "
             "has no other form. Choose the scheme 'int8', or export the "

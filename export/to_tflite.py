@@ -31,15 +31,16 @@ def to_tflite(
     it is proved, in one step.
 
     For images that are bytes the int8 input has scale 1 and zero point -128:
-    feed those of a camera minus 128. They are where the dtype of `calibration`
-    or the model's own preprocessing says so, or where they nearly reach 255;
-    other images have the scale of their values.
+    feed those of a camera minus 128. "uint8_io" takes them as they are, and
+    gives the output of "int8" plus 128. Images are bytes where the dtype of
+    `calibration` or the model's own preprocessing says so, or where they nearly
+    reach 255; others have the scale of their values.
 
     Args:
         model: Functional or Sequential classifier, or a `FineTuner`.
         path: Destination, ending in ".tflite".
-        scheme: "float32", "float16", "dynamic", "int8", "int8_per_tensor" or
-            "int16x8"; see `kerastl.export.SCHEMES`.
+        scheme: "float32", "float16", "dynamic", "int8", "uint8_io",
+            "int8_per_tensor" or "int16x8"; see `kerastl.export.SCHEMES`.
         calibration: Images that set the activation ranges; needed by the
             integer schemes, but not for a model from `quantization_aware`,
             which knows its ranges. A dataset of (images, labels) or of
@@ -147,20 +148,21 @@ def _converter_options(scheme, images):
         options["target_spec"]["supported_types"] = [tf.float16]
     if not scheme.needs_calibration:
         return options
+    border = tf.uint8 if scheme.name == "uint8_io" else tf.int8
     if images is None:  # the graph says itself how to round
         return {
             **options,
-            "inference_input_type": tf.int8,
-            "inference_output_type": tf.int8,
+            "inference_input_type": border,
+            "inference_output_type": border,
         }
 
     def representative_dataset():
         for image in images:
             yield [image[None]]
 
-    integer, operators = tf.int8, ops.TFLITE_BUILTINS_INT8
+    operators = ops.TFLITE_BUILTINS_INT8
     if scheme.name == "int16x8":
-        integer = tf.int16
+        border = tf.int16
         operators = (
             ops.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
         )
@@ -170,8 +172,8 @@ def _converter_options(scheme, images):
         **options,
         "target_spec": {"supported_ops": [operators]},
         "representative_dataset": representative_dataset,
-        "inference_input_type": integer,
-        "inference_output_type": integer,
+        "inference_input_type": border,
+        "inference_output_type": border,
     }
 
 

@@ -67,6 +67,7 @@ def export(
         kerastl export model.keras --scheme float16
         kerastl export model.keras --scheme int8 --calibration photos/
         kerastl export model.keras --calibration photos/ --target full-int8
+        kerastl export model.keras --calibration photos/ --scheme uint8_io
         kerastl export model.keras --format onnx --calibration photos/ \\
             --max-accuracy-drop 0.01
         kerastl export model.keras --calibration photos/ --keep-float auto

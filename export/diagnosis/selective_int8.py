@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 
+from kerastl.arguments import checked_count
 from kerastl.arguments import nearest_hint
 from kerastl.export.diagnosis.examine import examine
 from kerastl.export.diagnosis.float_candidates import float_candidates
@@ -94,10 +95,9 @@ def selective_int8(
             "`keep_float` must be 'auto' or a list of layer names. "
             f"Received: keep_float={keep_float!r}"
         )
-    if max_float_layers is not None and max_float_layers < 0:
-        raise ValueError(
-            "`max_float_layers` must be `None` or not negative. "
-            f"Received: max_float_layers={max_float_layers}"
+    if max_float_layers is not None:
+        max_float_layers = checked_count(
+            "max_float_layers", max_float_layers, least=0
         )
     lowered = lower(model)
     if is_quantization_aware(lowered.model):

@@ -28,14 +28,7 @@ class SourceHeadLoss(TransferLoss):
 
     needs_embedding = True
 
-    def __init__(
-        self,
-        source=None,
-        weight=1.0,
-        head_shape=None,
-        train_head=True,
-        name=None,
-    ):
+    def __init__(self, source, weight, head_shape, train_head, name):
         super().__init__(weight, name=name)
         if source is None and head_shape is None:
             raise ValueError(

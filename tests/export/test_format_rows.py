@@ -8,3 +8,8 @@ def test_long_texts_are_wrapped_under_their_label():
     assert second.startswith("               word")
     assert last == "               next"
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_names_with_hyphens_stay_whole():
+    text = format_rows([("label", "one-two-three " * 20)])
+    assert text.split() == ["label", *["one-two-three"] * 20]

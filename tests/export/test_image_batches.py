@@ -76,6 +76,16 @@ def test_keras_datasets_end_after_their_length():
     np.testing.assert_array_equal(labels, [0, 0, 1, 1, 2, 2])
 
 
+def test_an_array_is_cut_into_batches_and_one_image_is_a_batch():
+    batches = ImageBatches(images(10), SHAPE, 5, "data", batch_size=4)
+    assert [len(part) for part, _ in batches] == [4, 4, 2]
+    one = images(1, 7.0)[0]
+    for data in (one, one.astype("uint8")):
+        collected, labels = collect(data)
+        np.testing.assert_array_equal(collected, images(1, 7.0))
+        assert labels is None
+
+
 def test_images_without_labels():
     collected, labels = collect(images(3).astype("uint8"))
     assert len(collected) == 3

@@ -54,3 +54,31 @@ def test_a_file_is_compared_with_the_model_that_is_named(
     with pytest.raises(ValueError, match="must take the same images"):
         to_onnx(worse, path, compare_to=other, **arguments)
     assert not path.exists()
+
+
+@pytest.mark.tensorflow_only
+def test_a_drop_of_just_what_is_allowed_is_allowed(tmp_path):
+    """8 of 10 are right and then 6: in floats, a little more than 0.2."""
+
+    def network(offset):
+        model = keras.Sequential(
+            [keras.Input((1, 1, 2)), layers.Flatten(), layers.Dense(2)]
+        )
+        model.set_weights([np.eye(2), np.array([0.0, offset])])
+        return model
+
+    images = np.zeros((10, 1, 1, 2), "float32")
+    images[..., 0] = np.linspace(0.1, 1, 10)[:, None, None]
+    labels = np.array([0] * 8 + [1] * 2)
+    assert 0.8 - 0.6 > 0.2
+    arguments = {
+        "scheme": "float32",
+        "evaluation": (images, labels),
+        "compare_to": network(0.0),
+    }
+    worse = network(0.25)
+    path = tmp_path / "a.onnx"
+    with pytest.raises(AccuracyDropError):
+        to_onnx(worse, path, max_accuracy_drop=0.199, **arguments)
+    report = to_onnx(worse, path, max_accuracy_drop=0.2, **arguments)
+    assert (report.keras_accuracy, report.accuracy) == (0.8, 0.6)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -35,6 +36,18 @@ def test_the_text_fits_the_terminal_and_tells_what_counts(report):
         "flip, zoom",
     ):
         assert part in " ".join(text.split())
+
+
+def test_rows_that_say_nothing_are_left_out(report):
+    """An .onnx file has no partitions, and without labels none is right."""
+    text = " ".join(str(report).split())
+    assert f"delegate {report.partitions} partition(s)" in text
+    assert f"{100 * report.keras_accuracy:.1f} % in Keras" in text
+    assert f"{100 * report.accuracy:.1f} % in the file" in text
+    bare = dataclasses.replace(report, partitions=None, accuracy=None)
+    found = " ".join(str(bare).split())
+    assert "delegate" not in found and "in the file" not in found
+    assert "latency" in found
 
 
 def test_the_versions_of_everything_that_took_part_are_there(report):

@@ -13,7 +13,7 @@ class Mutant:
         line: Line of the change, from 1.
         operator: Name of the operator that made it.
         before: The line as it is.
-        after: What stands there instead.
+        after: What stands there instead, empty where the line is gone.
         source: The whole changed source.
     """
 
@@ -95,11 +95,17 @@ def _mutant(source, name, operator, occurrence, line):
     except SyntaxError:
         return None
     before, after = source.splitlines(), changed.splitlines()
+    # A place of several lines may begin with one that stays.
+    while line < min(len(before), len(after)) and (
+        before[line - 1] == after[line - 1]
+    ):
+        line += 1
     return Mutant(
         line,
         name.removeprefix("core/"),
         before[line - 1].strip(),
-        after[line - 1].strip() if line <= len(after) else "",
+        # A decorator is taken away with its line.
+        after[line - 1].strip() if len(after) == len(before) else "",
         changed,
     )
 

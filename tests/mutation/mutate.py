@@ -11,19 +11,22 @@ would have gone unseen. The score is the share that did not.
         --output tests/mutation/results.json
 
 Of each file `--sample` places are drawn, always the same for the same `--seed`,
-and one change at each. The results of other files in `--output` stay, so that
-a folder can be measured at a time. The exit code is 1 if less than `--least`
-of all is killed.
+and one change at each. What nothing could tell from the line as it is, such as
+the size of a cache, is left out where `equivalent.json` gives the reason.
+
+The results of other files in `--output` stay, so that a folder can be measured
+at a time. The exit code is 1 if less than `--least` of all is killed.
 
 Networks make tests slow, so nothing is done twice: TensorFlow is imported once,
 every change runs in a fork of that process, which reads the changed source in
 place of the file, and stops at the first test that fails. Nothing is written to
-the source. Not seen is what a test looks at in an interpreter of its own.
-Linux and macOS only.
+the source. Tests that start an interpreter of their own are left out, for there
+the change is not. Linux and macOS only.
 """
 
 import argparse
 import dataclasses
+import functools
 import importlib
 import json
 import os
@@ -43,10 +46,11 @@ TREES = {
     "apps": ("kerastl.apps", "tests/apps"),
 }
 # Without tests of its own a file is known by what reads it.
-_MOST_READERS = 3
-# A change may make a loop endless: so many times the tests' own time.
-_PATIENCE = 5
-_LEAST_SECONDS = 30
+_MOST_TESTS = 2
+# Changes that change nothing that a test could see, each with the reason.
+EQUIVALENT = pathlib.Path(__file__).with_name("equivalent.json")
+# A change may make a loop endless.
+_MOST_SECONDS = 300
 
 
 def module_name(path):
@@ -59,30 +63,68 @@ def module_name(path):
 def tests_of(path):
     """Test files of a source file, relative to the root.
 
-    `test_NAME.py` and `test_NAME_*.py` in the mirrored folder; without any,
-    those of the files beside it that import it.
+    `test_NAME.py` and `test_NAME_*.py` in the mirrored folder. Without any,
+    the tests beside them that call what the file is named after, and those of
+    the files that import it; without any of these, of the files that import
+    those, and so on.
     """
-    own = _own_tests(path)
-    if own:
-        return own
-    readers = re.compile(rf"^from {re.escape(module_name(path))} import", re.M)
-    found = []
-    for other in sorted((ROOT / path.parent).glob("*.py")):
-        text = other.read_text(encoding="utf-8")
-        if other.name != "__init__.py" and readers.search(text):
-            found += _own_tests(other.relative_to(ROOT))
-    return found[:_MOST_READERS]
+    found = _own_tests(path)
+    if found:
+        return found
+    found, readers, seen = _tests_that_call(path), [path], {path}
+    while readers:
+        readers = [
+            other
+            for other, text in _source_texts().items()
+            if other not in seen
+            and any(f"{module_name(each)} import" in text for each in readers)
+        ]
+        seen.update(readers)
+        # Those in the same folder first.
+        readers.sort(key=lambda other: other.parent != path.parent)
+        found += [test for reader in readers for test in _own_tests(reader)]
+        if found:
+            break
+    return list(dict.fromkeys(found))[:_MOST_TESTS]
 
 
 def _own_tests(path):
-    tree, *folders = path.parts[:-1]
-    folder = ROOT.joinpath(TREES[tree][1], *folders)
     names = [f"test_{path.stem}.py", f"test_{path.stem}_*.py"]
+    folder = _test_folder(path)
     found = {file for name in names for file in folder.glob(name)}
     return sorted(file.relative_to(ROOT) for file in found)
 
 
-def measure(path, count, seed, jobs):
+def _tests_that_call(path):
+    """Those that call it most: a conformance test calls everything once."""
+    camel = "".join(map(str.capitalize, path.stem.split("_")))
+    calls = re.compile(rf"\b({path.stem}|{camel})\(")
+    counts = {
+        file: len(calls.findall(file.read_text(encoding="utf-8")))
+        for file in sorted(_test_folder(path).glob("test_*.py"))
+    }
+    most = max(counts.values(), default=0)
+    return [
+        file.relative_to(ROOT)
+        for file, count in counts.items()
+        if count > most / 2
+    ]
+
+
+def _test_folder(path):
+    tree, *folders = path.parts[:-1]
+    return ROOT.joinpath(TREES[tree][1], *folders)
+
+
+@functools.cache
+def _source_texts():
+    return {
+        file: (ROOT / file).read_text(encoding="utf-8")
+        for file in source_files([ROOT / tree for tree in TREES])
+    }
+
+
+def measure(path, count, seed, jobs, before=None):
     """Runs the tests of one file on changes of it.
 
     Args:
@@ -90,42 +132,45 @@ def measure(path, count, seed, jobs):
         count: Places to draw; `None` takes all.
         seed: Seed of the draws.
         jobs: Processes at a time.
+        before: The figures of the same changes, of which only those that
+            survived are tried again.
 
     Returns:
         Dict of figures, with the changes that survived.
 
     Raises:
-        RuntimeError: If the tests fail without any change.
+        RuntimeError: If a test that failed also fails without any change.
     """
     source = (ROOT / path).read_text(encoding="utf-8")
-    drawn, places = draw_mutants(source, count, f"{seed}/{path.as_posix()}")
+    name = path.as_posix()
+    drawn, places = draw_mutants(source, count, f"{seed}/{name}")
+    known = equivalent_changes().get(name, [])
+    equal = [mutant for mutant in drawn if _is_among(mutant, known)]
+    drawn = [mutant for mutant in drawn if mutant not in equal]
+    tried = drawn
+    if before is not None:
+        tried = [one for one in drawn if _is_among(one, before["survived"])]
     tests = tests_of(path)
 
-    def run(sources, jobs, limit):
-        name = module_name(path)
-        return run_mutants(ROOT / path, name, sources, tests, jobs, limit)
+    def run(sources, tests):
+        module, limit = module_name(path), _MOST_SECONDS * jobs
+        return run_mutants(ROOT / path, module, sources, tests, jobs, limit)
 
     started = time.monotonic()
-    killed = set()
-    if tests and drawn:
-        [(_, code)] = run([source], 1, 3600)
-        if code != 0:
-            raise RuntimeError(
-                "The tests must pass before anything is changed. Received: "
-                f"exit code {code} of {' '.join(map(str, tests))}"
-            )
-        own = time.monotonic() - started
-        limit = max(_LEAST_SECONDS, _PATIENCE * jobs * own)
-        sources = [mutant.source for mutant in drawn]
-        for index, code in run(sources, jobs, limit):
+    survived, killers = list(tried), set()
+    if tests and tried:
+        for index, code, failed in run([one.source for one in tried], tests):
             # 5: no test was collected, which no change of ours can cause.
             if code not in (0, 5):
-                killed.add(index)
+                survived.remove(tried[index])
+                killers.add(failed)
+        _check_killers(run, source, sorted(killers), tests)
     return {
         "tests": [file.as_posix() for file in tests],
         "places": places,
+        "equivalent": len(equal),
         "drawn": len(drawn),
-        "killed": len(killed),
+        "killed": len(drawn) - len(survived),
         "seconds": round(time.monotonic() - started, 1),
         "survived": [
             {
@@ -133,10 +178,38 @@ def measure(path, count, seed, jobs):
                 for name, value in dataclasses.asdict(mutant).items()
                 if name != "source"
             }
-            for index, mutant in enumerate(drawn)
-            if index not in killed
+            for mutant in survived
         ],
     }
+
+
+def _check_killers(run, source, killers, tests):
+    """Runs the tests that failed on the source as it is: they must pass."""
+    named = [name for name in killers if name]
+    if len(named) < len(killers):
+        # It failed where tests are imported, or was too slow.
+        named = [*named, *tests, "--collect-only"] if not named else named
+    for _, code, failed in run([source], named) if named else ():
+        if code != 0:
+            raise RuntimeError(
+                "The tests must pass before anything is changed. Received: "
+                f"exit code {code} of {failed or ' '.join(map(str, named))}"
+            )
+
+
+def equivalent_changes():
+    """The changes that count neither as killed nor as survived, by file.
+
+    Returns:
+        Dict of path to a list of dicts of `before` and `after`, the line as
+        it is and as it is changed, and the `reason`.
+    """
+    return json.loads(EQUIVALENT.read_text(encoding="utf-8"))
+
+
+def _is_among(mutant, changes):
+    lines = {"before": mutant.before, "after": mutant.after}
+    return any(lines.items() <= change.items() for change in changes)
 
 
 def source_files(names):
@@ -159,15 +232,20 @@ def source_files(names):
 
 
 def scores(files):
-    """Share killed, of all and by folder, of `measure`'s figures by path."""
+    """Share killed, of all and by folder, of `measure`'s figures by path.
+
+    Folders are those of `kerastl`, and `export` and `apps` as a whole.
+    """
     sums = {}
     for path, row in files.items():
-        for folder in ("all", pathlib.PurePosixPath(path).parent.as_posix()):
-            drawn, killed = sums.get(folder, (0, 0))
-            sums[folder] = drawn + row["drawn"], killed + row["killed"]
+        tree, *inner = pathlib.PurePosixPath(path).parent.parts
+        folder = "/".join([tree, *inner[: tree == "kerastl"]])
+        for key in ("all", folder):
+            drawn, killed = sums.get(key, (0, 0))
+            sums[key] = drawn + row["drawn"], killed + row["killed"]
     return {
-        folder: round(killed / drawn, 4)
-        for folder, (drawn, killed) in sorted(sums.items())
+        key: round(killed / drawn, 4)
+        for key, (drawn, killed) in sorted(sums.items())
         if drawn
     }
 
@@ -183,6 +261,12 @@ def main(arguments=None):
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--least", type=float, default=0.0)
     parser.add_argument("--output", type=pathlib.Path)
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="try the changes that survived, of files that are as they were "
+        "when --output was written",
+    )
     options = parser.parse_args(arguments)
     paths = source_files(options.paths)
     os.chdir(ROOT)
@@ -194,7 +278,11 @@ def main(arguments=None):
         files = json.loads(options.output.read_text("utf-8"))["files"]
     measured = {}
     for path in paths:
-        row = measure(path, options.sample or None, options.seed, options.jobs)
+        count, before = options.sample or None, None
+        if options.again:
+            before = files[path.as_posix()]
+            count = before["drawn"] + before["equivalent"]
+        row = measure(path, count, options.seed, options.jobs, before)
         measured[path.as_posix()] = row
         print(
             f"{path}: {row['killed']} of {row['drawn']} killed, "

@@ -3,10 +3,14 @@
 import contextlib
 import importlib.machinery
 import importlib.util
+import linecache
 import os
 import signal
 import sys
 import time
+
+# Fixtures that run a test in an interpreter of its own.
+_BLIND = {"run_in_fresh_process", "run_on_two_replicas"}
 
 
 class _Changed(importlib.machinery.SourceFileLoader):
@@ -33,7 +37,26 @@ class _Finder:
         )
 
 
-def _start(path, name, source, tests):
+class _Watch:
+    """Leaves out tests that would not see a change, and tells which fails."""
+
+    def __init__(self, report):
+        self.report = report
+
+    @staticmethod
+    def pytest_collection_modifyitems(config, items):
+        blind = [item for item in items if _BLIND & set(item.fixturenames)]
+        items[:] = [item for item in items if item not in blind]
+        # What takes long comes last.
+        items.sort(key=lambda item: "slow" in item.keywords)
+        config.hook.pytest_deselected(items=blind)
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed:
+            os.write(self.report, report.nodeid.encode())
+
+
+def _start(path, name, source, tests, report):
     """Forks a process that runs the tests on a changed source."""
     child = os.fork()
     if child:
@@ -46,10 +69,14 @@ def _start(path, name, source, tests):
             os.dup2(nothing, descriptor)
         finder = _Finder(name, str(path), source)
         sys.meta_path.insert(0, finder)
+        # AutoGraph compiles functions anew, from the lines of their file.
+        # Without a time of change they are not looked up there again.
+        lines = source.splitlines(keepends=True)
+        linecache.cache[str(path)] = len(source), None, lines, str(path)
         import pytest
 
         options = ["-x", "-q", "-n0", "-p", "no:cacheprovider"]
-        code = pytest.main([*options, *map(str, tests)])
+        code = pytest.main([*options, *map(str, tests)], [_Watch(report)])
     finally:
         os._exit(int(code))
 
@@ -61,22 +88,24 @@ def run_mutants(path, name, sources, tests, jobs, limit):
         path: The file of the module.
         name: Its import name. It must not be imported yet.
         sources: Changed sources.
-        tests: Test files.
+        tests: Test files, or names of single tests.
         jobs: Processes at a time.
         limit: Seconds after which one is ended.
 
     Yields:
-        The index of a source and pytest's exit code, `None` if it was too
-        slow.
+        The index of a source, pytest's exit code, `None` if it was too slow,
+        and the name of the test that failed, empty if it was none.
     """
     waiting = list(enumerate(sources))[::-1]
     running = {}
     while waiting or running:
         while waiting and len(running) < jobs:
             index, source = waiting.pop()
-            child = _start(path, name, source, tests)
-            running[child] = index, time.monotonic() + limit
-        for child, (index, deadline) in list(running.items()):
+            told, report = os.pipe()
+            child = _start(path, name, source, tests, report)
+            os.close(report)
+            running[child] = index, time.monotonic() + limit, told
+        for child, (index, deadline, told) in list(running.items()):
             ended, status = os.waitpid(child, os.WNOHANG)
             late = time.monotonic() > deadline
             if not ended and not late:
@@ -86,5 +115,9 @@ def run_mutants(path, name, sources, tests, jobs, limit):
                     os.killpg(child, signal.SIGKILL)
                 os.waitpid(child, 0)
             del running[child]
-            yield index, None if late else os.waitstatus_to_exitcode(status)
+            os.set_blocking(told, False)
+            with open(told, "rb") as names:
+                failed = (names.read() or b"").decode()
+            code = None if late else os.waitstatus_to_exitcode(status)
+            yield index, code, failed
         time.sleep(0.02)

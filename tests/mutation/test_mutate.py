@@ -1,5 +1,6 @@
 """The tool on a source of its own: what is drawn, and what is killed."""
 
+import json
 import pathlib
 import sys
 
@@ -81,16 +82,35 @@ def test_what_the_tests_see_is_killed(tools, tmp_path, monkeypatch):
         tests = [tmp_path / "test_toy.py"]
         path = tmp_path / "toy.py"
         ended = run(path, "toy", sources, tests, jobs=2, limit=limit)
-        return {names[index]: code for index, code in ended}
+        return {names[index]: (code, failed) for index, code, failed in ended}
 
     # Generous, for a busy machine; what never ends waits no longer than this.
     found = codes([name for name in changes if name != "endless"], 120)
     found |= codes(["endless"], 3)
-    assert found["nothing"] == found["unseen"] == found["border"] == 0
-    assert found["seen"] == 1
-    assert found["broken"] not in (0, 5)
-    assert found["endless"] is None
+    assert found["nothing"] == found["unseen"] == found["border"] == (0, "")
+    code, failed = found["seen"]
+    assert code == 1 and failed.endswith("test_toy.py::test_half")
+    assert found["broken"][0] not in (0, 5)
+    assert found["endless"] == (None, "")
     assert "toy" not in sys.modules
+
+
+def test_what_reads_the_source_sees_the_change(tools, tmp_path, monkeypatch):
+    """As AutoGraph does, which compiles what it finds in the file."""
+    source = SOURCE.replace("x / 2", "x * 2")
+    (tmp_path / "toy.py").write_text(SOURCE)
+    test = tmp_path / "test_toy.py"
+    test.write_text(
+        "import inspect, linecache, toy\n"
+        "def test_lines():\n"
+        "    linecache.checkcache()\n"
+        "    assert 'x / 2' in inspect.getsource(toy.half)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    ended = tools[1](
+        tmp_path / "toy.py", "toy", [SOURCE, source], [test], 1, 99
+    )
+    assert [code for _, code, _ in ended] == [0, 1]
 
 
 def test_tests_stand_where_the_source_does(tools):
@@ -103,15 +123,80 @@ def test_tests_stand_where_the_source_does(tools):
     names = [file.name for file in tests]
     assert "test_fine_tuner.py" in names
     assert "test_fine_tuner_errors.py" in names
-    # Known by what reads it.
-    assert mutate.tests_of(path("kerastl/surgery/pointwise.py"))
+    # Known by a test that calls it, by what reads it, and by what reads that.
+    for source, test in (
+        ("kerastl/losses/class_relation.py", "test_co_tuning.py"),
+        ("kerastl/losses/source_head_loss.py", "test_akc.py"),
+        ("kerastl/surgery/blur_place.py", "test_antialias.py"),
+    ):
+        names = [file.name for file in mutate.tests_of(pathlib.Path(source))]
+        assert test in names and len(names) <= 2
+
+
+def test_what_changes_nothing_does_not_count(tools, tmp_path, monkeypatch):
+    draw, _, mutate = tools
+    drawn, _ = draw(SOURCE, None, "0/toy.py")
+    known = next(each for each in drawn if each.line == 14)
+    path = tmp_path / "equivalent.json"
+    monkeypatch.setattr(mutate, "EQUIVALENT", path)
+    monkeypatch.setattr(mutate, "ROOT", tmp_path)
+    monkeypatch.setattr(mutate, "module_name", lambda path: "toy")
+    monkeypatch.setattr(mutate, "tests_of", lambda path: [])
+    (tmp_path / "toy.py").write_text(SOURCE)
+    for reason in ({}, {"after": "return x", "reason": "another"}):
+        change = {"before": known.before, "after": known.after, **reason}
+        path.write_text(json.dumps({"toy.py": [change]}))
+        row = mutate.measure(pathlib.Path("toy.py"), None, 0, 1)
+        left_out = not reason
+        assert row["equivalent"] == left_out
+        assert row["drawn"] == len(drawn) - left_out
+
+
+def test_a_test_that_fails_by_itself_kills_nothing(
+    tools, tmp_path, monkeypatch
+):
+    mutate = tools[2]
+    test = tmp_path / "test_toy.py"
+    test.write_text("import toy\ndef test_it():\n    assert toy.half(4) == 3\n")
+    (tmp_path / "toy.py").write_text(SOURCE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mutate, "ROOT", tmp_path)
+    monkeypatch.setattr(mutate, "module_name", lambda path: "toy")
+    monkeypatch.setattr(mutate, "tests_of", lambda path: [test])
+    with pytest.raises(RuntimeError, match="must pass before .*::test_it"):
+        mutate.measure(pathlib.Path("toy.py"), 1, 0, 1)
+    test.write_text(TESTS)
+    row = mutate.measure(pathlib.Path("toy.py"), 3, 0, 2)
+    assert row["killed"] + len(row["survived"]) == row["drawn"] == 3
+    assert row["killed"] >= 1
+    # A function that nobody calls.
+    assert 14 in {each["line"] for each in row["survived"]}
+    # It is tested now, and what was killed is not tried again.
+    test.write_text(
+        "import toy\ndef test_it():\n    assert toy.unseen(3) == 4\n"
+    )
+    again = mutate.measure(pathlib.Path("toy.py"), 3, 0, 2, before=row)
+    assert 14 not in {each["line"] for each in again["survived"]}
+    assert again["killed"] > row["killed"] and again["drawn"] == 3
+
+
+def test_every_change_that_is_left_out_has_a_line_and_a_reason(tools):
+    mutate = tools[2]
+    for path, changes in mutate.equivalent_changes().items():
+        lines = (mutate.ROOT / path).read_text(encoding="utf-8").splitlines()
+        lines = [line.strip() for line in lines]
+        for change in changes:
+            assert change["before"] in lines, (path, change)
+            assert change["before"] != change["after"] and change["reason"]
 
 
 def test_scores_are_shares_of_what_was_drawn(tools):
     files = {
         "kerastl/losses/a.py": {"drawn": 8, "killed": 8},
         "kerastl/losses/b.py": {"drawn": 2, "killed": 0},
-        "export/c.py": {"drawn": 10, "killed": 9},
+        "export/c.py": {"drawn": 6, "killed": 5},
+        "export/targets/c.py": {"drawn": 4, "killed": 4},
         "export/d.py": {"drawn": 0, "killed": 0},
     }
     assert tools[2].scores(files) == {

@@ -279,7 +279,7 @@ def test_missing_and_damaged_files_are_told_apart(tmp_path):
 
 
 def test_imagenet_weights_come_from_the_cache_or_say_what_to_do(
-    tmp_path, run_in_fresh_process
+    tmp_path, run_in_new_interpreter
 ):
     model = applications.MobileNetV2(
         weights=None, alpha=0.35, input_shape=(96, 96, 3), include_top=False
@@ -291,7 +291,7 @@ def test_imagenet_weights_come_from_the_cache_or_say_what_to_do(
     images = photos(96, count=1)
     expected = np.asarray(model(images / 127.5 - 1)).sum()
 
-    printed = run_in_fresh_process(
+    printed = run_in_new_interpreter(
         """
         import os, sys
         os.environ["KERAS_HOME"] = sys.argv[1]
@@ -343,3 +343,19 @@ def test_real_weights_load_by_one_call():
         weights=SHARED / "mobilenet_v2_1.0_224_imagenet_from_ptq.weights.h5"
     )
     assert large.output_shape == (None, 1001)
+
+
+@pytest.mark.parametrize(
+    "name, weights, alpha, rate",
+    [
+        ("mobilenet_v2", "imagenet", 1.0, 1e-4),
+        ("mobilenet_v2", "imagenet", 0.25, 8e-4),
+        ("mobilenet_v2", None, 0.5, 3e-3),
+        ("vgg16", "vgg16.h5", 1.0, 3e-5),
+        ("resnet8", "model.keras", 1.0, 2e-3),
+        ("resnet8", None, 1.0, 5e-2),
+    ],
+)
+def test_a_narrow_network_takes_longer_steps(name, weights, alpha, rate):
+    found = apps.get_preset(name).usual_rate(weights, alpha)
+    assert found == pytest.approx(rate)

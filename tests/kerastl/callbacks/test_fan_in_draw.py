@@ -50,6 +50,23 @@ def test_bounds(name):
         np.testing.assert_array_equal(layer.get_weights()[place], before[place])
 
 
+class Scaled(layers.Layer):
+    """Its kernel is not the first of its weights, and has a name of its own."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(name="scale", initializer="ones")
+        self.inner = self.add_weight(name="a_kernel", shape=(shape[-1], 40))
+        self.built = True
+
+
+def test_a_kernel_behind_other_weights():
+    layer = Scaled()
+    layer.build((None, 16))
+    scale, kernel = fan_in_draw(layer, 1)
+    assert float(scale) == 1.0
+    assert 0.95 / 4 < np.abs(kernel).max() <= 1 / 4
+
+
 def test_what_has_no_kernel_starts_as_it_did():
     layer = layers.BatchNormalization()
     layer.build((None, 4))

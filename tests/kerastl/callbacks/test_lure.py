@@ -115,6 +115,25 @@ def test_the_least_salient_are_drawn_anew(make_tuner, images, labels, fraction):
             assert abs(drawn.mean()) < 0.3 * bound
 
 
+def test_scales_are_drawn_evenly_around_zero(make_tuner, images, labels):
+    """As published, though they start at 1."""
+    lure = LURE((images, labels), 2, 0.99, seed=4)
+    tuner = make_tuner()
+    lure.set_model(tuner)
+    lure.begin_period(1)
+    scales = np.concatenate(
+        [
+            to_numpy(variable)
+            for variable in tuner.student.trainable_variables
+            if variable.name == "gamma"
+        ]
+    )
+    drawn = scales[scales != 1]
+    assert len(drawn) > 20
+    assert -1 < drawn.min() < -0.8 and 0.8 < drawn.max() < 1
+    assert abs(drawn.mean()) < 0.3
+
+
 def test_ties_are_drawn_together():
     """Weights that nothing depends on all have the lowest saliency, 0."""
     model = keras.Sequential(

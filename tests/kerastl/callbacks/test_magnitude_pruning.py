@@ -81,8 +81,11 @@ def test_says_that_a_run_is_too_short(
     compressible, train, kernels_of, schedule, reached
 ):
     model = compressible()
-    with pytest.warns(UserWarning, match=f"step 8.* {reached} of the weights"):
+    message = f"step 8.* {reached} of the weights"
+    with pytest.warns(UserWarning, match=message) as caught:
         train(model, MagnitudePruning(schedule))
+    # Once, not in every epoch.
+    assert sum("before the pruning" in str(w.message) for w in caught) == 1
     zeros = int(reached[:-1]) / 100
     kernel = kernels_of(model)["separable"]
     assert np.mean(kernel == 0) == pytest.approx(zeros, abs=0.02)
@@ -134,6 +137,9 @@ def test_layers_by_name_and_depthwise(compressible, train, kernels_of):
     assert np.count_nonzero(kernels.pop("depthwise")) == 36
     assert all(np.all(kernel) for kernel in kernels.values())
     other = compressible()
+    train(other, MagnitudePruning(0.5), epochs=1)
+    _assert_sparsity(kernels_of(other), 0.5)
+    assert np.all(kernels_of(other, depthwise=True)["depthwise"])
     train(other, MagnitudePruning(0.5, depthwise=True), epochs=1)
     _assert_sparsity(kernels_of(other, depthwise=True), 0.5)
 

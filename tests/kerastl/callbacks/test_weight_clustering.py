@@ -1,4 +1,5 @@
 import json
+import types
 
 import keras
 import numpy as np
@@ -92,6 +93,48 @@ def test_zeros_are_kept(compressible, train, kernels_of):
     for name, kernel in kernels_of(pruned).items():
         np.testing.assert_array_equal(kernel == 0, before[name] == 0)
         assert np.any(kernel != after[name])
+
+
+def _kernel(numbers):
+    """A kernel of so many values, two of each."""
+    values = np.tile(np.linspace(1, 2, numbers), 2).astype("float32")
+    return types.SimpleNamespace(numpy=lambda: values.reshape(1, 1, 2, -1))
+
+
+@pytest.mark.parametrize(
+    ("options", "most"), [({}, 256), ({"max_clusters": 8}, 8)]
+)
+def test_as_many_values_as_may_be_are_kept(options, most):
+    """By default as many as 8 bits tell apart."""
+    keep = KeepClusters(**options)
+    held = keep.make_constraint(_kernel(most))
+    labels = keras.ops.convert_to_numpy(held.labels)
+    assert len(np.unique(labels)) == most
+    # None of them is zero, so nothing is held.
+    assert keep.make_constraint(_kernel(most + 1)) is None
+
+
+def test_depthwise_clusters_are_kept_too(compressible, train, kernels_of):
+    clustered = kerastl.surgery.cluster_weights(
+        compressible(), 4, depthwise=True
+    )
+    before = kernels_of(clustered, depthwise=True)["depthwise"]
+    clustered.compile("adam", "sparse_categorical_crossentropy")
+    train(clustered, KeepClusters())
+    after = kernels_of(clustered, depthwise=True)["depthwise"]
+    assert np.any(after != before)
+    assert len(np.unique(after)) == len(np.unique(before)) == 4
+
+
+def test_sixteen_values_and_no_depthwise_kernel_by_default(
+    compressible, train, kernels_of
+):
+    model = compressible()
+    train(model, WeightClustering(), epochs=1)
+    kernels = kernels_of(model, depthwise=True)
+    numbers = _num_values(kernels)
+    assert numbers["conv"] == 16
+    assert numbers["depthwise"] == kernels["depthwise"].size
 
 
 def test_kernels_of_many_values_are_left(compressible, train, kernels_of):

@@ -188,6 +188,8 @@ def test_the_key_encoder_follows(make_network, images, labels):
             if v.dtype == "float32"
         ]
 
+    # Of a layer that is not built Keras does not know how to evaluate.
+    assert all(layer.built for layer in term.layers)
     expected = weights()
     for key, start in zip(keys(), expected, strict=True):
         np.testing.assert_array_equal(key, start)

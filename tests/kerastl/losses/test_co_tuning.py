@@ -1,3 +1,5 @@
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -149,6 +151,31 @@ def test_one_hot_labels_are_read(source, images, labels):
     np.testing.assert_allclose(
         relation, class_relation(source, (images, labels)), atol=1e-6
     )
+
+
+def test_a_student_of_other_features_is_refused(source):
+    student = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.Conv2D(5, 3),
+            keras.layers.GlobalAveragePooling2D(name="gap"),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
+    )
+    term = CoTuning(source, np.full((3, 7), 1 / 7))
+    with pytest.raises(ValueError, match="5 features at 'gap', .* of 12"):
+        kerastl.FineTuner(student).compile(
+            "sgd", "sparse_categorical_crossentropy", transfer_losses=[term]
+        )
+
+
+def test_the_learned_relation_says_what_it_lacks(
+    source, images, labels, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
+    data = (images, labels)
+    with pytest.raises(ImportError, match="pip install scikit-learn"):
+        class_relation(source, data, kind="learned", validation=data)
 
 
 def test_errors(source, images, labels):

@@ -54,6 +54,7 @@ def test_the_loss_sees_the_changed_labels(make_network, images, labels):
     np.testing.assert_allclose(logs["loss"], expected, rtol=1e-4)
 
 
-def test_a_rate_out_of_range():
-    with pytest.raises(ValueError, match="rate=1.5"):
-        DisturbLabel(1.5)
+@pytest.mark.parametrize("rate", [1.5, -0.5, float("nan")])
+def test_a_rate_out_of_range(rate):
+    with pytest.raises(ValueError, match=f"rate={rate}"):
+        DisturbLabel(rate)

@@ -29,6 +29,21 @@ def test_first_in_first_out():
     assert ops.convert_to_numpy(queue.filled).tolist() == [1, 1, 1, 1]
 
 
+def test_rows_keep_their_precision_in_a_layer_of_half_precision():
+    queue = FeatureQueue(2, 2, "queue")
+    queue.rows.assign(rows(1.0001, 2.0001))
+    queue.filled.assign([1, 1])
+
+    class Half(keras.layers.Layer):
+        def call(self, x):
+            found, _ = queue.push(x, ops.ones(1))
+            return found
+
+    found = Half(dtype="mixed_float16", autocast=False)(rows(3.0001))
+    expected = rows(1.0001, 2.0001, 3.0001)
+    np.testing.assert_array_equal(ops.convert_to_numpy(found), expected)
+
+
 def test_it_has_no_trainable_weights():
     queue = FeatureQueue(4, 2, "queue")
     assert isinstance(queue, keras.layers.Layer)

@@ -25,6 +25,14 @@ def test_a_set_and_itself():
     assert abs(float(mmd(rows, rows[::-1].copy()))) < 1e-6
 
 
+def test_nothing_is_nearer_than_the_same():
+    """Rounding makes squares of large numbers negative."""
+    rows = np.random.default_rng(3).normal(1e3, 100, (20, 64)).astype("float32")
+    found = [float(mmd(row[None], -row[None])) for row in rows]
+    assert max(found) <= 2
+    assert max(found) > 1.9
+
+
 def test_masks():
     generator = np.random.default_rng(2)
     a, b = generator.normal(size=(2, 6, 3)).astype("float32")

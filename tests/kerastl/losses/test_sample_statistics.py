@@ -52,3 +52,12 @@ def test_what_is_remembered(make_network, images, labels):
 def test_errors(make_network, images, labels):
     with pytest.raises(ValueError, match="num_samples=0"):
         SampleStatistics(0)
+    assert SampleStatistics(1).num_samples == 1
+    tuner = kerastl.FineTuner(make_network())
+    tuner.compile(
+        "sgd",
+        "sparse_categorical_crossentropy",
+        transfer_losses=[SampleStatistics(24)],
+    )
+    with pytest.raises(ValueError, match=r"data\.with_index"):
+        tuner.fit(images, labels, verbose=0)

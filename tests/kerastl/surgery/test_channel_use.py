@@ -56,6 +56,62 @@ def test_an_activation_that_is_not_zero_at_zero():
     assert not use.zero_outputs(np.zeros(1, bool)).any()
 
 
+SLIM = {
+    "conv": (layers.Conv2D(4, 3), True),
+    "convolution without bias": (layers.Conv2D(4, 3, use_bias=False), True),
+    "separable": (layers.SeparableConv2D(4, 3, depth_multiplier=2), True),
+    "depthwise": (layers.DepthwiseConv2D(3), False),
+    "normalization": (layers.BatchNormalization(), False),
+}
+
+
+@pytest.mark.parametrize("kind", SLIM)
+def test_a_slim_layer_computes_what_is_left(kind):
+    layer, mixes = SLIM[kind]
+    use = _use(type(layer).from_config(layer.get_config()), 5, mixes)
+    generator = np.random.default_rng(0)
+    for weight in use.layer.weights:
+        weight.assign(generator.uniform(0.5, 2, weight.shape))
+    inputs = np.array([True, False, True, True, False])
+    outputs = np.array([False, True, True, False]) if mixes else inputs
+    slim, values = use.slim_layer(inputs, outputs)
+    images = generator.normal(size=(2, 4, 4, 5)).astype("float32")
+    images[..., ~inputs] = 0
+    slim.build((None, 4, 4, 3))
+    slim.set_weights(values)
+    np.testing.assert_allclose(
+        np.array(slim(images[..., inputs])),
+        np.array(use.layer(images))[..., outputs],
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+def test_an_input_whose_filter_is_zero_is_not_read():
+    every = np.array([True, True])
+    separable = _use(layers.SeparableConv2D(2, 3, depth_multiplier=2), 3)
+    for weight in separable.layer.weights:
+        weight.assign(np.ones(weight.shape))
+    depthwise = np.ones((3, 3, 3, 2), "float32")
+    depthwise[:, :, 1] = 0
+    separable.layer.depthwise_kernel.assign(depthwise)
+    # What the second output makes of the last input is zero.
+    pointwise = np.ones((1, 1, 6, 2), "float32")
+    pointwise[:, :, 4:, 1] = 0
+    separable.layer.pointwise_kernel.assign(pointwise)
+    assert separable.reads(every).tolist() == [True, False, True]
+    second = np.array([False, True])
+    assert separable.reads(second).tolist() == [True, False, False]
+
+    convolution = _use(layers.Conv2D(2, 3), 3)
+    kernel = np.ones((3, 3, 3, 2), "float32")
+    kernel[:, :, 0] = 0
+    convolution.layer.kernel.assign(kernel)
+    convolution.zeros[2] = True
+    assert convolution.reads(every).tolist() == [False, True, False]
+    np.testing.assert_allclose(convolution.filter_norms(), np.sqrt([18, 18]))
+
+
 def test_cleared_channels_are_zero_with_all_that_makes_them():
     chosen = np.array([False, True, False])
     convolution = _use(layers.Conv2D(3, 3), 2)

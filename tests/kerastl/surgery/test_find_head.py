@@ -262,6 +262,18 @@ def test_a_linear_convolution_in_front_of_the_pooling_is_a_feature():
     assert find_head(network) == (None, "gap")
 
 
+def test_a_pooling_of_one_pixel_is_a_pooling_too():
+    network = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.AveragePooling2D(8),
+            layers.Conv2D(5, 1),
+            layers.GlobalAveragePooling2D(name="gap"),
+        ]
+    )
+    assert find_head(network) == (None, "gap")
+
+
 def test_logits_of_a_convolution_on_one_pixel():
     network = keras.Sequential(
         [
