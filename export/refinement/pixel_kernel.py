@@ -1,5 +1,7 @@
 """Preprocessing that leaves bytes on the levels of an int8 file."""
 
+import math
+
 import numpy as np
 from keras import layers
 
@@ -47,5 +49,6 @@ def offset_to_levels(kernel):
     if np.ptp(scale) or np.ptp(offset):
         return 0.0  # one scale for all channels cannot be that of each
     zero = float(-offset[0] / scale[0])
-    distance = zero - round(zero)
+    # Halves go down, whatever the last bit of the float says.
+    distance = zero - math.floor(zero + 0.5 - _NEAR)
     return distance * float(scale[0]) if abs(distance) > _NEAR else 0.0

@@ -20,7 +20,7 @@ _MOST = 100
 # Every so many images one judges.
 _EVERY = 5
 # Of the largest tensor, in float.
-_MOST_BYTES = 250_000_000
+_MOST_BYTES = 200_000_000
 
 
 def write_refined(
