@@ -4,8 +4,8 @@ import dataclasses
 
 from kerastl.apps.data.load_matching_images import load_matching_images
 from kerastl.apps.report import figures
-from kerastl.export import evaluate
-from kerastl.export import load
+from kerastl.export.evaluate import evaluate
+from kerastl.export.runner import load
 
 # In the order of preference: what the model has not been trained on.
 _PARTS = ("test", "validation", "train")
@@ -82,10 +82,8 @@ def evaluate_model(model, photos, threads=1):
     runner = load(model, threads)
     data = load_matching_images(model, photos, runner, validation_split=0)
     part = next(name for name in _PARTS if name in data.parts)
-    # Not `data.train`: that is shuffled for training.
-    batches = data.calibration if part == "train" else getattr(data, part)
     return EvaluationResult(
-        evaluate(model, batches, threads),
+        evaluate(model, data.crops(part), threads),
         data.class_names,
         part,
     )

@@ -3,10 +3,13 @@
 import pathlib
 
 from kerastl.apps.data.load_matching_images import load_matching_images
+from kerastl.apps.data.read_class_names import read_class_names
 from kerastl.apps.runs.export_files import WRITERS
 from kerastl.apps.runs.export_files import check_exports
+from kerastl.export import Metadata
 from kerastl.export import load
 from kerastl.export import selective_int8
+from kerastl.export import write_metadata
 from kerastl.export.keras_files.load_keras_file import load_keras_file
 from kerastl.export.stage import check_destination
 
@@ -25,8 +28,12 @@ def export_model(
     threads=1,
     target=None,
     keep_float=None,
+    refine="auto",
 ):
     """Exports a `.keras` file to TFLite or ONNX and proves the result.
+
+    The file gets the class names, where the photos or a `labels.txt` beside
+    the model tell them.
 
     Args:
         model: Path of the `.keras` file.
@@ -48,6 +55,8 @@ def export_model(
             `None`), a list of layer names those layers. See
             `kerastl.export.selective_int8`. The layers are chosen on the
             validation images where there are such.
+        refine: What is done to the weights of a file that photos calibrate,
+            as in `kerastl.export.to_tflite`.
 
     Returns:
         An `ExportReport`; with `keep_float` a `SelectiveReport`.
@@ -81,10 +90,13 @@ def export_model(
     check_destination(output, f".{format}", overwrite)
     runner = load(model)
     data = None
-    if photos is not None:
+    if photos is None:
+        names = read_class_names(model, runner.num_classes)
+    else:
         data = load_matching_images(model, photos, runner)
+        names = data.class_names
     if keep_float is not None:
-        return selective_int8(
+        report = selective_int8(
             load_keras_file(model),
             output,
             calibration=data.calibration,
@@ -95,18 +107,26 @@ def export_model(
             keep_float=keep_float,
             overwrite=overwrite,
             threads=threads,
+            refine=refine,
         )
-    return WRITERS[format](
-        load_keras_file(model),
-        output,
-        scheme=scheme,
-        calibration=data and data.calibration,
-        evaluation=data and (data.test or data.validation),
-        max_accuracy_drop=max_accuracy_drop,
-        overwrite=overwrite,
-        threads=threads,
-        **({} if target is None else {"target": target}),
-    )
+    else:
+        report = WRITERS[format](
+            load_keras_file(model),
+            output,
+            scheme=scheme,
+            calibration=data and data.calibration,
+            evaluation=data and (data.test or data.validation),
+            max_accuracy_drop=max_accuracy_drop,
+            overwrite=overwrite,
+            threads=threads,
+            refine=refine,
+            **({} if target is None else {"target": target}),
+        )
+    if names is not None:
+        write_metadata(output, Metadata(names))
+        written = report if keep_float is None else report.export
+        written.size_bytes = pathlib.Path(output).stat().st_size
+    return report
 
 
 def _check_selective(scheme, photos, target, keep_float):

@@ -79,7 +79,8 @@ def fine_tune(
     Everything goes to one folder: `model.keras`, the exported files,
     `history.json` and `.csv`, `labels.txt`, `class_means.npz` (which tells a
     later run from this model how near its task is), `report.json`,
-    `report.html`, `MODEL_CARD.md` and `run.json`; with `qat` also
+    `report.html`, `MODEL_CARD.md` and `run.json`; with a .tflite file also
+    `predict.py`, which runs it on a device without kerastl; with `qat`
     `model_aware.keras` and its history. A run that was killed goes on with
     `resume=True`.
 
@@ -158,6 +159,8 @@ def fine_tune(
         if name not in ("resume", "console", "output")
     }
     row, recipe = get_preset(preset), get_recipe(method)
+    if weights is None:
+        recipe = recipe.from_scratch()
     numbers = check_numbers(arguments)
     # NumPy's numbers are accepted, and go on as Python's.
     arguments |= numbers
@@ -233,10 +236,13 @@ def fine_tune(
         folder.begin()
         say(console, _opening(folder, data))
         if not folder.trained:
-            rate = learning_rate or recipe.learning_rate or row.learning_rate
+            rate = learning_rate or recipe.learning_rate
+            rate = rate or row.usual_rate(
+                weights, (preset_arguments or {}).get("alpha", 1.0)
+            )
             findings = {}
             if suggestion is not None:
-                say(console, f"{suggestion}; this run takes {rate:g}")
+                say(console, f"{suggestion}; this run takes Adam at {rate:g}")
             with folder.noting_divergence():
                 student, history = train_network(
                     student,

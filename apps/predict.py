@@ -7,6 +7,7 @@ import numpy as np
 from kerastl.apps.data.load_images import load_images
 from kerastl.apps.data.read_class_names import read_class_names
 from kerastl.apps.data.square_side import square_side
+from kerastl.arguments import checked_count
 from kerastl.export.runner import load
 
 
@@ -66,8 +67,7 @@ def predict(model, images, top=3, threads=1):
     print(result.predictions[0]["classes"][0])
     ```
     """
-    if top < 1:
-        raise ValueError(f"`top` must be at least 1. Received: top={top}")
+    top = checked_count("top", top)
     images = [str(image) for image in images]
     if not images:
         raise ValueError("Name at least one image. Received: images=[]")

@@ -1,10 +1,8 @@
 """From the outputs of a classifier to its classes."""
 
-import keras
 import numpy as np
 
 from kerastl.export.diagnosis.file_graph import MOVES
-from kerastl.training.class_outputs import class_probabilities
 
 # The last operators of files that tell what one output is. Others, such as a
 # division, may end a sigmoid in plain arithmetic.
@@ -32,7 +30,11 @@ def class_scores(outputs, kind):
     """
     if outputs.shape[-1] != 1:
         return outputs
-    return keras.ops.convert_to_numpy(class_probabilities(outputs, kind))
+    if kind == "logits":
+        # Of the absolute value, whose exponential cannot overflow.
+        small = np.exp(-np.abs(outputs))
+        outputs = np.where(outputs < 0, small, 1) / (1 + small)
+    return np.concatenate([1 - outputs, outputs], axis=-1)
 
 
 def predicted(outputs, kind):

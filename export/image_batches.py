@@ -2,8 +2,8 @@
 
 import itertools
 import math
+import sys
 
-import keras
 import numpy as np
 
 
@@ -80,7 +80,7 @@ class ImageBatches:
 
     def _elements(self, data):
         name = self.name
-        if isinstance(data, keras.utils.PyDataset):
+        if _is_keras_dataset(data):
             return (data[index] for index in range(len(data)))
         if _is_pair_of_arrays(data):
             images, labels = np.asarray(data[0]), np.asarray(data[1])
@@ -176,6 +176,12 @@ class ImageBatches:
                 f"from {ids.min()} to {ids.max()}"
             )
         return ids
+
+
+def _is_keras_dataset(data):
+    # There can be none where Keras has not been imported.
+    keras = sys.modules.get("keras")
+    return keras is not None and isinstance(data, keras.utils.PyDataset)
 
 
 def _is_infinite(data):

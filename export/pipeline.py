@@ -22,6 +22,8 @@ from kerastl.export.quantization.find_quantizers import float_layers
 from kerastl.export.quantization.find_quantizers import is_quantization_aware
 from kerastl.export.quantization.float_notes import float_notes
 from kerastl.export.quantization.freeze import with_fixed_kernels
+from kerastl.export.refinement.steps import chosen_steps
+from kerastl.export.refinement.write_refined import write_refined
 from kerastl.export.report import ExportReport
 from kerastl.export.runner import check_threads
 from kerastl.export.runner import load
@@ -57,6 +59,7 @@ def export_model(
     compare_to=None,
     opset=None,
     target=None,
+    refine="none",
 ):
     """Lowers, writes, verifies, measures, and puts the file into place.
 
@@ -68,12 +71,14 @@ def export_model(
         format: "tflite" or "onnx".
         opset: ONNX opset, for the report.
         target: Device that the file is checked for.
+        refine: As in `to_tflite`.
 
     The other arguments are those of `to_tflite` and `to_onnx`.
     """
     start = time.perf_counter()
     scheme = get_scheme(scheme, format)
     check_threads(threads)
+    steps = chosen_steps(refine)
     if target is not None:
         load_op_table(target)  # refuses an unknown one before the work
     write = on_tensorflow(write)
@@ -93,13 +98,14 @@ def export_model(
         if compare_to is not None:
             truth = _other_truth(compare_to, lowered)
         writable = with_fixed_kernels(lowered) if aware else lowered
-        notes = write(
-            writable,
-            _output_name(keras_runner),
-            scheme,
-            images if calibrates else None,
-            temporary,
-        )
+        task = writable, _output_name(keras_runner), scheme
+        refinement = None
+        if calibrates and steps:
+            _, notes, refinement = write_refined(
+                write, *task, images, temporary, steps, keras_runner
+            )
+        else:
+            notes = write(*task, images if calibrates else None, temporary)
         trust_file(temporary)
         if aware:
             notes = [*notes, *_float_notes(temporary, format, lowered.model)]
@@ -134,6 +140,7 @@ def export_model(
                 name: importlib.metadata.version(name)
                 for name in _PACKAGES[format]
             },
+            refinement=refinement,
             seconds=time.perf_counter() - start,
         )
         _check_drop(report, max_accuracy_drop)
@@ -141,7 +148,7 @@ def export_model(
 
 
 def _check_scheme(scheme, aware, calibration):
-    if aware and scheme.name != "int8":
+    if aware and not scheme.rounds_as_trained:
         raise ValueError(
             "The model was trained with the rounding of an int8 file, and "
             "has no other form. Choose the scheme 'int8', or export the "

@@ -5,6 +5,7 @@ import dataclasses
 from kerastl.export.format_figures import describe_change
 from kerastl.export.format_figures import format_size
 from kerastl.export.format_rows import format_rows
+from kerastl.export.refinement.record import RefinementRecord
 
 
 @dataclasses.dataclass
@@ -44,6 +45,8 @@ class ExportReport:
         opset: ONNX opset, `None` for TFLite.
         notes: What was changed or chosen on the way, in sentences.
         versions: Package versions.
+        refinement: `RefinementRecord` of what was done to the weights, `None`
+            where nothing was tried.
         seconds: How long the export took.
     """
 
@@ -73,6 +76,7 @@ class ExportReport:
     opset: int | None
     notes: list
     versions: dict
+    refinement: RefinementRecord | None
     seconds: float
 
     def to_dict(self):
@@ -113,6 +117,8 @@ class ExportReport:
         )
         if self.partitions is not None:
             rows.append(("delegate", f"{self.partitions} partition(s)"))
+        if self.refinement is not None:
+            rows.append(("refined", str(self.refinement)))
         rows += [("note", note) for note in self.notes]
         return format_rows(rows)
 

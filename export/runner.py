@@ -3,23 +3,18 @@
 import functools
 import pathlib
 
-import keras
 import numpy as np
 
 from kerastl.export.class_scores import class_scores
 from kerastl.export.class_scores import kind_by_values
 from kerastl.export.class_scores import kind_in_file
-from kerastl.export.keras_files.load_keras_file import load_keras_file
 from kerastl.export.keras_files.unreadable import check_is_binary
 from kerastl.export.keras_files.unreadable import check_is_file
 from kerastl.export.keras_files.unreadable import corrupt
 from kerastl.export.keras_files.unreadable import unreadable
-from kerastl.export.lower import one_to_one
-from kerastl.export.lower import plain_model
 from kerastl.export.quiet import quiet_console
 from kerastl.export.require import require
 from kerastl.export.trust import require_survivable
-from kerastl.surgery.output_kind import output_kind
 
 FORMATS = {
     ".keras": "keras",
@@ -115,54 +110,6 @@ class Runner:
 
     def _run(self, images):
         raise NotImplementedError
-
-
-class _KerasRunner(Runner):
-    format = "keras"
-
-    def __init__(self, model, threads):
-        del threads  # Keras runs on the threads of its backend.
-        super().__init__(None)
-        self.model = one_to_one(plain_model(model)[0])
-        self.input_shape = tuple(self.model.inputs[0].shape[1:])
-        self.num_classes = self.model.outputs[0].shape[-1]
-        tensors = self.model.inputs[0], self.model.outputs[0]
-        self.input, self.output = (
-            {
-                "name": tensor.name,
-                "dtype": str(tensor.dtype),
-                "shape": list(tensor.shape),
-            }
-            for tensor in tensors
-        )
-        self._call = _compiled_call(self.model)
-
-    def _read_kind(self):
-        kind = output_kind(self.model)
-        # A softmax over one output is no logit either.
-        return "sigmoid" if kind == "probabilities" else kind
-
-    def _run(self, images):
-        outputs = self._call(images)
-        return keras.ops.convert_to_numpy(outputs).astype("float32")
-
-    def prepare(self, image):
-        return lambda: self._run(image)
-
-
-def _compiled_call(model):
-    def call(images):
-        return model(images, training=False)
-
-    if keras.backend.backend() != "tensorflow":
-        return call
-    import tensorflow as tf
-
-    # Not `model.predict`: that would compile under XLA for each batch size.
-    signature = tf.TensorSpec((None, *model.inputs[0].shape[1:]), "float32")
-    function = tf.function(call, autograph=False)
-    concrete = function.get_concrete_function(signature)
-    return lambda images: concrete(tf.constant(images))
 
 
 class _TFLiteRunner(Runner):
@@ -295,7 +242,7 @@ def load(path_or_model, threads=1):
     """
     check_threads(threads)
     if not isinstance(path_or_model, (str, pathlib.Path)):
-        return _KerasRunner(path_or_model, threads)
+        return _keras_runner(path_or_model, threads)
     path = pathlib.Path(path_or_model)
     if path.is_dir():
         check_is_file(path)
@@ -309,6 +256,8 @@ def load(path_or_model, threads=1):
     check_is_binary(path, format)
     source = path
     if format == "keras":
+        from kerastl.export.keras_files.load_keras_file import load_keras_file
+
         source = load_keras_file(path)
     else:
         require_survivable(path)
@@ -334,8 +283,15 @@ def load(path_or_model, threads=1):
         raise corrupt(path, format, error) from error
 
 
+def _keras_runner(model, threads):
+    # Whoever only runs finished files does without Keras.
+    from kerastl.export.keras_runner import KerasRunner
+
+    return KerasRunner(model, threads)
+
+
 _RUNNERS = {
-    "keras": _KerasRunner,
+    "keras": _keras_runner,
     "tflite": _TFLiteRunner,
     "onnx": _OnnxRunner,
 }

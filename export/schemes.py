@@ -14,11 +14,13 @@ class Scheme:
         summary: One line for tables and `--help`.
         needs_calibration: Whether activation ranges must be measured on
             sample images before the file can be written.
+        rounds_as_trained: Whether it rounds as `quantization_aware` does.
     """
 
     name: str
     summary: str
     needs_calibration: bool = False
+    rounds_as_trained: bool = False
 
 
 def _table(*schemes):
@@ -42,6 +44,14 @@ SCHEMES = {
             "For phones and microcontrollers: all integer, int8 in and out, "
             "one scale per output channel.",
             needs_calibration=True,
+            rounds_as_trained=True,
+        ),
+        Scheme(
+            "uint8_io",
+            "As int8, bit for bit, with uint8 in and out: the images that "
+            "Android and iOS give (MediaPipe, ML Kit).",
+            needs_calibration=True,
+            rounds_as_trained=True,
         ),
         Scheme(
             "int8_per_tensor",
@@ -63,6 +73,7 @@ SCHEMES = {
             "Static QDQ: int8 weights per channel, 8-bit activations, "
             "float32 in and out.",
             needs_calibration=True,
+            rounds_as_trained=True,
         ),
     ),
 }

@@ -31,6 +31,7 @@ def to_onnx(
     calibration_method="minmax",
     activation_type="uint8",
     compare_to=None,
+    refine="auto",
 ):
     """Writes an .onnx file, runs it in onnxruntime, and reports what it lost.
 
@@ -57,6 +58,7 @@ def to_onnx(
             calibration set in memory.
         activation_type: "uint8", the quicker on x86, or "int8".
         compare_to: Keras model to compare the file with. As in `to_tflite`.
+        refine: What is done to the weights. As in `to_tflite`.
 
     Returns:
         An `ExportReport`.
@@ -106,6 +108,7 @@ def to_onnx(
         threads=threads,
         opset=opset,
         compare_to=compare_to,
+        refine=refine,
     )
 
 

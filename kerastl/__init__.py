@@ -10,39 +10,44 @@ import importlib
 import sys
 import typing
 
-from kerastl import callbacks
-from kerastl import data
-from kerastl import layers
-from kerastl import losses
-from kerastl import metrics
-from kerastl import optimizers
-from kerastl import regularizers
-from kerastl import schedules
-from kerastl import surgery
-from kerastl.find_learning_rate import LearningRateSearch
-from kerastl.find_learning_rate import find_learning_rate
-from kerastl.fine_tuner import FineTuner
-from kerastl.metrics.compute_channel_attention import compute_channel_attention
-from kerastl.regularizers.estimate_fisher import estimate_fisher
-from kerastl.store_features import StoredFeatures
-from kerastl.store_features import store_features
-from kerastl.store_source_features import store_source_features
-from kerastl.suggest_hyperparameters import HyperparameterSuggestion
-from kerastl.suggest_hyperparameters import suggest_hyperparameters
-from kerastl.surgery import antialias
-from kerastl.surgery import count_multiply_adds
-from kerastl.surgery import imprint_head
-from kerastl.surgery import initialize_head
-from kerastl.surgery import inspect_antialias
-from kerastl.surgery import similarity_matrix
-from kerastl.surgery.fit_head import HeadFit
-from kerastl.surgery.fit_head import fit_head
-from kerastl.surgery.fold_gates import fold_gates
-from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
-from kerastl.surgery.replace_head import replace_head
-from kerastl.surgery.train_head import train_head
-from kerastl.training.adversarial_images import adversarial_images
+from kerastl.takes_keras import TAKES_KERAS
 from kerastl.version import __version__
+
+if TAKES_KERAS:
+    from kerastl import callbacks
+    from kerastl import data
+    from kerastl import layers
+    from kerastl import losses
+    from kerastl import metrics
+    from kerastl import optimizers
+    from kerastl import regularizers
+    from kerastl import schedules
+    from kerastl import surgery
+    from kerastl.find_learning_rate import LearningRateSearch
+    from kerastl.find_learning_rate import find_learning_rate
+    from kerastl.fine_tuner import FineTuner
+    from kerastl.metrics.compute_channel_attention import (
+        compute_channel_attention,
+    )
+    from kerastl.regularizers.estimate_fisher import estimate_fisher
+    from kerastl.store_features import StoredFeatures
+    from kerastl.store_features import store_features
+    from kerastl.store_source_features import store_source_features
+    from kerastl.suggest_hyperparameters import HyperparameterSuggestion
+    from kerastl.suggest_hyperparameters import suggest_hyperparameters
+    from kerastl.surgery import antialias
+    from kerastl.surgery import count_multiply_adds
+    from kerastl.surgery import imprint_head
+    from kerastl.surgery import initialize_head
+    from kerastl.surgery import inspect_antialias
+    from kerastl.surgery import similarity_matrix
+    from kerastl.surgery.fit_head import HeadFit
+    from kerastl.surgery.fit_head import fit_head
+    from kerastl.surgery.fold_gates import fold_gates
+    from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
+    from kerastl.surgery.replace_head import replace_head
+    from kerastl.surgery.train_head import train_head
+    from kerastl.training.adversarial_images import adversarial_images
 
 if typing.TYPE_CHECKING:
     from kerastl import apps  # noqa: F401

@@ -8,7 +8,6 @@ import difflib
 import math
 import operator
 
-import keras
 import numpy as np
 
 
@@ -119,6 +118,8 @@ def checked_choice(name, value, known):
 
 def checked_model(name, value):
     """`value`, which must be a `keras.Model`."""
+    import keras
+
     if not isinstance(value, keras.Model):
         hint = ""
         if isinstance(value, (str, bytes)) or hasattr(value, "__fspath__"):

@@ -15,6 +15,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import pytest
 
+from .forked_interpreter import ForkedInterpreter
+
 # Tracing makes millions of objects, and looking through them as often as
 # Python does by itself takes an eighth of the tests' time.
 gc.freeze()
@@ -77,30 +79,54 @@ def _free_memory():
 
 
 @pytest.fixture
-def run_in_fresh_process():
+def run_in_new_interpreter():
     """Runs Python source in a new interpreter and returns its stdout.
 
-    The proof of serialization: only what is on disk and what the source
-    imports can be there.
+    In which nothing at all is imported yet.
     """
 
     def run(source, *arguments):
         finished = subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                textwrap.dedent(source),
-                *map(str, arguments),
-            ],
+            [sys.executable, "-c", textwrap.dedent(source), *arguments],
             capture_output=True,
             text=True,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         )
-        if finished.returncode != 0:
-            raise AssertionError(finished.stderr)
-        return finished.stdout.strip()
+        return finished.returncode, finished.stdout, finished.stderr
 
-    return run
+    return _checked(run)
+
+
+@pytest.fixture(scope="session")
+def _interpreter():
+    """The process that forks fresh ones; where there is none, `None`."""
+    if not (tensorflow_backend and hasattr(os, "fork")):
+        return None
+    return ForkedInterpreter()
+
+
+@pytest.fixture
+def run_in_fresh_process(_interpreter, run_in_new_interpreter):
+    """Runs Python source in a fresh process and returns its stdout.
+
+    The proof of serialization: only what is on disk and what the source
+    imports can be there, and TensorFlow and Keras.
+    """
+    if _interpreter is None or not _interpreter.fits():
+        return run_in_new_interpreter
+    return _checked(_interpreter.run)
+
+
+def _checked(run):
+    def checked(source, *arguments):
+        code, output, errors = run(
+            textwrap.dedent(source), *map(str, arguments)
+        )
+        if code != 0:
+            raise AssertionError(errors)
+        return output.strip()
+
+    return checked
 
 
 @pytest.fixture

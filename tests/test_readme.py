@@ -238,6 +238,30 @@ def test_methods_as_they_stand_have_the_figures_of_the_results():
     assert f"eight epochs: {rifle}, {lure} and {tcr} %." in text
 
 
+def test_few_photos_table_has_the_figures_of_the_summary():
+    found = {
+        (line["method"], line["optimizer"], line["shots"]): line
+        for line in results("transfer/summary.json")
+        if line["data"] == "clothing10"
+        and line["learning_rate"] in (0.0005, 0.003)
+    }
+
+    def cells(method, optimizer):
+        for shots in (10, 25):
+            line = found[method, optimizer, shots]
+            assert line["seeds"] >= 3
+            yield f"{line['accuracy']:.1f}"
+            gain = f"{line['gain']:+.1f} ± {line['gain_interval']:.1f}"
+            yield "" if (method, optimizer) == ("fine_tune", "adam") else gain
+
+    assert [row[1:] for row in rows("start and training")] == [
+        list(cells("fine_tune", "sgd")),
+        list(cells("linear_probe", "adam")),
+        list(cells("fine_tune", "adam")),
+        list(cells("imprinting", "adam")),
+    ]
+
+
 def test_strength_table_has_the_figures_of_the_results():
     tasks = {}
     for row in results("feature_strength.json")["table"]:

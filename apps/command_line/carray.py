@@ -34,16 +34,16 @@ def carray(
 
     NAME.cc holds the network as an aligned array, NAME.h its size, the arena
     that it needs, the operators to register, quantization and class names.
+    NAME_example.cc is a sketch for a camera that prints the class; you read
+    the camera. Where there is one it is left as it is.
     Exit code 1: TensorFlow Lite Micro has no kernel for an operator.
 
         kerastl carray model_int8.tflite --output firmware/src
     """
-    with report_errors(debug), open_console(as_json) as console:
-        from kerastl import export
+    with report_errors(debug), open_console(as_json, file) as console:
+        from kerastl.export.package.write_c_array import write_c_array
 
-        written = export.write_c_array(
-            file, output, name=name, overwrite=overwrite
-        )
+        written = write_c_array(file, output, name=name, overwrite=overwrite)
         paths = [str(path) for path in written]
         if as_json:
             typer.echo(json.dumps(paths))

@@ -33,10 +33,10 @@ def check(
 
         kerastl check model_int8.tflite --target tflite-micro
     """
-    with report_errors(debug), open_console(as_json) as console:
-        from kerastl import export
+    with report_errors(debug), open_console(as_json, file) as console:
+        from kerastl.export.targets.check import check
 
-        report = export.check(file, target)
+        report = check(file, target)
         show(report, console, as_json)
         if not report.passed:
             raise typer.Exit(EXIT_CHECK_FAILED)

@@ -32,8 +32,8 @@ def evaluate(
 
         kerastl evaluate runs/mine/model_int8.tflite photos/
     """
-    with report_errors(debug), open_console(as_json) as console:
-        from kerastl import apps
+    with report_errors(debug), open_console(as_json, model) as console:
+        from kerastl.apps.evaluate_model import evaluate_model
 
-        result = apps.evaluate_model(model, photos, threads=threads)
+        result = evaluate_model(model, photos, threads=threads)
         show(result, console, as_json)

@@ -44,6 +44,15 @@ def export(
             "that meet --max-accuracy-drop (0.01), or name them, by comma.",
         ),
     ] = None,
+    refine: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|none|STEPS",
+            help="What is done to the weights of a calibrated file: auto does "
+            "all that brings it nearer to the model, or name some of pixels, "
+            "rounding and bias, by comma.",
+        ),
+    ] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
     max_accuracy_drop: Gate = None,
     threads: Threads = 1,
@@ -58,6 +67,7 @@ def export(
         kerastl export model.keras --scheme float16
         kerastl export model.keras --scheme int8 --calibration photos/
         kerastl export model.keras --calibration photos/ --target full-int8
+        kerastl export model.keras --calibration photos/ --scheme uint8_io
         kerastl export model.keras --format onnx --calibration photos/ \\
             --max-accuracy-drop 0.01
         kerastl export model.keras --calibration photos/ --keep-float auto
@@ -80,5 +90,6 @@ def export(
                 if keep_float in (None, "auto")
                 else keep_float.split(",")
             ),
+            refine=refine if refine in ("auto", "none") else refine.split(","),
         )
         show(report, console, as_json)

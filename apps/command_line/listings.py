@@ -22,16 +22,15 @@ def list_presets():
 
 
 def list_methods():
-    """Returns one dict a recipe: name, what it does, paper, cost of a step."""
+    """Returns one dict a recipe: its name, what it does and what for."""
+    from kerastl.apps.recipes.table import PURPOSES
     from kerastl.apps.recipes.table import RECIPES
 
     return [
         {
             "method": recipe.name,
             "what it does": recipe.summary,
-            "paper": recipe.paper,
-            "step": "-" if recipe.cost is None else f"x {recipe.cost:.2f}",
-            "formula": recipe.exact,
+            "purpose": PURPOSES[recipe.name],
         }
         for recipe in RECIPES.values()
     ]

@@ -31,7 +31,7 @@ def predict(
         kerastl predict runs/mine/model_int8.tflite photo.jpg
         kerastl predict runs/mine/model.keras *.jpg --json
     """
-    with report_errors(debug), open_console(as_json) as console:
-        from kerastl import apps
+    with report_errors(debug), open_console(as_json, model) as console:
+        from kerastl.apps.predict import predict
 
-        show(apps.predict(model, images, top=top), console, as_json)
+        show(predict(model, images, top=top), console, as_json)

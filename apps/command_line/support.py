@@ -18,6 +18,7 @@ import typer
 EXIT_CHECK_FAILED = 1
 _EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130
+_KERAS_FILES = (".keras", ".h5")
 _GO_ON = "stopped. The same command with --resume goes on."
 # What ends a process from outside, where there is a way to tidy up before.
 _ENDING = tuple(
@@ -168,11 +169,21 @@ def _complain(message, style="red"):
 
 
 @contextlib.contextmanager
-def open_console(as_json=False):
-    """Loads the backend, and yields where to print."""
+def open_console(as_json=False, only_runs=None):
+    """Loads what the verb needs, and yields where to print.
+
+    Args:
+        as_json: Whether stdout is for a program.
+        only_runs: The file that the verb runs, if it does nothing else. What
+            is no file of Keras takes neither Keras nor its backend, and the
+            verb imports the modules that it uses by their own names.
+    """
     from rich.console import Console
 
-    _load_quietly()
+    if only_runs is None or only_runs.suffix in _KERAS_FILES:
+        _load_quietly()
+    else:
+        importlib.import_module("kerastl_command_line.without_keras")
     # Figures for a program go to stdout alone.
     console = Console(stderr=as_json)
     console.width = min(console.width, 80)

@@ -2,8 +2,6 @@
 
 import contextlib
 
-import keras
-
 
 def data_tensorflow():
     """Imports TensorFlow, and leaves accelerators to Keras's own backend.
@@ -14,6 +12,7 @@ def data_tensorflow():
     Returns:
         The module `tensorflow`.
     """
+    import keras
     import tensorflow as tf
 
     if keras.backend.backend() != "tensorflow":

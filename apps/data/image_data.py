@@ -7,7 +7,6 @@ import numpy as np
 from kerastl.apps.data.check_class_names import check_class_names
 from kerastl.apps.data.image_pipeline import evaluation_batches
 from kerastl.apps.data.image_pipeline import training_batches
-from kerastl.data import SampleFilter
 
 
 class ImageData:
@@ -85,6 +84,8 @@ class ImageData:
 
     @cached_property
     def sample_filter(self):
+        from kerastl.data import SampleFilter
+
         return SampleFilter(len(self.parts["train"]))
 
     def training(self, with_index=False, with_unlabelled=False, filtered=False):
@@ -152,6 +153,24 @@ class ImageData:
             labels `(n,)`.
         """
         return self._crops(part, self.image_size, limit, places)
+
+    def crops(self, part):
+        """Yields centre crops in batches as `images` gives them at once.
+
+        It takes NumPy alone, where `validation` and `test` are `tf.data`.
+
+        Args:
+            part: `"train"`, `"validation"` or `"test"`.
+
+        Yields:
+            `uint8` images `(n, image_size, image_size, 3)` and `int32`
+            labels `(n,)`.
+        """
+        places = np.arange(len(self._part(part)))
+        for start in range(0, len(places), self.batch_size):
+            yield self.images(
+                part, places=places[start : start + self.batch_size]
+            )
 
     def larger_images(self, part="test", margin=None, limit=None):
         """Returns images with room for shifts, as arrays.

@@ -9,7 +9,6 @@ import numpy as np
 
 from kerastl.apps.data.data_tensorflow import data_tensorflow
 from kerastl.apps.data.prefetch_batches import prefetch_batches
-from kerastl.data.batch_inputs import joined
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,13 @@ class Augmentation:
 def batch_bounds(count, batch_size):
     """Where the batches begin and end that `count` images are spread over.
 
-    100 images in batches of at most 32 are four of 25. The statistics of a
-    rest of 4 would count as much in the moving averages of
+    100 images in batches of at most 32 are four of 24 and 26. The statistics
+    of a rest of 4 would count as much in the moving averages of
     BatchNormalization as those of 32, and its gradient as much in a step.
+
+    An even `batch_size` gives even batches, but for the last: with an odd
+    number of images oneDNN, in TensorFlow 2.21 on a CPU, writes past the end
+    in the gradient of a 1x1 convolution with stride 2 and few channels.
 
     Args:
         count: Number of images.
@@ -41,10 +44,13 @@ def batch_bounds(count, batch_size):
 
     Returns:
         `int64` array `(number of batches + 1,)`: 0, the ends of the batches,
-        whose sizes differ by one at most.
+        whose sizes differ by one at most, by two if `batch_size` is even.
     """
     steps = math.ceil(count / batch_size)
-    return np.arange(steps + 1) * count // max(1, steps)
+    unit = 2 if batch_size % 2 == 0 else 1
+    units = math.ceil(count / unit)
+    bounds = unit * (np.arange(steps + 1) * units // max(1, steps))
+    return np.minimum(bounds, count)
 
 
 def training_batches(
@@ -82,8 +88,9 @@ def training_batches(
         an index or unlabelled images, the images are a dict of `"images"` and
         `"index"` or `"unlabelled"`.
     """
-    tf = data_tensorflow()
+    from kerastl.data.batch_inputs import joined
 
+    tf = data_tensorflow()
     epochs = itertools.count() if epochs is None else epochs
     steps = math.ceil(len(part) / batch_size)
 
@@ -156,7 +163,6 @@ def evaluation_batches(part, image_size, batch_size, order=None):
         A `tf.data.Dataset` of `(float32 images 0..255, int32 labels)`.
     """
     tf = data_tensorflow()
-
     if order is None:
         indices = tf.data.Dataset.range(len(part))
     else:

@@ -24,6 +24,8 @@ _FIXED_ARGUMENTS = {
     "include_preprocessing": True,
 }
 
+_RATE_BY_WIDTH = -1.5
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -44,8 +46,10 @@ class Preset:
         head: Names of the head's layers with weights, in order.
         default_size: Height and width the weights were trained with.
         min_size: Smallest height and width the network accepts.
-        learning_rate: Starting point for fine-tuning with SGD, momentum 0.9
-            and batches of 32.
+        learning_rate: Starting point for fine-tuning with Adam and batches
+            of 32, at the full width.
+        scratch_learning_rate: The same for random weights, with SGD and
+            momentum 0.9.
         classes: Classes of a head built without weights.
         downloadable: Whether `weights="imagenet"` exists.
         taps: Names of the layers to compare features at, or `None` for
@@ -67,7 +71,8 @@ class Preset:
     head: tuple
     default_size: int = 224
     min_size: int = 32
-    learning_rate: float = 0.003
+    learning_rate: float = 0.0001
+    scratch_learning_rate: float = 0.003
     classes: int = 1000
     downloadable: bool = True
     taps: tuple | None = None
@@ -153,8 +158,28 @@ class Preset:
             )
         return model
 
+    def usual_rate(self, weights=None, alpha=1.0) -> float:
+        """The learning rate to start from, with these weights and this width.
+
+        A step of Adam moves every weight as far as the rate allows, so that
+        what a layer computes moves with the number of its inputs: narrow
+        networks take higher rates. The power of the width fits what was best
+        for MobileNetV2 1.0 and 0.35.
+
+        Args:
+            weights: As in `build`; `None` are random ones, for which the rate
+                is one of SGD with momentum, at every width.
+            alpha: Width of a MobileNet.
+        """
+        if weights is None:
+            return self.scratch_learning_rate
+        return self.learning_rate * alpha**_RATE_BY_WIDTH
+
     def _graph(self, shape, include_top, classes, arguments):
         inputs = keras.Input(shape, name="image")
+        if include_top and classes == 1:
+            # A softmax of one number is 1: it tells two classes apart.
+            arguments = {**arguments, "classifier_activation": "sigmoid"}
         backbone = self.builder(
             input_tensor=preprocess(self.preprocessing, inputs),
             input_shape=shape,

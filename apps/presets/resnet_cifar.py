@@ -11,6 +11,7 @@ def resnet_cifar(
     input_shape=None,
     classes=10,
     name=None,
+    classifier_activation="softmax",
 ):
     """Builds a CIFAR-size residual network as a plain functional model.
 
@@ -54,7 +55,7 @@ def resnet_cifar(
         x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
         x = keras.layers.Dense(
             classes,
-            activation="softmax",
+            activation=classifier_activation,
             kernel_initializer="he_normal",
             name="predictions",
         )(x)

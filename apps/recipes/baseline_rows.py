@@ -33,6 +33,7 @@ def _l2_sp_fisher(setting):
 
 _FISHER_IMAGES = 256
 
+PURPOSE = "To begin with, and to compare with"
 ROWS = [
     Recipe(
         name="fine_tune",
@@ -46,9 +47,7 @@ ROWS = [
         title="Linear probe",
         paper="Alain and Bengio, 2016",
         summary="trains the classifier on frozen features",
-        batch_norm="freeze",
         trainable="head",
-        learning_rate=0.1,
         cost=0.25,
     ),
     Recipe(

@@ -42,12 +42,13 @@ def _narrow(setting):
     return prune_channels(setting.student, fraction=0.25)
 
 
+PURPOSE = "To make the network smaller"
 ROWS = [
     Recipe(
         name="pruning",
         title="Magnitude pruning",
         paper="Zhu and Gupta, 2017",
-        summary="sets half of the weights to zero, the smallest, on the way",
+        summary="sets the smaller half of the weights to zero on the way",
         callbacks=_pruning,
         cost=1.09,
     ),
@@ -66,6 +67,7 @@ ROWS = [
         summary="takes a quarter of the channels out before training",
         surgery=_narrow,
         narrows=True,
+        batch_norm="train",
         cost=0.86,
     ),
 ]

@@ -33,6 +33,7 @@ def _imprinted(setting):
     return setting.student
 
 
+PURPOSE = "To learn from photos without labels, too"
 ROWS = [
     Recipe(
         name="akc",

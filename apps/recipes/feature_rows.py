@@ -68,16 +68,16 @@ def _without_penalties(setting):
     return detach(setting.student)
 
 
+PURPOSE = "To keep the source's features, or to let go of them"
 ROWS = [
     Recipe(
         name="ktft",
         title="KTFT",
         paper="Suzuki et al., ICIP 2021; IEEE Access 2022",
-        summary="keeps the features of an anti-aliased copy near the source's",
+        summary="keeps an anti-aliased copy's features near the source's",
         weighted=True,
         uses_source=True,
         transfer_losses=_ktft_losses,
-        learning_rate=0.01,
         cost=1.13,
         exact="assumed",
     ),
@@ -91,8 +91,6 @@ ROWS = [
         surgery=_decay_of_the_head,
         finish=_without_penalties,
         transfer_losses=_delta_losses,
-        # The authors'.
-        learning_rate=0.01,
         cost=1.1,
         exact="assumed",
     ),
@@ -106,7 +104,6 @@ ROWS = [
         surgery=_decay_of_the_head,
         finish=_without_penalties,
         transfer_losses=_feature_map_losses,
-        learning_rate=0.01,
         cost=1.27,
         exact="assumed",
     ),

@@ -48,6 +48,7 @@ def _folded(setting):
     return folded.model
 
 
+PURPOSE = "To choose for every image what is tuned"
 ROWS = [
     Recipe(
         name="adafilter",

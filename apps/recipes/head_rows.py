@@ -91,6 +91,7 @@ def _keep(setting, made, kind):
     )
 
 
+PURPOSE = "To start the classifier better"
 ROWS = [
     Recipe(
         name="similarity",
@@ -113,6 +114,8 @@ ROWS = [
         surgery=_semantic_similarity,
         cost=0.97,
         exact="assumed",
+        requires="NLTK (pip install 'kerastl[semantic]') and WordNet "
+        "(apt-get install wordnet-base)",
     ),
     Recipe(
         name="imprinting",

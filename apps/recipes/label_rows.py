@@ -78,6 +78,7 @@ def _count(setting):
     return len(setting.data.parts["train"])
 
 
+PURPOSE = "To bear wrong labels, and to leave images out"
 ROWS = [
     Recipe(
         name="tcr",

@@ -52,15 +52,16 @@ def _fold(setting):
     return fold_training_layers(setting.student)
 
 
+PURPOSE = "To train with other layers in the network"
 ROWS = [
     Recipe(
         name="stoch_norm",
         title="StochNorm",
         paper="Kou et al., NeurIPS 2020",
-        summary="normalizes a random half of the channels by the source's "
-        "moving statistics",
+        summary="normalizes random channels by the source's statistics",
         surgery=_stoch_norm,
         finish=_fold,
+        batch_norm="train",
         cost=1.01,
     ),
     Recipe(
@@ -71,6 +72,7 @@ ROWS = [
         surgery=_smoothing,
         finish=_fold,
         callbacks=_curriculum,
+        batch_norm="train",
         cost=1.05,
         exact="assumed",
     ),
@@ -80,6 +82,7 @@ ROWS = [
         paper="Zou et al., BMVC 2020",
         summary="learns what to blur at every place before subsampling",
         surgery=_adaptive_blurs,
+        batch_norm="train",
         cost=4.81,
     ),
     Recipe(

@@ -1,7 +1,5 @@
 """Recipes whose optimizer treats weights or time in a way of its own."""
 
-import keras
-
 from kerastl.apps.recipes.recipe import Recipe
 
 # The functions import what they use, so that the table is there at once.
@@ -10,8 +8,7 @@ from kerastl.apps.recipes.recipe import Recipe
 def _layer_decay(rate, recipe, setting):
     from kerastl.optimizers import layer_decay_optimizer
 
-    base = keras.optimizers.SGD(rate, momentum=recipe.momentum)
-    return layer_decay_optimizer(setting.student, base, decay=0.5)
+    return layer_decay_optimizer(setting.student, recipe.base(rate), decay=0.5)
 
 
 def _staged_unfreezing(rate, recipe, setting):
@@ -21,7 +18,7 @@ def _staged_unfreezing(rate, recipe, setting):
     groups = layer_groups(setting.student)
     return staged_unfreezing_optimizer(
         setting.student,
-        keras.optimizers.SGD(rate, momentum=recipe.momentum),
+        recipe.base(rate),
         # All stages take part in the second half of the training.
         steps_per_stage=max(1, setting.steps // (2 * len(groups))),
         groups=groups,
@@ -29,9 +26,8 @@ def _staged_unfreezing(rate, recipe, setting):
 
 
 def _averaged(rate, recipe, setting):
-    return keras.optimizers.SGD(
+    return recipe.base(
         rate,
-        momentum=recipe.momentum,
         use_ema=True,
         # Remembers a tenth of the training, however short that is.
         ema_momentum=max(0.0, 1 - 10 / setting.steps),
@@ -50,13 +46,13 @@ def _slow_start_fast_decay(rate, setting):
     return SlowStartFastDecay(rate, max(2, setting.steps))
 
 
+PURPOSE = "To take other steps"
 ROWS = [
     Recipe(
         name="layer_decay",
         title="Layer-decayed learning rate",
         paper="Howard and Ruder, ACL 2018",
-        summary="halves the learning rate from stage to stage down to the "
-        "input",
+        summary="halves the rate from stage to stage down to the input",
         make_optimizer=_layer_decay,
         rates_by_layer=True,
         cost=1.02,

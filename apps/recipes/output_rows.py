@@ -37,6 +37,7 @@ def _bi_tuning(setting):
     return [BiTuning(flip=flip, seed=setting.seed)]
 
 
+PURPOSE = "To learn from a second classifier"
 ROWS = [
     Recipe(
         name="lwf",
@@ -53,7 +54,7 @@ ROWS = [
         name="distillation",
         title="Logits distillation",
         paper="Hinton, Vinyals and Dean, 2015",
-        summary="the source's frozen classifier must read the same as before",
+        summary="the source's frozen classifier reads the same as before",
         weighted=True,
         uses_source=True,
         needs_source_head=True,

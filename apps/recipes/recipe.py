@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import replace
 
 import keras
 
@@ -21,14 +22,46 @@ def same_dataset(setting, dataset):
     return dataset
 
 
+# Share of the steps in which the learning rate rises.
+_WARM_UP = 0.1
+
+
 def cosine_decay(rate, setting):
     """A learning rate that falls to zero along a cosine."""
     return keras.optimizers.schedules.CosineDecay(rate, setting.steps)
 
 
-def momentum_sgd(rate, recipe, setting):
-    """SGD with the recipe's momentum."""
-    return keras.optimizers.SGD(rate, momentum=recipe.momentum)
+def warm_cosine_decay(rate, setting):
+    """A learning rate that rises, then falls to zero along a cosine.
+
+    Adam's first steps are as long as the rate allows, wherever they lead: at
+    their full length they may lose in an epoch what the source knew.
+    """
+    rising = int(_WARM_UP * setting.steps)
+    if not rising:
+        return cosine_decay(rate, setting)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, setting.steps - rising, warmup_target=rate, warmup_steps=rising
+    )
+
+
+def adam(rate, **options):
+    """Adam, for weights that are trained already.
+
+    With the statistics of BatchNormalization held, layers differ in scale by
+    orders of magnitude: a rate of SGD that moves one lets another explode.
+    """
+    return keras.optimizers.Adam(rate, **options)
+
+
+def momentum_sgd(rate, **options):
+    """SGD with momentum, for weights that were drawn at random."""
+    return keras.optimizers.SGD(rate, momentum=0.9, **options)
+
+
+def one_optimizer(rate, recipe, setting):
+    """One optimizer for all weights."""
+    return recipe.base(rate)
 
 
 def same_optimizer(setting, optimizer):
@@ -73,21 +106,24 @@ class Recipe:
         callbacks: Function that returns the list of callbacks.
         schedule: Function of the learning rate at the start and the setting
             that returns the rate or its schedule.
+        base: Function of the rate or schedule, and of options that all Keras
+            optimizers take, that returns an optimizer.
         make_optimizer: Function of the rate or schedule, the recipe and the
-            setting that returns the optimizer.
+            setting that returns the optimizer, made of its `base`.
         adapt_optimizer: Function of the setting and that optimizer, which may
             be another method's, that returns the one to train with.
-        batch_norm: BatchNormalization policy of `kerastl.FineTuner`.
+        batch_norm: BatchNormalization policy of `kerastl.FineTuner`. The
+            statistics of ImageNet are better than those of a hundred photos.
         trains: `False` if no gradient step is taken.
         trainable: `"all"`, or `"head"` to train the classifier only.
         learning_rate: Learning rate at the start, or `None` for the
             preset's.
-        momentum: Momentum of SGD.
         cost: Time of a training step, as a multiple of plain fine-tuning's:
             tests/benchmarks/method_cost.json.
         exact: `"exact"` if the published formula, or that of the authors'
             code, is implemented as it is; `"assumed"` if parts of it could not
             be read, or are done otherwise: the docstrings say which, and why.
+        requires: What has to be installed besides kerastl, and how.
 
     Example:
 
@@ -122,19 +158,20 @@ class Recipe:
     transfer_losses: Callable = nothing
     regularizer: Callable | None = None
     callbacks: Callable = nothing
-    schedule: Callable = cosine_decay
-    make_optimizer: Callable = momentum_sgd
+    schedule: Callable = warm_cosine_decay
+    base: Callable = adam
+    make_optimizer: Callable = one_optimizer
     adapt_optimizer: Callable = same_optimizer
-    batch_norm: str = "train"
+    batch_norm: str = "freeze"
     trains: bool = True
     trainable: str = "all"
     learning_rate: float | None = None
-    momentum: float = 0.9
     cost: float | None = None
     exact: str = "exact"
+    requires: str | None = None
 
     def optimizer(self, setting):
-        """Makes the optimizer: by default SGD whose rate falls as a cosine.
+        """Makes the optimizer: by default Adam whose rate falls as a cosine.
 
         Args:
             setting: A `Setting`; without a learning rate it takes the
@@ -163,3 +200,18 @@ class Recipe:
             )
         made = self.make_optimizer(self.schedule(rate, setting), self, setting)
         return self.adapt_optimizer(setting, made)
+
+    def from_scratch(self):
+        """The recipe for a network of random weights.
+
+        It needs statistics of its own in BatchNormalization, and SGD with
+        momentum at a far higher rate (`Preset.scratch_learning_rate`).
+        """
+        frozen = self.trainable == "all" and self.batch_norm == "freeze"
+        warm = self.schedule is warm_cosine_decay
+        return replace(
+            self,
+            base=momentum_sgd,
+            batch_norm="train" if frozen else self.batch_norm,
+            schedule=cosine_decay if warm else self.schedule,
+        )

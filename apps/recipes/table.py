@@ -27,3 +27,7 @@ _GROUPS = [
 ]
 
 RECIPES = {recipe.name: recipe for group in _GROUPS for recipe in group.ROWS}
+#: What each recipe is for: the heading that it stands under.
+PURPOSES = {
+    recipe.name: group.PURPOSE for group in _GROUPS for recipe in group.ROWS
+}

@@ -169,6 +169,15 @@ def _use(report):
     else:
         file = report["reference"]["file"]
     lines += ["", f"    kerastl predict {file} photo.jpg"]
+    small = [name for name, *_ in rows if name.endswith(".tflite")]
+    if small:
+        lines += [
+            "",
+            "On a device without kerastl, with a copy of `predict.py` and "
+            "`pip install ai-edge-litert numpy pillow`:",
+            "",
+            f"    python predict.py {small[0]} photo.jpg",
+        ]
     return "\n".join(lines)
 
 

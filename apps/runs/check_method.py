@@ -73,7 +73,9 @@ def check_unlabelled(unlabelled, recipe, data):
 
 def check_head(source, keep_head, recipe, data):
     """Raises `ValueError` if the method, or the data, needs another head."""
-    if keep_head and source.output_shape[-1] != data.num_classes:
+    # One number for two classes: the probability of the second.
+    outputs = {data.num_classes, 1 if data.num_classes == 2 else None}
+    if keep_head and source.output_shape[-1] not in outputs:
         raise ValueError(
             "The weights' head cannot be kept: it has "
             f"{source.output_shape[-1]} classes, the data {data.num_classes}. "

@@ -4,6 +4,7 @@ import keras
 
 from kerastl.apps.runs.export_files import check_exports
 from kerastl.arguments import checked_count
+from kerastl.export.schemes import get_scheme
 from kerastl.export.targets.op_table import load_op_table
 
 
@@ -26,7 +27,10 @@ def check_outputs(exports, qat=None, target=None):
     pairs = check_exports(exports)
     if qat is not None:
         checked_count("qat", qat)
-    if qat is not None and not any(scheme == "int8" for _, scheme in pairs):
+    rounded = any(
+        get_scheme(scheme, format).rounds_as_trained for format, scheme in pairs
+    )
+    if qat is not None and not rounded:
         raise ValueError(
             "Quantization-aware training is for the int8 files, and none is "
             "asked for. Add 'tflite:int8' or 'onnx:int8' to `exports` "

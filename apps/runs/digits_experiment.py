@@ -57,9 +57,10 @@ def digits_methods(pixel=PIXEL_WEIGHT, globally=GLOBAL_WEIGHT):
         pixel: Weight of KTFT's pixel-level loss.
         globally: Weight of KTFT's global-level loss.
     """
-    plain = get_recipe("fine_tune")
+    # A source that has seen a few hundred digits is little more than random.
+    plain = get_recipe("fine_tune").from_scratch()
     ktft = dataclasses.replace(
-        get_recipe("ktft"),
+        get_recipe("ktft").from_scratch(),
         transfer_losses=lambda setting: [
             PixelLevel(pixel, relative=True),
             GlobalLevel(globally, relative=True),
@@ -97,7 +98,7 @@ def train_digits_source(console=None):
     source, _ = train_network(
         source,
         None,
-        get_recipe("fine_tune"),
+        get_recipe("fine_tune").from_scratch(),
         data,
         SOURCE_EPOCHS,
         learning_rate=SOURCE_LEARNING_RATE,

@@ -98,7 +98,9 @@ def export_files(
     refused = []
     for format, scheme in exports:
         name = f"model_{scheme}.{format}"
-        rounds = aware is not None and scheme == "int8"
+        rounds = (
+            aware is not None and get_scheme(scheme, format).rounds_as_trained
+        )
         network = AWARE_MODEL if rounds else MODEL
         device = target if format == "tflite" else None
         if (

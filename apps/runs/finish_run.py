@@ -15,6 +15,7 @@ from kerastl.export import evaluate
 from kerastl.export import load
 from kerastl.export.format_figures import describe_change
 from kerastl.export.format_figures import format_size
+from kerastl.export.package.write_predict_script import write_predict_script
 
 # What the training of a run, or of the quickstart, has written.
 REPORT_KEYS = ("title", "created", "summary", "settings", "data", "versions")
@@ -98,6 +99,8 @@ def finish_run(
     folder.write_json("report.json", report)
     write_report(report, folder.file("report.html"))
     write_model_card(report, folder.file("MODEL_CARD.md"))
+    if any(row["file"].endswith(".tflite") for row in report["exports"]):
+        write_predict_script(folder.path)
     if refused:
         raise refused[0]
     folder.advance("finished")

@@ -37,7 +37,11 @@ def make_tuner(recipe, setting, jit_compile=None) -> kerastl.FineTuner:
     )
     tuner.compile(
         optimizer=recipe.optimizer(setting),
-        loss="sparse_categorical_crossentropy",
+        loss=(
+            "binary_crossentropy"
+            if setting.student.output_shape[-1] == 1
+            else "sparse_categorical_crossentropy"
+        ),
         transfer_losses=losses,
         metrics=["accuracy"],
         jit_compile=has_accelerator() if jit_compile is None else jit_compile,

@@ -2,17 +2,16 @@
 
 import warnings
 
-import keras
-
 import kerastl
 from kerastl import export
 from kerastl.apps.recipes.recipe import Recipe
+from kerastl.apps.recipes.recipe import cosine_decay
+from kerastl.apps.recipes.recipe import momentum_sgd
 from kerastl.apps.runs.train_network import train_network
 from kerastl.export.measure_compression import measure_compression
 
-# SGD whose learning rate falls to zero along a cosine.
+# SGD with momentum, whose learning rate falls to zero along a cosine.
 LEARNING_RATE = 3e-4
-MOMENTUM = 0.9
 # Of both terms of KTFT; the labels' cross-entropy has weight 1. A few photos
 # that are seen again and again move the network away from what it was, which
 # costs more accuracy than the rounding: its features are held to the float
@@ -100,9 +99,7 @@ def _same_features(setting):
 
 
 def _clipped_sgd(rate, recipe, setting):
-    return keras.optimizers.SGD(
-        rate, momentum=recipe.momentum, global_clipnorm=CLIP_NORM
-    )
+    return recipe.base(rate, global_clipnorm=CLIP_NORM)
 
 
 def _keep_compression(setting):
@@ -121,8 +118,8 @@ _RECIPE = Recipe(
     surgery=_rounded,
     transfer_losses=_same_features,
     callbacks=_keep_compression,
-    batch_norm="freeze",
+    schedule=cosine_decay,
+    base=momentum_sgd,
     make_optimizer=_clipped_sgd,
     learning_rate=LEARNING_RATE,
-    momentum=MOMENTUM,
 )

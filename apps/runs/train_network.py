@@ -13,6 +13,8 @@ from kerastl.apps.runs.make_tuner import make_tuner
 from kerastl.apps.runs.stored_training import stored_training
 from kerastl.apps.runs.stored_training import trains_on_features
 from kerastl.data import FilteredBatches
+from kerastl.surgery.graph import hidden_layers
+from kerastl.surgery.set_batch_norm import batch_normalizations
 from kerastl.training.finite_images import check_finite_images
 
 WAY_ON = (
@@ -85,6 +87,9 @@ def train_network(
     if not recipe.trains:
         kerastl.reestimate_batch_norm(student, data.calibration)
         return student, {}
+    blurred = source is not None and _blurs(student) > _blurs(source)
+    if blurred and recipe.batch_norm == "freeze":
+        kerastl.surgery.adjust_batch_norm(student, source, data.calibration)
     if new_head and not recipe.starts_head:
         kerastl.fit_head(student, data.calibration, seed=seed)
     setting = Setting(
@@ -145,7 +150,17 @@ def train_network(
     if recipe.trainable == "head":
         for layer in below_head(setting.student):
             layer.trainable = True
+    # Held for this training, not for what its user does next.
+    for layer in batch_normalizations(setting.student):
+        layer.trainable = True
     return recipe.finish(setting), keeper.history
+
+
+def _blurs(network):
+    return sum(
+        isinstance(layer, kerastl.layers.BlurPooling2D)
+        for layer in hidden_layers(network)
+    )
 
 
 def _kept(keeper):

@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 
+from kerastl.arguments import checked_count
 from kerastl.arguments import nearest_hint
 from kerastl.export.diagnosis.examine import examine
 from kerastl.export.diagnosis.float_candidates import float_candidates
@@ -16,6 +17,9 @@ from kerastl.export.image_batches import ImageBatches
 from kerastl.export.lower import lower
 from kerastl.export.pipeline import export_model
 from kerastl.export.quantization.find_quantizers import is_quantization_aware
+from kerastl.export.refinement.steps import chosen_steps
+from kerastl.export.refinement.write_refined import write_refined
+from kerastl.export.runner import load
 
 _FORMATS = {".tflite": TFLiteVariants, ".onnx": OnnxVariants}
 _NUM_DIAGNOSED = 16
@@ -32,6 +36,7 @@ def selective_int8(
     overwrite=False,
     num_calibration=200,
     threads=1,
+    refine="auto",
 ):
     """Writes an int8 file, keeping the fewest worst layers in float.
 
@@ -57,6 +62,8 @@ def selective_int8(
         overwrite: Whether an existing file may be replaced.
         num_calibration: How many calibration images to use at most.
         threads: CPU threads to measure with.
+        refine: What is done to the weights before the search. As in
+            `to_tflite`.
 
     Returns:
         A `SelectiveReport`: the `ExportReport` of the file, the layers in
@@ -88,10 +95,9 @@ def selective_int8(
             "`keep_float` must be 'auto' or a list of layer names. "
             f"Received: keep_float={keep_float!r}"
         )
-    if max_float_layers is not None and max_float_layers < 0:
-        raise ValueError(
-            "`max_float_layers` must be `None` or not negative. "
-            f"Received: max_float_layers={max_float_layers}"
+    if max_float_layers is not None:
+        max_float_layers = checked_count(
+            "max_float_layers", max_float_layers, least=0
         )
     lowered = lower(model)
     if is_quantization_aware(lowered.model):
@@ -100,10 +106,23 @@ def selective_int8(
             "no other form. Pass the model that `quantization_aware` was "
             f"given. Received: model={lowered.source.name!r}"
         )
+    steps = chosen_steps(refine)
     evaluation = _held(evaluation, lowered)
     results = []
 
     def write(lowered, output_name, scheme, images, path):
+        record = None
+        if steps:
+            lowered, _, record = write_refined(
+                _write_whole,
+                lowered,
+                output_name,
+                scheme,
+                images,
+                path,
+                steps,
+                load(lowered.source),
+            )
         search = FloatSearch(
             _FORMATS[path.suffix](lowered, output_name, images),
             path,
@@ -127,7 +146,7 @@ def selective_int8(
                 )
         kept = tuple(each.layer for each in search.candidates[:layers])
         search.write(layers)
-        results.append((kept, search))
+        results.append((kept, search, record))
         return [f"Kept in float: {', '.join(kept)}."] if kept else []
 
     report = export_model(
@@ -142,8 +161,9 @@ def selective_int8(
         overwrite=overwrite,
         num_calibration=num_calibration,
         threads=threads,
+        refine="none",  # `write` has done it, once for all its files
     )
-    [(kept, search)] = results
+    [(kept, search, report.refinement)] = results
     return SelectiveReport(
         export=report,
         max_accuracy_drop=max_accuracy_drop,
@@ -151,6 +171,11 @@ def selective_int8(
         num_operators=search.num_operators,
         frontier=search.frontier(),
     )
+
+
+def _write_whole(lowered, output_name, scheme, images, path):
+    _FORMATS[path.suffix](lowered, output_name, images).write(path)
+    return []
 
 
 def _held(evaluation, lowered):

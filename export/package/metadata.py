@@ -18,6 +18,7 @@ class Metadata:
             for integers `scale` and `zero_point`.
         output: The same of the output.
         preprocessing: How an image becomes the input, in a sentence.
+        pixel_range: The numbers that black and white are for the network.
         training: Dictionary of how the network was made; free in content.
         metrics: Dictionary of what was measured on the file.
         kerastl_version: Version that wrote the file.
@@ -31,6 +32,7 @@ class Metadata:
         "Decode to RGB, resize the short side to the input size, cut out the "
         "middle square, values 0 to 255. Everything else is inside the model."
     )
+    pixel_range: tuple = (0, 255)
     training: dict = dataclasses.field(default_factory=dict)
     metrics: dict = dataclasses.field(default_factory=dict)
     kerastl_version: str = __version__
@@ -73,7 +75,10 @@ class Metadata:
             )
         _check_fields(values)
         known = {field.name for field in dataclasses.fields(cls)}
-        return cls(**{key: values[key] for key in values.keys() & known})
+        found = {key: values[key] for key in values.keys() & known}
+        if "pixel_range" in found:
+            found["pixel_range"] = tuple(found["pixel_range"])
+        return cls(**found)
 
 
 def _check_fields(values):
@@ -83,6 +88,17 @@ def _check_fields(values):
         raise ValueError(
             "The metadata is damaged: class names are texts. Export the file "
             f"again. Received: class_names with {odd[:3]}"
+        )
+    black_white = values.get("pixel_range", (0, 255))
+    if not (
+        isinstance(black_white, (list, tuple))
+        and len(black_white) == 2
+        and all(isinstance(each, (int, float)) for each in black_white)
+        and black_white[0] < black_white[1]
+    ):
+        raise ValueError(
+            "The metadata is damaged: black is a smaller number than white. "
+            f"Export the file again. Received: pixel_range={black_white!r}"
         )
     for key in ("input", "output", "training", "metrics"):
         if not isinstance(values.get(key, {}), dict):

@@ -1,7 +1,8 @@
 """The zip archive behind the graph of a .tflite file.
 
 A runtime reads the graph from the front and stops where it ends; a zip
-reader starts at the back. So both find their own in one file.
+reader starts at the back. So both find their own in one file. TFLite Metadata
+names the labels in it; its readers take what is stored as it is, not deflated.
 """
 
 import io
@@ -83,12 +84,10 @@ def join_archive(graph, values, labels):
     """
     buffer = io.BytesIO()
     buffer.write(graph)
-    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "a") as archive:
         for name, text in (
             (METADATA, json.dumps(values, indent=2, ensure_ascii=False)),
             (LABELS, "\n".join(labels)),
         ):
-            entry = zipfile.ZipInfo(name, _DATE)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, text + "\n")
+            archive.writestr(zipfile.ZipInfo(name, _DATE), text + "\n")
     return buffer.getvalue()

@@ -2,9 +2,11 @@
 
 import pathlib
 
+from kerastl.export.package.c_example import c_example
 from kerastl.export.package.c_identifier import c_identifier
 from kerastl.export.package.read_metadata import read_metadata
 from kerastl.export.package.tflite_archive import split_archive
+from kerastl.export.package.tflite_metadata import set_metadata
 from kerastl.export.runner import load
 from kerastl.export.stage import make_folder
 from kerastl.export.stage import staged_file
@@ -22,7 +24,10 @@ def write_c_array(path, folder=None, name=None, overwrite=False):
     size of the tensor arena, the quantization of input and output, the class
     names if the file has them, and a function that adds the operators that
     the network uses, and no others, to a `MicroMutableOpResolver`. The header
-    needs nothing of TensorFlow Lite Micro itself.
+    needs nothing of TensorFlow Lite Micro itself. For a classifier of square
+    RGB images there is `NAME_example.cc` too, a sketch that prints the class of
+    a camera's frames. It is a beginning, and is left as it is where there is
+    one.
 
     Args:
         path: The .tflite file.
@@ -33,7 +38,8 @@ def write_c_array(path, folder=None, name=None, overwrite=False):
         overwrite: Whether existing files may be replaced.
 
     Returns:
-        The paths of the header and of the source.
+        The paths of the header, of the source and, where there is one, of
+        the sketch.
 
     Raises:
         FileExistsError: If a file exists and `overwrite` is `False`, or
@@ -52,17 +58,28 @@ def write_c_array(path, folder=None, name=None, overwrite=False):
     report = require_target(path, "tflite-micro")
     folder = path.parent if folder is None else make_folder(folder)
     name = c_identifier(name or path.stem)
-    graph, _ = split_archive(path.read_bytes())
+    graph = set_metadata(split_archive(path.read_bytes())[0], None)
     header, source = folder / f"{name}.h", folder / f"{name}.cc"
+    runner, class_names = load(path), _class_names(path)
     with (
         staged_file(header, ".h", overwrite) as new_header,
         staged_file(source, ".cc", overwrite) as new_source,
     ):
-        new_header.write_text(_header(name, path, report), encoding="utf-8")
-        new_source.write_text(
-            _source(name, graph, _class_names(path)), encoding="utf-8"
+        new_header.write_text(
+            _header(name, path, report, runner, len(class_names)),
+            encoding="utf-8",
         )
-    return header, source
+        new_source.write_text(
+            _source(name, graph, class_names), encoding="utf-8"
+        )
+    text = c_example(name, runner, len(class_names) > 0)
+    if text is None:
+        return header, source
+    example = folder / f"{name}_example.cc"
+    if not example.exists():
+        with staged_file(example, ".cc") as new_example:
+            new_example.write_text(text, encoding="utf-8")
+    return header, source, example
 
 
 def _class_names(path):
@@ -70,15 +87,13 @@ def _class_names(path):
     return [] if metadata is None else metadata.class_names
 
 
-def _header(name, path, report):
-    runner = load(path)
+def _header(name, path, report, runner, labels):
     guard = f"{name.upper()}_H_"
     rows = load_op_table("tflite-micro").operators
     calls = "\n".join(
         f"  ok = ok && static_cast<int>(resolver.{rows[each]['add']}()) == 0;"
         for each in report.operators
     )
-    labels = len(_class_names(path))
     declared = (
         f"constexpr int {name}_num_labels = {labels};\n"
         f"extern const char* const {name}_labels[{labels}];\n"

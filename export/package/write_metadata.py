@@ -6,11 +6,15 @@ import pathlib
 
 from kerastl.export.package.tflite_archive import join_archive
 from kerastl.export.package.tflite_archive import split_archive
+from kerastl.export.package.tflite_metadata import describe_images
+from kerastl.export.package.tflite_metadata import set_metadata
 from kerastl.export.runner import load
 from kerastl.export.stage import staged_file
 from kerastl.export.trust import trust_file
 
 ONNX_KEY = "kerastl"
+# What phones take images in; for other files they have no use.
+_MOBILE = ("uint8", "float32")
 _SUFFIXES = (".tflite", ".onnx")
 
 
@@ -19,9 +23,12 @@ def write_metadata(path, metadata):
 
     A .tflite file gets `metadata.json` and `labels.txt` as a zip archive
     behind its graph: `zipfile` and every zip program read them, and the
-    runtimes do not see them. An .onnx file gets them as `metadata_props`.
-    The graph stays as it was; metadata that is there already is replaced.
-    The new file is loaded once before it takes the old one's place.
+    runtimes do not see them. Where its input is uint8 or float32, as Android
+    and iOS want it, it gets TFLite Metadata too, which MediaPipe and ML Kit
+    read: the scaling of the pixels, and where the labels are. An .onnx file
+    gets it all as `metadata_props`. What the graph computes stays as it was;
+    metadata that is there already is replaced. The new file is loaded once
+    before it takes the old one's place.
 
     Args:
         path: The file.
@@ -60,6 +67,7 @@ def write_metadata(path, metadata):
     with staged_file(path, path.suffix, overwrite=True) as temporary:
         if path.suffix == ".tflite":
             graph, _ = split_archive(path.read_bytes())
+            graph = set_metadata(graph, _described_images(path, metadata))
             temporary.write_bytes(
                 join_archive(graph, values, metadata.class_names)
             )
@@ -72,6 +80,14 @@ def write_metadata(path, metadata):
 
 def _described(tensor, shape):
     return {**tensor, "shape": list(shape)}
+
+
+def _described_images(path, metadata):
+    shape = metadata.input["shape"]
+    if metadata.input["dtype"] not in _MOBILE or shape[-1:] != [3]:
+        return None
+    labelled = len(metadata.class_names) == metadata.output["shape"][-1]
+    return describe_images(path.stem, metadata.pixel_range, labelled)
 
 
 def _check_labels(names, num_classes, path):

@@ -38,8 +38,8 @@ class RIFLE(PeriodCallback):
         restart_learning_rate: whether the learning rate of these layers
             starts again in every period and falls along a cosine. They need
             an optimizer of their own for that, in a
-            `keras.optimizers.MultiOptimizer`. It is off in the published
-            runs.
+            `keras.optimizers.MultiOptimizer`; `None` restarts it where they
+            have one. It is off in the published runs.
         reset_optimizer: whether the optimizer forgets the momentum of these
             layers. It is off in the published code: the old direction stays.
         seed: seed of the new weights. `None` takes one from Keras's global
@@ -83,13 +83,7 @@ class RIFLE(PeriodCallback):
         super().on_train_begin(logs)
         self._found = self._find(self.network)
         self._restarted = None
-        if self.restart_learning_rate:
-            if not self.params.get("steps"):
-                raise ValueError(
-                    "To restart the learning rate RIFLE must know how long an "
-                    "epoch is. Pass `steps_per_epoch` to `fit`. "
-                    f"Received: steps={self.params.get('steps')}"
-                )
+        if self.restart_learning_rate is not False:
             self._restarted = self._own_optimizer(
                 [
                     variable
@@ -97,6 +91,13 @@ class RIFLE(PeriodCallback):
                     for variable in layer.trainable_variables
                 ]
             )
+        if self._restarted is not None:
+            if not self.params.get("steps"):
+                raise ValueError(
+                    "To restart the learning rate RIFLE must know how long an "
+                    "epoch is. Pass `steps_per_epoch` to `fit`. "
+                    f"Received: steps={self.params.get('steps')}"
+                )
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._restarted is not None:
@@ -152,7 +153,7 @@ class RIFLE(PeriodCallback):
         self.model.make_train_function(force=True)
 
     def _own_optimizer(self, variables):
-        """The optimizer that trains these weights and no others."""
+        """The optimizer that trains these weights and no others, if any."""
         wanted = set(map(id, variables))
         parts = optimizer_parts(
             self.model.optimizer, self.model.trainable_variables
@@ -160,6 +161,8 @@ class RIFLE(PeriodCallback):
         for part, held in parts:
             if wanted == set(map(id, held)) and len(parts) > 1:
                 return part
+        if self.restart_learning_rate is None:
+            return None
         paths = {variable.path.rpartition("/")[0] for variable in variables}
         pattern = f"({'|'.join(sorted(paths))})/.*"
         raise ValueError(

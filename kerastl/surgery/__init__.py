@@ -7,6 +7,7 @@ from kerastl.surgery.add_drop_connect import add_drop_connect
 from kerastl.surgery.add_gated_filters import add_gated_filters
 from kerastl.surgery.add_stoch_norm import add_stoch_norm
 from kerastl.surgery.add_stochastic_depth import add_stochastic_depth
+from kerastl.surgery.adjust_batch_norm import adjust_batch_norm
 from kerastl.surgery.antialias import antialias
 from kerastl.surgery.antialias_report import AntialiasReport
 from kerastl.surgery.antialias_report import AntialiasRow
@@ -57,6 +58,7 @@ __all__ = [
     "add_gated_filters",
     "add_stoch_norm",
     "add_stochastic_depth",
+    "adjust_batch_norm",
     "antialias",
     "class_means",
     "cluster_weights",

@@ -32,6 +32,7 @@ def test_a_run_leaves_what_it_promises(finished_run):
         "model.keras",
         "model_int8.onnx",
         "model_int8.tflite",
+        "predict.py",
         "report.html",
         "report.json",
         "run.json",
@@ -213,6 +214,22 @@ def test_resume_holds_old_files_to_a_new_gate(own_run):
     (output / "report.json").write_text(json.dumps(report))
     rows = resume(max_accuracy_drop=0.4).report["exports"]
     assert max(row["accuracy_drop"] for row in rows) < 0.4
+
+
+def test_resume_writes_a_damaged_file_anew(own_run):
+    _, output, resume = own_run
+    before = {
+        name: (output / name).read_bytes()
+        for name in ("model_int8.tflite", "model_int8.onnx")
+    }
+    cut, changed = before
+    (output / cut).write_bytes(before[cut][:1000])
+    # One bit of the graph, in a weight that no reader would object to.
+    data = bytearray(before[changed])
+    data[len(data) // 2] ^= 1
+    (output / changed).write_bytes(data)
+    resume()
+    assert {name: (output / name).read_bytes() for name in before} == before
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,8 @@ def test_a_file_without_names_has_numbers(finished_run, photos, tmp_path):
 
 def test_bad_arguments(finished_run, photos):
     path = finished_run.output / "model.keras"
-    with pytest.raises(ValueError, match="top=0"):
-        apps.predict(path, photos, top=0)
+    for top in (0, 1.5):
+        with pytest.raises(ValueError, match=f"an integer.* top={top}"):
+            apps.predict(path, photos, top=top)
     with pytest.raises(ValueError, match="at least one image"):
         apps.predict(path, [])

@@ -24,6 +24,8 @@ from kerastl.export.targets.read_litert_graph import read_litert_graph
 TABLES = pathlib.Path(__file__).parents[2] / "export" / "targets"
 SHAPE = (1, 8, 8, 4)
 TYPES = ("float32", "int8", "int16")
+# Of the input and the output, which operators turn into int8 and back.
+BORDERS = {"QUANTIZE": ("uint8",)}
 GENERATOR = np.random.default_rng(0)
 KERNEL = GENERATOR.normal(size=(3, 3, 4, 4)).astype("float32")
 DEPTHWISE = KERNEL[..., :1]
@@ -124,9 +126,12 @@ def convert(graph, dtype):
         converter.representative_dataset = lambda: ([each] for each in IMAGES)
         converter.target_spec.supported_ops = [
             ops.TFLITE_BUILTINS_INT8
-            if dtype == "int8"
+            if dtype != "int16"
             else ops.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
         ]
+    if dtype == "uint8":
+        converter.inference_input_type = tf.uint8
+        converter.inference_output_type = tf.uint8
     return converter.convert()
 
 
@@ -135,7 +140,8 @@ def runs_in_micro(content):
         interpreter = runtime.Interpreter.from_bytes(
             content, arena_size=200_000
         )
-        interpreter.set_input(IMAGES[0], 0)
+        dtype = interpreter.get_input_details(0)["dtype"]
+        interpreter.set_input(IMAGES[0].astype(dtype), 0)
         interpreter.invoke()
     except RuntimeError:
         return False
@@ -149,7 +155,7 @@ def try_all():
         micro[name], delegated[name] = set(), set()
     path = pathlib.Path(tempfile.mkdtemp()) / "model.tflite"
     for name, make in GRAPHS.items():
-        for dtype in TYPES:
+        for dtype in (*TYPES, *BORDERS.get(name, ())):
             try:
                 with quiet_console():
                     content = convert(make, dtype)

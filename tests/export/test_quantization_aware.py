@@ -112,6 +112,16 @@ def test_before_any_batch_only_kernels_are_rounded(trained, evaluation):
     assert 0 < np.abs(received - expected).max() < 0.1
 
 
+def test_bytes_in_and_out_change_no_answer(aware, files, evaluation, tmp_path):
+    path = tmp_path / "bytes.tflite"
+    report = export.to_tflite(aware, path, "uint8_io", evaluation=evaluation)
+    assert report.input["dtype"] == report.output["dtype"] == "uint8"
+    np.testing.assert_array_equal(
+        export.load(path).predict(evaluation[0]),
+        export.load(files[0].path).predict(evaluation[0]),
+    )
+
+
 def test_files_are_all_integer_and_agree(aware, files, evaluation):
     tflite, onnx_report = files
     assert tflite.input["dtype"] == tflite.output["dtype"] == "int8"

@@ -16,7 +16,7 @@ def test_only_static_integer_schemes_need_calibration():
     needing = {
         s.name for s in SCHEMES["tflite"].values() if s.needs_calibration
     }
-    assert needing == {"int8", "int8_per_tensor", "int16x8"}
+    assert needing == {"int8", "uint8_io", "int8_per_tensor", "int16x8"}
 
 
 def test_unknown_scheme_names_the_nearest():

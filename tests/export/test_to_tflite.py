@@ -21,6 +21,7 @@ BOUNDS = {
     "float16": (1e-6, 5e-3),
     "dynamic": (1e-5, 5e-2),
     "int8": (1e-3, 8e-2),
+    "uint8_io": (1e-3, 8e-2),
     "int8_per_tensor": (1e-3, 2e-1),
     "int16x8": (1e-5, 5e-2),
 }
@@ -98,6 +99,7 @@ def test_smaller_schemes_make_smaller_files(exported):
         ("float16", np.float32),
         ("dynamic", np.float32),
         ("int8", np.int8),
+        ("uint8_io", np.uint8),
         ("int8_per_tensor", np.int8),
         ("int16x8", np.int16),
     ],
@@ -114,7 +116,9 @@ def test_input_and_output_have_names_types_and_a_static_batch(
     np.testing.assert_array_equal(output["shape_signature"], [1, 4])
 
 
-@pytest.mark.parametrize("scheme", ["int8", "int8_per_tensor", "int16x8"])
+@pytest.mark.parametrize(
+    "scheme", ["int8", "uint8_io", "int8_per_tensor", "int16x8"]
+)
 def test_integer_schemes_hold_no_float_tensor(exported, scheme):
     dtypes = {
         details["dtype"]
@@ -127,6 +131,26 @@ def test_integer_schemes_hold_no_float_tensor(exported, scheme):
 def test_camera_bytes_are_fed_by_subtracting_128(exported, scheme):
     assert exported[scheme].input["scale"] == 1.0
     assert exported[scheme].input["zero_point"] == -128
+
+
+def test_bytes_in_and_out_are_those_of_int8_bit_for_bit(exported, evaluation):
+    images = np.clip(np.round(evaluation[0]), 0, 255)[:, None]
+    outputs = {}
+    for scheme, shift in (("int8", 128), ("uint8_io", 0)):
+        opened = interpreter(exported[scheme])
+        [into], [out] = opened.get_input_details(), opened.get_output_details()
+        outputs[scheme] = []
+        for image in images:
+            opened.set_tensor(
+                into["index"], (image - shift).astype(into["dtype"])
+            )
+            opened.invoke()
+            levels = opened.get_tensor(out["index"]).astype("int32")
+            outputs[scheme].append(levels + shift)
+    np.testing.assert_array_equal(outputs["uint8_io"], outputs["int8"])
+    assert len(np.unique(outputs["int8"])) > 20
+    ops = exported["uint8_io"].ops
+    assert ops == {**exported["int8"].ops, "QUANTIZE": 2}
 
 
 def test_per_channel_and_per_tensor_differ_in_the_file(exported):

@@ -85,8 +85,10 @@ def test_a_function_has_one_name_in_every_place():
     assert kerastl.surgery.similarity_matrix is kerastl.similarity_matrix
 
 
-def test_exporters_and_apps_come_when_they_are_asked_for(run_in_fresh_process):
-    printed = run_in_fresh_process(
+def test_exporters_and_apps_come_when_they_are_asked_for(
+    run_in_new_interpreter,
+):
+    printed = run_in_new_interpreter(
         """
         import sys
         import keras

@@ -9,6 +9,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import kerastl
+from kerastl.export import read_metadata
 from kerastl_command_line.app import app
 
 pytestmark = pytest.mark.tensorflow_only
@@ -188,6 +189,8 @@ def test_export_measures_on_photos(finished_run, shapes, tmp_path):
     assert report["scheme"] == "int8"
     assert report["reference"] == "evaluation"
     assert report["size_bytes"] == output.stat().st_size
+    names = read_metadata(output).class_names
+    assert names == ["circle", "cross", "square"]
     again = call("export", model, "--scheme", "float32", "--output", output)
     refused(again, "exists")
 
@@ -268,8 +271,8 @@ def test_runs_as_a_module(monkeypatch, capsys):
     assert capsys.readouterr().out.strip() == kerastl.__version__
 
 
-def test_help_loads_no_backend(run_in_fresh_process):
-    output = run_in_fresh_process(
+def test_help_loads_no_backend(run_in_new_interpreter):
+    output = run_in_new_interpreter(
         """
         import sys
         sys.argv = ["bin/kerastl", "--help"]
@@ -284,8 +287,8 @@ def test_help_loads_no_backend(run_in_fresh_process):
     assert output.endswith("set()")
 
 
-def test_the_command_loads_everything_when_needed(run_in_fresh_process):
-    output = run_in_fresh_process(
+def test_the_command_loads_everything_when_needed(run_in_new_interpreter):
+    output = run_in_new_interpreter(
         """
         import sys
         sys.argv = ["bin/kerastl", "schemes"]

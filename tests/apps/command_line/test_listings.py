@@ -1,22 +1,26 @@
 """The listings at 80 columns: what is read as one name stands in one piece."""
 
+import itertools
+import json
+
 import pytest
 from typer.testing import CliRunner
 
+from kerastl import apps
 from kerastl_command_line import listings
 from kerastl_command_line.app import app
 
 pytestmark = pytest.mark.tensorflow_only
 
 
-def lines(verb):
-    result = CliRunner().invoke(app, [verb], env={"COLUMNS": "80"})
+def lines(*arguments):
+    result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "80"})
     assert result.exit_code == 0
     assert all(len(line) <= 80 for line in result.output.splitlines())
     return [line for line in result.output.splitlines() if line.strip()]
 
 
-@pytest.mark.parametrize("verb", ["presets", "methods", "schemes"])
+@pytest.mark.parametrize("verb", ["presets", "schemes"])
 def test_no_word_is_broken_in_two(verb):
     words = {word for line in lines(verb) for word in line.split()}
     for row in getattr(listings, f"list_{verb}")():
@@ -35,3 +39,58 @@ def test_a_network_takes_one_line_and_the_points_stand_in_line():
         assert f" {preset['network']} " in line
         assert f" {preset['M weights']:.2f} " in line
     assert len({line.index(".") for line in rows}) == 1
+
+
+def test_a_method_takes_one_line_under_what_it_is_for():
+    expected = []
+    rows = listings.list_methods()
+    for purpose, group in itertools.groupby(rows, lambda row: row["purpose"]):
+        expected.append([purpose])
+        expected += [[each["method"], each["what it does"]] for each in group]
+    found = [
+        line.split(maxsplit=1) if line.startswith(" ") else [line]
+        for line in lines("methods")
+    ]
+    assert found[:-1] == expected
+    assert "kerastl methods NAME" in found[-1][0]
+    assert [row["method"] for row in rows] == list(apps.RECIPES)
+    # Each heading once: what is for the same stands together.
+    headings = [line[0] for line in expected if len(line) == 1]
+    assert len(headings) == len(set(headings)) == 11
+
+
+@pytest.mark.parametrize("name", apps.RECIPES)
+def test_a_method_alone_tells_the_rest(name):
+    recipe = apps.RECIPES[name]
+    text = " ".join(" ".join(lines("methods", name)).split())
+    assert text.startswith(f"{recipe.title} method {name} ")
+    assert f" {recipe.summary} " in text
+    assert f" {recipe.paper} " in text
+    assert f" formula {recipe.exact}: " in text
+    cost = rate = "nothing is trained"
+    if recipe.trains:
+        cost = f"{recipe.cost:.2f} times plain"
+        rate = "the preset's at the start"
+        if recipe.learning_rate is not None:
+            rate = f"{recipe.learning_rate:g} at the start"
+    assert f" step {cost}" in text
+    assert f" learning rate {rate}" in text
+    assert ("weights with their classifier" in text) == recipe.needs_source_head
+    assert ("--unlabelled" in text) == recipe.needs_unlabelled
+    assert ("--strength" in text) == recipe.weighted
+    assert ("memory for a second network" in text) == recipe.uses_source
+    assert ("NLTK" in text) == (name == "semantic_similarity")
+
+
+def test_joined_methods_are_told_as_one():
+    [text] = [" ".join(" ".join(lines("methods", "ktft+rifle")).split())]
+    assert "Suzuki et al., ICIP 2021; IEEE Access 2022; Li et al., ICML" in text
+    assert "step not measured together" in text
+    result = CliRunner().invoke(app, ["methods", "ktft+rifle", "--json"])
+    assert json.loads(result.stdout)["title"] == "KTFT + RIFLE"
+
+
+def test_an_unknown_method_names_the_nearest():
+    result = CliRunner().invoke(app, ["methods", "kfft"])
+    assert result.exit_code == 2
+    assert "Did you mean 'ktft'?" in " ".join(result.output.split())

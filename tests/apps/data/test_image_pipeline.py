@@ -48,15 +48,17 @@ def test_the_same_seed_gives_the_same_batches():
 @pytest.mark.parametrize(
     "count, batch_size, sizes",
     [
-        (100, 32, [25, 25, 25, 25]),
-        (1025, 32, [31] * 31 + [32] * 2),
+        (100, 32, [24, 24, 26, 26]),
+        (99, 32, [24, 24, 25, 26]),
+        (100, 33, [25, 25, 25, 25]),
+        (1025, 32, [30] * 15 + [31] + [32] * 17),
         (64, 32, [32, 32]),
         (3, 32, [3]),
         (7, 1, [1] * 7),
         (0, 32, []),
     ],
 )
-def test_batches_are_of_one_size_but_for_one_image(count, batch_size, sizes):
+def test_batches_are_of_nearly_one_size(count, batch_size, sizes):
     bounds = batch_bounds(count, batch_size)
     assert (bounds[0], bounds[-1]) == (0, count)
     assert sorted(np.diff(bounds)) == sizes

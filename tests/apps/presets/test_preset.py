@@ -343,3 +343,19 @@ def test_real_weights_load_by_one_call():
         weights=SHARED / "mobilenet_v2_1.0_224_imagenet_from_ptq.weights.h5"
     )
     assert large.output_shape == (None, 1001)
+
+
+@pytest.mark.parametrize(
+    "name, weights, alpha, rate",
+    [
+        ("mobilenet_v2", "imagenet", 1.0, 1e-4),
+        ("mobilenet_v2", "imagenet", 0.25, 8e-4),
+        ("mobilenet_v2", None, 0.5, 3e-3),
+        ("vgg16", "vgg16.h5", 1.0, 3e-5),
+        ("resnet8", "model.keras", 1.0, 2e-3),
+        ("resnet8", None, 1.0, 5e-2),
+    ],
+)
+def test_a_narrow_network_takes_longer_steps(name, weights, alpha, rate):
+    found = apps.get_preset(name).usual_rate(weights, alpha)
+    assert found == pytest.approx(rate)

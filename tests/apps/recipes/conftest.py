@@ -21,11 +21,11 @@ GROUPS = [
     "adafilter+akc_arc+cbs+disturb_label+ema+kakurenbo+ktft+l2+pruning",
     "bss+clustering+co_tuning+delta+drop_connect+filtered_transfer+imprinting"
     "+l2_sp+spottune",
-    "akc+arc+cyclic+distillation+l2_sp_fisher+layer_decay+lure+lwf+rifle"
+    "akc+arc+cyclic+distillation+l2_sp_fisher+layer_decay+lure+lwf"
     "+similarity+stoch_norm",
     "adversarial+bi_tuning+ddac+feature_map+staged_unfreezing"
     "+stochastic_depth+tcr",
-    "channel_pruning+fine_tune+semantic_similarity",
+    "channel_pruning+fine_tune+rifle+semantic_similarity",
     "linear_probe",
 ]
 # The columns that a method adds to the history.

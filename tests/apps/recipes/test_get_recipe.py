@@ -101,22 +101,39 @@ def test_optimizers_are_adapted_one_after_the_other(setting, monkeypatch):
     assert joined.optimizer(setting) == ["c", "a", "b"]
 
 
-def test_the_optimizer_falls_to_zero(setting):
+def test_the_learning_rate_rises_and_falls_to_zero(setting):
     recipe = apps.get_recipe("fine_tune")
     with pytest.raises(ValueError, match="learning_rate=None"):
         recipe.optimizer(setting)
     setting.learning_rate = 0.01
     optimizer = recipe.optimizer(setting)
-    assert isinstance(optimizer, keras.optimizers.SGD)
-    assert optimizer.momentum == 0.9
+    assert isinstance(optimizer, keras.optimizers.Adam)
     schedule = optimizer._learning_rate
-    rates = [float(schedule(step)) for step in (0, 50, 100)]
-    np.testing.assert_allclose(rates, [0.01, 0.005, 0], atol=1e-8)
+    # Of 100 steps ten rise, and 45 later half of the fall is behind.
+    rates = [float(schedule(step)) for step in (0, 5, 10, 55, 100)]
+    np.testing.assert_allclose(rates, [0, 0.005, 0.01, 0.005, 0], atol=1e-8)
     setting.epochs = 0
     with pytest.raises(ValueError, match="epochs=0"):
         recipe.optimizer(setting)
 
 
+def test_random_weights_train_otherwise(setting):
+    setting.learning_rate = 0.01
+    plain = apps.get_recipe("fine_tune")
+    scratch = plain.from_scratch()
+    optimizer = scratch.optimizer(setting)
+    assert isinstance(optimizer, keras.optimizers.SGD)
+    assert optimizer.momentum == 0.9
+    assert (plain.batch_norm, scratch.batch_norm) == ("freeze", "train")
+    # What lies in front of a probe's classifier does not train at all.
+    assert apps.get_recipe("linear_probe").from_scratch().batch_norm == "freeze"
+    norm = apps.get_recipe("stoch_norm")
+    assert norm.batch_norm == norm.from_scratch().batch_norm == "train"
+
+
 def test_a_recipe_may_have_a_rate_of_its_own(setting):
-    optimizer = apps.get_recipe("linear_probe").optimizer(setting)
-    np.testing.assert_allclose(float(optimizer._learning_rate(0)), 0.1)
+    recipe = dataclasses.replace(
+        apps.get_recipe("fine_tune"), learning_rate=0.1
+    )
+    schedule = recipe.optimizer(setting)._learning_rate
+    np.testing.assert_allclose(float(schedule(10)), 0.1)

@@ -55,5 +55,12 @@ def test_periods(epochs, starts):
         step for step, rate in enumerate(rates) if rate == pytest.approx(0.1)
     ]
     assert peaks == [5 * start for start in starts]
+
+
+@pytest.mark.parametrize(
+    "epochs, periods", [(40, 4), (24, 3), (20, 2), (3, 2), (1, 1)]
+)
+def test_a_fresh_classifier_has_time_to_come_back(epochs, periods):
+    setting = Setting("student", None, None, epochs, steps_per_epoch=5, seed=7)
     (rifle,) = apps.get_recipe("rifle").callbacks(setting)
-    assert rifle.periods == len(starts) and rifle.seed == setting.seed
+    assert (rifle.periods, rifle.seed) == (periods, 7)

@@ -14,6 +14,7 @@ def test_what_fits_becomes_pairs():
 @pytest.mark.tensorflow_only
 def test_rounding_can_be_trained_on_tensorflow():
     assert check_outputs(["int8"], qat=3) == [("tflite", "int8")]
+    assert check_outputs(["uint8_io"], qat=3) == [("tflite", "uint8_io")]
 
 
 @pytest.mark.skipif(

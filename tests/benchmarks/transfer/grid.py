@@ -58,6 +58,9 @@ class Cell:
         strength: Factor of the weights of the method's terms.
         head: `"fitted"`, the product's start of a classifier, or `"drawn"`.
         batch_norm: BatchNormalization policy; empty for the recipe's.
+        optimizer: `"adam"`, the recipes' own for pre-trained weights, or
+            `"sgd"`: what they have for random ones, SGD with momentum and
+            BatchNormalization that trains.
     """
 
     data: str
@@ -72,6 +75,7 @@ class Cell:
     strength: float = 1.0
     head: str = "fitted"
     batch_norm: str = ""
+    optimizer: str = "adam"
 
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Cell))

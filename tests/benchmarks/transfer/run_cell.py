@@ -47,6 +47,8 @@ def run_cell(cell: Cell, folders: dict, weights: dict, revision: str) -> dict:
     preset_name, arguments = NETWORKS[cell.network]
     preset = apps.get_preset(preset_name)
     recipe = apps.get_recipe(cell.method)
+    if cell.optimizer == "sgd":
+        recipe = recipe.from_scratch()
     if cell.batch_norm:
         recipe = dataclasses.replace(recipe, batch_norm=cell.batch_norm)
     source = preset.build(
@@ -79,7 +81,10 @@ def run_cell(cell: Cell, folders: dict, weights: dict, revision: str) -> dict:
             cell.epochs,
             learning_rate=cell.learning_rate
             or recipe.learning_rate
-            or preset.learning_rate,
+            or preset.usual_rate(
+                None if cell.optimizer == "sgd" else weights[cell.network],
+                arguments.get("alpha", 1.0),
+            ),
             validate=False,
             seed=cell.seed,
             strength=cell.strength,

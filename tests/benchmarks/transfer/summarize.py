@@ -5,10 +5,16 @@
 prints, for every data set, network and number of shots, each method with the
 setting that its mean validation accuracy chose, its test accuracy, and the
 difference to plain fine-tuning on the same seeds with its 95 % interval.
+
+    python tests/benchmarks/transfer/summarize.py --write
+
+also writes summary.json: every setting as it is, nothing chosen, judged on the
+validation and test images together. The README's table is made from it.
 """
 
 import argparse
 import collections
+import json
 import pathlib
 import statistics
 
@@ -18,9 +24,16 @@ from scipy import stats
 
 #: What makes a task; the rest of a cell, but for the seed, is a setting.
 _TASK = ("data", "network", "shots", "image_size", "epochs")
-_METHOD = ("method", "antialias", "head")
+_METHOD = ("method", "antialias", "head", "optimizer")
 #: What every difference is to.
-BASELINE = {"method": "fine_tune", "antialias": 0, "head": "drawn"}
+BASELINE = {
+    "method": "fine_tune",
+    "antialias": 0,
+    "head": "fitted",
+    "optimizer": "adam",
+}
+#: The product's for a MobileNet of width 0.35, rounded.
+DEFAULT_RATE = 0.0005
 
 
 def summarize(rows, part="test"):
@@ -81,6 +94,40 @@ def choose(rows):
     )
 
 
+def describe_settings(rows):
+    """Returns a dict a task and setting, as it is: nothing is chosen.
+
+    The validation and test images count together, and differences are to
+    `BASELINE` at its own learning rate, `DEFAULT_RATE`.
+    """
+    rest = [name for name in FIELDS if name not in (*_TASK, "seed")]
+    found = collections.defaultdict(dict)
+    for row in rows:
+        if row["status"] == "done":
+            key = tuple(row[name] for name in (*_TASK, *rest))
+            found[key][row["seed"]] = {**row, "both": _both(row)}
+    baselines = {}
+    for key, seeds in found.items():
+        cell = dict(zip((*_TASK, *rest), key, strict=True))
+        wanted = {**BASELINE, "learning_rate": DEFAULT_RATE, "strength": 1.0}
+        if all(cell[name] == value for name, value in wanted.items()):
+            baselines[key[: len(_TASK)]] = seeds
+    return [
+        {
+            **dict(zip((*_TASK, *rest), key, strict=True)),
+            **_describe(seeds, baselines.get(key[: len(_TASK)]), "both"),
+        }
+        for key, seeds in sorted(found.items(), key=lambda item: str(item[0]))
+    ]
+
+
+def _both(row):
+    """Accuracy on the validation and test images together."""
+    counts = row["validation_images"], row["test_images"]
+    right = row["validation"] * counts[0] + row["test"] * counts[1]
+    return right / sum(counts)
+
+
 def interval(values):
     """Half the 95 % interval of the mean, by Student's t; `None` of one."""
     if len(values) < 2:
@@ -114,11 +161,17 @@ def main():
         type=pathlib.Path,
         default=pathlib.Path(__file__).with_name("results.csv"),
     )
+    parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    for line in summarize(Results(options.results).rows):
+    rows = Results(options.results).rows
+    if options.write:
+        text = json.dumps(describe_settings(rows), indent=1)
+        options.results.with_name("summary.json").write_text(text + "\n")
+    for line in summarize(rows):
         print(
             f"{line['data']} {line['shots']:3d} shots  {line['method']:20s} "
             f"blur {line['antialias']} head {line['head']:7s} "
+            f"{line['optimizer']:4s} "
             f"rate {line['learning_rate']:<6g} {line['seeds']} seeds  "
             f"{_with(line, 'accuracy', 'interval')}  "
             f"{_with(line, 'gain', 'gain_interval', '+')}"

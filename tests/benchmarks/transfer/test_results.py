@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 from grid import Cell
 from results import Results
+from summarize import describe_settings
 from summarize import interval
 from summarize import summarize
 
@@ -64,7 +65,7 @@ def test_another_table_is_refused(tmp_path):
 def test_settings_are_chosen_on_validation_and_judged_on_test():
     rows = []
     for seed in range(3):
-        plain = {"method": "fine_tune", "head": "drawn", "seed": seed}
+        plain = {"method": "fine_tune", "seed": seed}
         rows += [
             _row(60 + seed, 50.0 + seed, learning_rate=0.01, **plain),
             _row(59 + seed, 90.0, learning_rate=0.003, **plain),
@@ -97,3 +98,20 @@ def test_interval_of_the_mean_is_students():
     # t(0.975, 4) = 2.7764; standard deviation 1.5811 over sqrt 5.
     assert interval([1, 2, 3, 4, 5]) == pytest.approx(1.9632, abs=1e-4)
     assert interval([1]) is None
+
+
+def test_settings_as_they_are_count_all_images():
+    default = {"learning_rate": 0.0005}
+    rows = [
+        _row(60, 50.0, seed=0, **default),
+        _row(62, 52.0, seed=1, **default),
+        _row(70, 60.0, seed=0, learning_rate=0.001),
+        _row(70, 64.0, seed=1, learning_rate=0.001),
+        _row("", "", "exploded", seed=2, learning_rate=0.001),
+    ]
+    for row in rows:
+        row |= {"validation_images": 300, "test_images": 100}
+    base, faster = describe_settings(rows)
+    assert base["accuracy"] == pytest.approx((57.5 + 59.5) / 2)
+    assert (base["gain"], base["seeds"]) == (0, 2)
+    assert faster["gain"] == pytest.approx((10.0 + 9.0) / 2)

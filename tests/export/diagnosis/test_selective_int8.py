@@ -188,6 +188,7 @@ def test_arguments_are_checked_before_long_work(model, data, tmp_path):
         ("model.keras", {}, r"\.tflite"),
         ("model.tflite", {"keep_float": "none"}, "keep_float='none'"),
         ("model.tflite", {"max_float_layers": -1}, "max_float_layers=-1"),
+        ("model.tflite", {"max_float_layers": 1.5}, "an integer, at least 0"),
         ("model.tflite", {"max_accuracy_drop": 2}, "max_accuracy_drop=2"),
     ):
         with pytest.raises(ValueError, match=message):

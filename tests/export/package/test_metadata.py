@@ -30,6 +30,8 @@ def test_metadata_without_classes_is_refused():
         (["a"], "expected an object"),
         ({"class_names": ["a", "b"], "format_version": "1"}, "whole number"),
         ({"class_names": ["a", 1]}, "are texts"),
+        ({"class_names": ["a"], "pixel_range": [1, 0]}, "than white"),
+        ({"class_names": ["a"], "pixel_range": "01"}, "pixel_range='01'"),
         ({"class_names": ["a"], "metrics": 3}, "metrics=3"),
         ({"class_names": ["a"], "output": {"shape": [2]}}, "1 names, 2 out"),
         (

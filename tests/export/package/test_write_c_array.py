@@ -68,7 +68,7 @@ def test_the_source_compiles_and_holds_the_graph(
     path = files / "model.tflite"
     graph = path.read_bytes()
     write_metadata(path, Metadata(NAMES))
-    header, source = write_c_array(path, tmp_path)
+    header, source, _ = write_c_array(path, tmp_path)
     methods = sorted(set(re.findall(r"\.(Add\w+)\(", header.read_text())))
     program = tmp_path / "main.cc"
     program.write_text(
@@ -125,7 +125,7 @@ def test_tflite_micro_runs_it_in_the_arena_that_is_declared(files):
         "tflite_micro.python.tflite_micro.runtime",
         reason="needs the package tflite-micro (Linux on x86-64)",
     )
-    header, _ = write_c_array(files / "model.tflite")
+    header, *_ = write_c_array(files / "model.tflite")
     size = int(re.search(r"arena_size = (\d+)", header.read_text())[1])
     interpreter = micro.Interpreter.from_file(
         str(files / "model.tflite"), arena_size=size
@@ -140,13 +140,23 @@ def test_tflite_micro_runs_it_in_the_arena_that_is_declared(files):
 
 def test_a_float_file_without_labels(cnn, tmp_path, compiler):
     to_tflite(cnn, tmp_path / "8 floats.tflite", "float32")
-    header, source = write_c_array(tmp_path / "8 floats.tflite")
+    header, source, _ = write_c_array(tmp_path / "8 floats.tflite")
     assert (header.name, source.name) == (
         "model_8_floats.h",
         "model_8_floats.cc",
     )
     assert "labels" not in header.read_text()
     assert "scale" not in header.read_text()
+    # What phones read in a file would take flash for nothing.
+    write_metadata(tmp_path / "8 floats.tflite", Metadata(NAMES))
+    assert b"TFLITE_METADATA" in (tmp_path / "8 floats.tflite").read_bytes()
+    before = source.read_text()
+    write_c_array(tmp_path / "8 floats.tflite", overwrite=True)
+    copy = bytes.fromhex(
+        "".join(re.findall(r"0x(\w\w)", source.read_text().split("};")[0]))
+    )
+    assert b"TFLITE_METADATA" not in copy
+    assert len(copy) < 1.1 * len(re.findall("0x", before))
     subprocess.run(
         [compiler, "-std=c++11", "-Wall", "-Werror", "-c", str(source)],
         check=True,
@@ -176,7 +186,7 @@ def test_a_question_mark_never_begins_a_trigraph(files):
     write_metadata(
         files / "model.tflite", Metadata(["a??/b", "what?", "c", "d"])
     )
-    _, source = write_c_array(files / "model.tflite")
+    _, source, _ = write_c_array(files / "model.tflite")
     [_, labels] = source.read_text().split("_labels")
     assert r'"a\077\077/b"' in labels
     assert "?" not in labels

@@ -30,8 +30,8 @@ print(keras.__version__.split(".")[0])
     "order, legacy",
     [("keras first", "unset"), ("tensorflow first", "0")],
 )
-def test_keras_stays_keras_3(run_in_fresh_process, order, legacy):
-    assert run_in_fresh_process(SOURCE, order, legacy) == "3"
+def test_keras_stays_keras_3(run_in_new_interpreter, order, legacy):
+    assert run_in_new_interpreter(SOURCE, order, legacy) == "3"
 
 
 def test_a_missing_package_is_named(monkeypatch):

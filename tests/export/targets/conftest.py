@@ -5,7 +5,7 @@ import pytest
 
 from kerastl.export import to_tflite
 
-SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
+SCHEMES = ("float32", "float16", "dynamic", "int8", "uint8_io", "int16x8")
 
 
 class Mirror(keras.layers.Layer):

@@ -1,0 +1,1 @@
+"""Weights that answer in an int8 file as they do in float."""

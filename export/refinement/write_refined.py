@@ -1,0 +1,139 @@
+"""Writes a file as it comes, and refined, and keeps the better one."""
+
+import dataclasses
+import os
+import time
+
+import numpy as np
+
+from kerastl.export.class_scores import predicted
+from kerastl.export.refinement.record import RefinementRecord
+from kerastl.export.refinement.refine import num_images_within
+from kerastl.export.refinement.refine import refine
+from kerastl.export.runner import load
+from kerastl.export.trust import trust_file
+
+# With fewer images there is none to spare for judging.
+_FEWEST = 10
+# What a fit to more would gain is less than the rounding of activations.
+_MOST = 100
+# Every so many images one judges.
+_EVERY = 5
+# Of the largest tensor, in float.
+_MOST_BYTES = 250_000_000
+
+
+def write_refined(
+    write, lowered, output_name, scheme, images, path, steps, truth
+):
+    """Writes the file of a network whose weights are refined if that helps.
+
+    Both files are run on calibration images that nothing was fitted to. The
+    refined one is kept where it differs less from the float network, by more
+    than one standard error of that gain.
+
+    Args:
+        write: As in `export_model`.
+        lowered: `Lowered` model.
+        output_name: Name of the output.
+        scheme: Row of `SCHEMES`, one that calibrates.
+        images: Calibration images.
+        path: Where to write.
+        steps: Names of `STEPS`.
+        truth: `Runner` of the float network.
+
+    Returns:
+        The `Lowered` whose file was kept, the notes of `write`, and a
+        `RefinementRecord`.
+    """
+    record = RefinementRecord(list(steps))
+    notes = write(lowered, output_name, scheme, images, path)
+    if len(images) < _FEWEST:
+        record.reason = (
+            f"it takes at least {_FEWEST} calibration images, and "
+            f"{len(images)} were given"
+        )
+        return lowered, notes, record
+    fit, held, judges = _split(images, lowered.model)
+    record.num_images, record.num_held_out = len(fit), len(judges)
+    model, record.layers = refine(
+        lowered.model,
+        fit,
+        held,
+        steps,
+        per_channel=scheme.name != "int8_per_tensor",
+        rounds=scheme.name != "int16x8",
+        seconds=record.seconds,
+    )
+    record.gains = {step: _gain(step, steps, record.layers) for step in steps}
+    if not any(layer.done for layer in record.layers):
+        record.reason = "no layer became better"
+        return lowered, notes, record
+    start = time.perf_counter()
+    refined = dataclasses.replace(lowered, model=model)
+    other = path.with_name(f"refined-{path.name}")
+    refined_notes = write(refined, output_name, scheme, images, other)
+    expected = truth.predict(judges)
+    record.plain, before = _compare(path, judges, expected, truth.kind)
+    record.refined, after = _compare(other, judges, expected, truth.kind)
+    record.seconds["files"] = time.perf_counter() - start
+    record.kept = _is_less(after, before)
+    record.reason = (
+        f"the refined file differs {'less' if record.kept else 'no less'} "
+        f"from the float network on {len(judges)} calibration images held "
+        f"out: {after.mean():.2g}, the plain one {before.mean():.2g}"
+    )
+    if not record.kept:
+        other.unlink()
+        return lowered, notes, record
+    os.replace(other, path)
+    return refined, refined_notes, record
+
+
+def _split(images, model):
+    """Splits images in those to fit to, to judge layers, and to judge files.
+
+    As many as memory holds flow through the network; files are judged on all
+    that nothing was fitted to.
+    """
+    most = min(_MOST, max(num_images_within(model, _MOST_BYTES), _FEWEST))
+    flow = np.arange(len(images))
+    if len(images) > most:
+        flow = np.linspace(0, len(images) - 1, most).round().astype(int)
+    fit = np.delete(flow, np.s_[_EVERY - 1 :: _EVERY])
+    held = flow[_EVERY - 1 :: _EVERY]
+    return images[fit], images[held], np.delete(images, fit, axis=0)
+
+
+def _compare(path, images, expected, kind):
+    """What a file answers, and the mean difference for each image."""
+    trust_file(path)
+    outputs = load(path).predict(images)
+    differences = np.abs(outputs - expected).mean(axis=1, dtype="float64")
+    same = predicted(outputs, kind) == predicted(expected, kind)
+    found = {
+        "mean_abs_difference": float(differences.mean()),
+        "top1_agreement": float(same.mean()),
+    }
+    return found, differences
+
+
+def _is_less(after, before):
+    """Whether differences fell by more than their chance."""
+    gain = before - after
+    chance = gain.std(ddof=1) / np.sqrt(len(gain))
+    return bool(gain.mean() > chance)
+
+
+def _gain(step, steps, layers):
+    """Geometric mean of the factors by which a step lowers the errors."""
+    factors = []
+    for layer in layers:
+        if step not in layer.errors:
+            continue
+        before = layer.plain_error
+        for each in steps[: steps.index(step)]:
+            before = layer.errors.get(each, before)
+        if before > 0 and layer.errors[step] > 0:
+            factors.append(np.log(before / layer.errors[step]))
+    return float(np.exp(np.mean(factors))) if factors else 1.0

@@ -1,0 +1,169 @@
+"""Exports that refine, and keep what is better."""
+
+import keras
+import numpy as np
+import pytest
+
+import kerastl
+from kerastl import export
+from kerastl.export.lower import lower
+from kerastl.export.refinement.write_refined import write_refined
+from kerastl.export.schemes import get_scheme
+from kerastl.surgery.find_kernels import find_kernels
+
+pytestmark = pytest.mark.tensorflow_only
+
+
+@pytest.fixture(scope="module")
+def logits(cnn):
+    """A network whose kernels have outliers, and no softmax to saturate."""
+    model = kerastl.surgery.copy_model(cnn)
+    generator = np.random.default_rng(0)
+    for kernel in find_kernels(model, depthwise=True):
+        weights = kernel.numpy()
+        kernel.variable.assign(
+            weights * (1 + 9 * (generator.random(weights.shape) < 0.1))
+        )
+    head = model.get_layer("head")
+    plain = keras.layers.Dense(head.units, name="logits")
+    outputs = plain(head.input)
+    plain.set_weights(head.get_weights())
+    return keras.Model(model.inputs, outputs)
+
+
+@pytest.fixture(scope="module")
+def reports(logits, calibration, evaluation, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("refined")
+
+    def write(to_file, name, scheme, refine):
+        return to_file(
+            logits,
+            folder / name,
+            scheme,
+            calibration=calibration,
+            evaluation=evaluation,
+            refine=refine,
+        )
+
+    return {
+        (to_file.__name__, scheme, refine): write(
+            to_file, f"{scheme}_{refine}.{suffix}", scheme, refine
+        )
+        for to_file, suffix, scheme in (
+            (export.to_tflite, "tflite", "int8"),
+            (export.to_tflite, "tflite", "int8_per_tensor"),
+            (export.to_onnx, "onnx", "int8"),
+        )
+        for refine in ("none", "auto")
+    }
+
+
+@pytest.mark.parametrize(
+    "format, scheme",
+    [
+        ("to_tflite", "int8"),
+        ("to_tflite", "int8_per_tensor"),
+        pytest.param("to_onnx", "int8", marks=pytest.mark.exact_onnx_int8),
+    ],
+)
+def test_refined_files_are_nearer_and_cost_the_same(reports, format, scheme):
+    plain, refined = (
+        reports[format, scheme, refine] for refine in ("none", "auto")
+    )
+    assert plain.refinement is None
+    record = refined.refinement
+    assert record.kept
+    assert record.steps == ["pixels", "rounding", "bias"]
+    assert (record.num_images, record.num_held_out) == (64, 16)
+    assert refined.mean_abs_difference < 0.9 * plain.mean_abs_difference
+    # The scaling of the images is one kernel, and not a product and a sum.
+    assert refined.ops.get("CONV_2D") == plain.ops.get("CONV_2D")
+    assert sum(refined.ops.values()) <= sum(plain.ops.values())
+    assert refined.partitions == plain.partitions
+    assert refined.size_bytes <= 1.02 * plain.size_bytes
+    assert refined.input == plain.input
+    assert record.gains["bias"] > 1
+    assert "refined" in str(refined)
+
+
+def test_the_record_is_plain_values(reports):
+    found = reports["to_tflite", "int8", "auto"].to_dict()["refinement"]
+    assert {"flow", "rounding", "bias", "files"} == set(found["seconds"])
+    assert found["layers"][0]["layer"] == "rescale"
+    assert (
+        found["refined"]["mean_abs_difference"]
+        < found["plain"]["mean_abs_difference"]
+    )
+
+
+@pytest.mark.parametrize("num_images", [1, 9])
+def test_with_few_images_nothing_is_tried(
+    cnn, calibration, tmp_path, num_images
+):
+    with pytest.warns(UserWarning, match="Only .* in `calibration`"):
+        report = export.to_tflite(
+            cnn, tmp_path / "a.tflite", calibration=calibration[0][:num_images]
+        )
+    record = report.refinement
+    assert not record.kept and not record.layers
+    assert record.reason == (
+        f"it takes at least 10 calibration images, and {num_images} were given"
+    )
+
+
+def test_a_file_that_is_no_better_is_not_kept(cnn, calibration, tmp_path):
+    """A second file that is worse, whatever the weights."""
+    lowered = lower(cnn)
+    written = []
+
+    def write(candidate, output_name, scheme, images, path):
+        """The second time as a converter that calibrates on grey images."""
+        model = candidate.model
+        export.to_tflite(
+            model,
+            path,
+            calibration=np.clip(images, 120, 136) if written else images,
+            refine="none",
+        )
+        written.append(path.read_bytes())
+        return []
+
+    path = tmp_path / "a.tflite"
+    kept, _, record = write_refined(
+        write,
+        lowered,
+        "probabilities",
+        get_scheme("int8", "tflite"),
+        calibration[0],
+        path,
+        ("rounding", "bias"),
+        export.load(cnn),
+    )
+    assert kept is lowered and not record.kept
+    assert "no less" in record.reason
+    assert (
+        record.refined["mean_abs_difference"]
+        > record.plain["mean_abs_difference"]
+    )
+    assert path.read_bytes() == written[0]
+    assert [each.name for each in tmp_path.iterdir()] == ["a.tflite"]
+
+
+def test_quantization_aware_networks_are_left(cnn, calibration, tmp_path):
+    aware = export.quantization_aware(cnn, calibration=calibration)
+    report = export.to_tflite(
+        aware, tmp_path / "a.tflite", calibration=calibration
+    )
+    assert report.refinement is None
+
+
+@pytest.mark.parametrize(
+    "refine, message",
+    [("all", "no refinement of that name"), (("bais",), "mean 'bias'")],
+)
+def test_unknown_names_are_refused(cnn, calibration, tmp_path, refine, message):
+    with pytest.raises(ValueError, match=message):
+        export.to_tflite(
+            cnn, tmp_path / "a.tflite", calibration=calibration, refine=refine
+        )
+    assert list(tmp_path.iterdir()) == []
