@@ -104,6 +104,30 @@ def test_edge_table_has_the_figures_of_the_results(row):
     ]
 
 
+def test_refined_files_have_the_figures_of_the_results():
+    found = results("refined_int8.json")
+    assert rows("int8 file") == [
+        [
+            f"{file['format']}:{file['scheme']}",
+            file["refine"],
+            f"{file['same_class']:.1f} %",
+            f"{file['mean_difference']:.4f}",
+            f"{file['points_lost']:.1f}",
+            f"{file['processor_seconds']:.0f} s",
+        ]
+        for file in found["files"]
+    ]
+    text = " ".join(README.split())
+    assert f"compared with the Keras model on {found['photos']} photos" in text
+    assert f"{found['calibration']} calibration images" in text
+    for plain, refined in zip(
+        found["files"][::2], found["files"][1::2], strict=True
+    ):
+        assert refined["kept"]
+        assert refined["operators"] <= plain["operators"]
+        assert refined["size_bytes"] <= 1.001 * plain["size_bytes"]
+
+
 @pytest.mark.parametrize(
     "row", rows("network | accuracy"), ids=lambda row: row[0]
 )

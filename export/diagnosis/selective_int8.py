@@ -62,8 +62,8 @@ def selective_int8(
         overwrite: Whether an existing file may be replaced.
         num_calibration: How many calibration images to use at most.
         threads: CPU threads to measure with.
-        refine: What is done to the weights before the search. As in
-            `to_tflite`.
+        refine: What is done to the weights, as in `to_tflite`, where no layer
+            has to be kept in float.
 
     Returns:
         A `SelectiveReport`: the `ExportReport` of the file, the layers in
@@ -111,9 +111,15 @@ def selective_int8(
     results = []
 
     def write(lowered, output_name, scheme, images, path):
+        def searched(lowered):
+            variants = _FORMATS[path.suffix](lowered, output_name, images)
+            return FloatSearch(
+                variants, path, lowered.source, evaluation, threads
+            )
+
         record = None
-        if steps:
-            lowered, _, record = write_refined(
+        if automatic and steps:
+            refined, _, record = write_refined(
                 _write_whole,
                 lowered,
                 output_name,
@@ -123,13 +129,17 @@ def selective_int8(
                 steps,
                 load(lowered.source),
             )
-        search = FloatSearch(
-            _FORMATS[path.suffix](lowered, output_name, images),
-            path,
-            lowered.source,
-            evaluation,
-            threads,
-        )
+            search = searched(refined)
+            if _is_allowed(search.try_layers(0), max_accuracy_drop):
+                results.append(((), search, record))
+                return []
+            if record.kept:
+                record.kept = False
+                record.reason = (
+                    "layers are kept in float, and the weights are refined "
+                    "for a network that is rounded throughout"
+                )
+        search = searched(lowered)
         if automatic:
             layers = _search(
                 search, lowered, images, max_accuracy_drop, max_float_layers

@@ -65,7 +65,11 @@ def write_refined(
         rounds=scheme.name != "int16x8",
         seconds=record.seconds,
     )
-    record.gains = {step: _gain(step, steps, record.layers) for step in steps}
+    record.gains = {
+        step: _gain(step, steps, record.layers)
+        for step in steps
+        if any(step in layer.errors for layer in record.layers)
+    }
     if not any(layer.done for layer in record.layers):
         record.reason = "no layer became better"
         return lowered, notes, record

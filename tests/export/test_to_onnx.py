@@ -25,6 +25,7 @@ def exported(cnn, calibration, evaluation, tmp_path_factory):
             scheme,
             calibration=calibration,
             evaluation=evaluation,
+            refine="none",
         )
         for scheme in ("float32", "int8")
     }

@@ -38,6 +38,7 @@ def exported(cnn, calibration, evaluation, tmp_path_factory):
             scheme,
             calibration=calibration,
             evaluation=evaluation,
+            refine="none",
         )
         for scheme in SCHEMES["tflite"]
     }

@@ -83,6 +83,8 @@ def files(net, tmp_path_factory):
         "tflite": folder / "net.tflite",
         "onnx": folder / "net.onnx",
     }
-    export.to_tflite(net, paths["tflite"], calibration=calibration)
-    export.to_onnx(net, paths["onnx"], calibration=calibration)
+    export.to_tflite(
+        net, paths["tflite"], calibration=calibration, refine="none"
+    )
+    export.to_onnx(net, paths["onnx"], calibration=calibration, refine="none")
     return paths

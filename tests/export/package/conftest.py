@@ -11,7 +11,9 @@ from kerastl.export import to_tflite
 @pytest.fixture(scope="session")
 def plain_files(cnn, calibration, tmp_path_factory):
     folder = tmp_path_factory.mktemp("plain")
-    to_tflite(cnn, folder / "model.tflite", calibration=calibration)
+    to_tflite(
+        cnn, folder / "model.tflite", calibration=calibration, refine="none"
+    )
     to_onnx(cnn, folder / "model.onnx", "float32")
     return folder
 

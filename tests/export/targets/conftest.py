@@ -23,7 +23,7 @@ def files(cnn, calibration, tmp_path_factory):
     folder = tmp_path_factory.mktemp("targets")
     paths = {scheme: folder / f"{scheme}.tflite" for scheme in SCHEMES}
     for scheme, path in paths.items():
-        to_tflite(cnn, path, scheme, calibration=calibration)
+        to_tflite(cnn, path, scheme, calibration=calibration, refine="none")
     return paths
 
 
