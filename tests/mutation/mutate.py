@@ -149,7 +149,8 @@ def measure(path, count, seed, jobs, before=None):
     drawn = [mutant for mutant in drawn if mutant not in equal]
     tried = drawn
     if before is not None:
-        tried = [one for one in drawn if _is_among(one, before["survived"])]
+        again = {(row["line"], row["operator"]) for row in before["survived"]}
+        tried = [one for one in drawn if (one.line, one.operator) in again]
     tests = tests_of(path)
 
     def run(sources, tests):
