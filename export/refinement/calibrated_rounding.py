@@ -4,8 +4,10 @@ import numpy as np
 
 _LARGEST = 127
 _BLOCK = 128
-# Of the mean of the diagonal: makes a singular matrix regular.
-_DAMPING = 0.01
+# Of the mean of the diagonal: makes a singular matrix regular. The moments are
+# sums of float32 products, less those of the means: where the least is not
+# enough to cover what they are off, the next is taken.
+_DAMPING = (0.01, 0.1, 1.0, 10.0)
 
 
 def calibrated_rounding(levels, moments, fixed):
@@ -55,11 +57,34 @@ def calibrated_rounding(levels, moments, fixed):
 
 
 def _inverse_factor(moments):
-    """Upper triangular `U` with `U.T @ U` the inverse of damped moments."""
+    """Upper triangular `U` with `U.T @ U` the inverse of damped moments.
+
+    The inverse itself is not taken: of a nearly singular matrix it comes out
+    with negative eigenvalues. `R @ R.T` is the matrix itself, and `U` the
+    inverse of the triangle `R`.
+    """
+    try:
+        return _factor(moments.astype("float64"), _DAMPING[0])
+    except np.linalg.LinAlgError:
+        return np.concatenate(
+            [_some_factor(each) for each in moments[:, None].astype("float64")]
+        )
+
+
+def _some_factor(moments):
+    for damping in _DAMPING[1:]:
+        try:
+            return _factor(moments, damping)
+        except np.linalg.LinAlgError:
+            continue
+    # Nothing but noise: what no input depends on is rounded one by one.
+    return np.eye(moments.shape[-1])[None]
+
+
+def _factor(moments, damping):
     size = moments.shape[-1]
     mean = np.einsum("gii->g", moments) / size
     mean = np.where(mean > 0, mean, 1.0)
-    damped = moments + _DAMPING * mean[:, None, None] * np.eye(size)
-    inverse = np.linalg.inv(damped)
-    inverse = (inverse + inverse.transpose(0, 2, 1)) / 2
-    return np.linalg.cholesky(inverse).transpose(0, 2, 1)
+    damped = moments + damping * mean[:, None, None] * np.eye(size)
+    factor = np.linalg.cholesky(damped[:, ::-1, ::-1])[:, ::-1, ::-1]
+    return np.triu(np.linalg.inv(factor))

@@ -85,3 +85,30 @@ def test_a_singular_matrix_still_rounds(rank):
     assert np.isfinite(rounded).all()
     # What does not matter for any output is rounded to the nearest level.
     np.testing.assert_array_equal(rounded[:, :, :4], np.rint(levels[:, :, :4]))
+
+
+@pytest.mark.parametrize("off", [0.02, 0.5, 5.0])
+def test_moments_that_are_a_little_off_are_damped_more(off):
+    """As sums in float32 are: with an eigenvalue below zero."""
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(6, 12))
+    moments = (rows.T @ rows / 6)[None]
+    moments -= off * np.trace(moments[0]) / 12 * np.eye(12)
+    levels = generator.uniform(-127, 127, (1, 4, 12))
+    fixed = np.zeros(levels.shape, bool)
+    rounded = calibrated_rounding(levels.copy(), moments, fixed)
+    np.testing.assert_array_equal(rounded, np.rint(rounded))
+    assert np.abs(rounded - levels).max() < 12
+
+
+def test_moments_of_noise_alone_round_one_by_one():
+    """Beside a group that has something to say, which stays as it is."""
+    levels, moments = problem(2, 3, 8)
+    fixed = np.zeros(levels.shape, bool)
+    alone = calibrated_rounding(levels[1:].copy(), moments[1:], fixed[1:])
+    noise = np.random.default_rng(1).normal(size=(8, 8))
+    moments[0] = noise + noise.T - 4 * np.eye(8)
+    moments[0] -= np.eye(8) * (np.trace(moments[0]) / 8 - 1e-3)
+    found = calibrated_rounding(levels.copy(), moments, fixed)
+    np.testing.assert_array_equal(found[0], np.rint(levels[0]))
+    assert np.abs(found[1] - alone[0]).mean() < 0.5
