@@ -1,4 +1,5 @@
 import keras
+from keras.ops import convert_to_numpy
 
 from kerastl.arguments import nearest_hint
 from kerastl.callbacks.fan_in_draw import fan_in_draw
@@ -142,12 +143,13 @@ class RIFLE(PeriodCallback):
         if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
             rate = rate(0)
         optimizer.learning_rate = CyclicCosine(
-            float(rate),
+            float(convert_to_numpy(rate)),
             steps * self.params["epochs"],
             self.periods,
             period=steps * self.period,
             # The optimizer may have taken steps in an earlier training.
-            first_step=int(optimizer.iterations) - steps * epoch,
+            first_step=int(convert_to_numpy(optimizer.iterations))
+            - steps * epoch,
         )
         # A step that is traced already would go on with the old rate.
         self.model.make_train_function(force=True)

@@ -11,8 +11,8 @@ import pytest
 
 pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
 
-EPOCHS = 25
-AWARE_EPOCHS = 15
+EPOCHS = 12
+AWARE_EPOCHS = 8
 
 # Threads add up in the order in which they finish, and training makes a whole
 # photo of a last bit: one thread says exactly whether two runs are the same.
