@@ -1,4 +1,5 @@
 import keras
+import numpy as np
 from keras.ops import convert_to_numpy
 
 from kerastl.arguments import nearest_hint
@@ -10,6 +11,9 @@ from kerastl.schedules import CyclicCosine
 from kerastl.surgery.find_head import find_head
 from kerastl.surgery.graph import hidden_layers
 from kerastl.surgery.layer_paths import layers_named
+
+# Where a schedule is looked at for its highest rate.
+_PLACES = 101
 
 
 class RIFLE(PeriodCallback):
@@ -139,12 +143,15 @@ class RIFLE(PeriodCallback):
     def _restart(self, epoch):
         steps = self.params["steps"]
         optimizer = self._restarted
+        total = steps * self.params["epochs"]
         rate = optimizer._learning_rate
         if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
-            rate = rate(0)
+            # Its highest: it may begin at zero, and rise.
+            places = np.linspace(0, total, _PLACES).astype(int)
+            rate = max(convert_to_numpy(rate(place)) for place in places)
         optimizer.learning_rate = CyclicCosine(
             float(convert_to_numpy(rate)),
-            steps * self.params["epochs"],
+            total,
             self.periods,
             period=steps * self.period,
             # The optimizer may have taken steps in an earlier training.

@@ -198,13 +198,17 @@ def _two_optimizers(rate):
     )
 
 
-@pytest.mark.parametrize("as_schedule", [True, False])
+@pytest.mark.parametrize("schedule", [None, "falling", "rising first"])
 def test_the_learning_rate_of_the_head_restarts(
-    make_tuner, images, labels, as_schedule
+    make_tuner, images, labels, schedule
 ):
     rate = 0.2
-    if as_schedule:
+    if schedule == "falling":
         rate = keras.optimizers.schedules.CosineDecay(0.2, 10)
+    elif schedule == "rising first":
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, 8, warmup_target=0.2, warmup_steps=2
+        )
     model = make_tuner(optimizer=_two_optimizers(rate))
     rates = []
 
