@@ -3,8 +3,6 @@
 import os
 import pathlib
 import shlex
-import shutil
-import subprocess
 import sys
 
 import keras
@@ -56,14 +54,6 @@ interpreter.get_tensor(out["index"]).tofile("output.bin")
 """
 
 
-@pytest.fixture
-def compiler():
-    found = shutil.which("c++") or shutil.which("g++")
-    if found is None:
-        pytest.skip("there is no C++ compiler on this machine")
-    return found
-
-
 def to_frame(photo):
     """RGB565 of a photo, 160 x 120, the high byte first; and its colours."""
     red, green, blue = np.moveaxis(photo.astype("uint16"), -1, 0)
@@ -92,7 +82,7 @@ def middle_square(colours, size):
 
 @pytest.mark.parametrize("scheme", ["int8", "uint8_io", "float32"])
 def test_it_prints_the_class_of_what_the_camera_sees(
-    cnn, calibration, evaluation, compiler, tmp_path, scheme
+    cnn, calibration, evaluation, run_cpp, tmp_path, scheme
 ):
     path = tmp_path / "model.tflite"
     to_tflite(cnn, path, scheme, calibration=calibration)
@@ -110,22 +100,11 @@ def test_it_prints_the_class_of_what_the_camera_sees(
     (tmp_path / "main.cc").write_text(MAIN)
     runner = load(path)
     number = np.dtype(runner.input["dtype"])
-    subprocess.run(
-        [
-            *(compiler, "-std=c++11", "-Wall", "-Wextra", "-Werror"),
-            *(f"-DINPUT={24 * 24 * 3 * number.itemsize}", "-DCOUNT=5"),
-            *(f"-DOUTPUT={4 * number.itemsize}", "-I", str(STUB)),
-            *("main.cc", str(source), str(example), "-o", "program"),
-        ],
-        check=True,
-        cwd=tmp_path,
-    )
-    finished = subprocess.run(
-        [tmp_path / "program"],
-        check=True,
-        cwd=tmp_path,
-        capture_output=True,
-        encoding="utf-8",
+    printed = run_cpp(
+        f"-DINPUT={24 * 24 * 3 * number.itemsize}",
+        "-DCOUNT=5",
+        f"-DOUTPUT={4 * number.itemsize}",
+        *("-I", STUB, "main.cc", source, example),
         env={
             **os.environ,
             "RUN": shlex.join([sys.executable, "-c", RUN, str(path)]),
@@ -143,7 +122,7 @@ def test_it_prints_the_class_of_what_the_camera_sees(
         best = int(row.argmax())
         name = NAMES[best] if labelled else f"class {best}"
         said.append(f"{name}: {np.floor(100 * row[best] + 0.5):.0f} %")
-    assert finished.stdout.splitlines() == said
+    assert printed.splitlines() == said
     assert len({line.split(":")[0] for line in said}) >= 3
 
 

@@ -1,7 +1,5 @@
 import os
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
@@ -52,18 +50,8 @@ int main() {
 """
 
 
-@pytest.fixture
-def compiler():
-    found = (
-        shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
-    )
-    if found is None:
-        pytest.skip("there is no C++ compiler on this machine")
-    return found
-
-
 def test_the_source_compiles_and_holds_the_graph(
-    files, tmp_path, compiler, evaluation
+    files, tmp_path, run_cpp, evaluation
 ):
     path = files / "model.tflite"
     graph = path.read_bytes()
@@ -80,23 +68,8 @@ def test_the_source_compiles_and_holds_the_graph(
             ),
         )
     )
-    subprocess.run(
-        [
-            *(compiler, "-std=c++11", "-Wall", "-Wextra", "-Werror"),
-            *("-pedantic", str(program), str(source), "-o", "program"),
-        ],
-        check=True,
-        cwd=tmp_path,
-    )
-    finished = subprocess.run(
-        [tmp_path / "program"],
-        check=True,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-    )
-    lines = finished.stdout.splitlines()
+    printed = run_cpp("-pedantic", program, source)
+    lines = printed.splitlines()
     report = check(path, "tflite-micro")
     runner = load(path)
     assert len(methods) == len(report.operators)
@@ -138,7 +111,7 @@ def test_tflite_micro_runs_it_in_the_arena_that_is_declared(files):
     np.testing.assert_allclose(interpreter.get_output(0), expected, atol=1.01)
 
 
-def test_a_float_file_without_labels(cnn, tmp_path, compiler):
+def test_a_float_file_without_labels(cnn, tmp_path, compile_cpp):
     to_tflite(cnn, tmp_path / "8 floats.tflite", "float32")
     header, source, _ = write_c_array(tmp_path / "8 floats.tflite")
     assert (header.name, source.name) == (
@@ -157,11 +130,7 @@ def test_a_float_file_without_labels(cnn, tmp_path, compiler):
     )
     assert b"TFLITE_METADATA" not in copy
     assert len(copy) < 1.1 * len(re.findall("0x", before))
-    subprocess.run(
-        [compiler, "-std=c++11", "-Wall", "-Werror", "-c", str(source)],
-        check=True,
-        cwd=tmp_path,
-    )
+    compile_cpp("-c", source)
 
 
 def test_what_a_microcontroller_cannot_run_is_refused(cnn, tmp_path):
