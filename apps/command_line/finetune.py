@@ -99,7 +99,7 @@ def finetune(
         typer.Option(
             metavar="RATE",
             min=0.0,
-            help="At the start; it falls to zero. Default: the method's.",
+            help="The highest; it falls to zero. Default: the network's.",
         ),
     ] = None,
     strength: Annotated[

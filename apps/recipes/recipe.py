@@ -171,7 +171,7 @@ class Recipe:
     requires: str | None = None
 
     def optimizer(self, setting):
-        """Makes the optimizer: by default Adam whose rate falls as a cosine.
+        """Makes the optimizer: Adam whose rate rises and falls, by default.
 
         Args:
             setting: A `Setting`; without a learning rate it takes the

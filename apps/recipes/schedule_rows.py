@@ -82,6 +82,7 @@ ROWS = [
         adapt_optimizer=_fast_head,
         callbacks=_rifle,
         cost=0.97,
+        exact="assumed",
     ),
     Recipe(
         name="cyclic",
