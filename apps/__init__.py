@@ -5,6 +5,9 @@ from kerastl.takes_keras import TAKES_KERAS
 if TAKES_KERAS:
     from kerastl.apps.benchmark import BenchmarkResult
     from kerastl.apps.benchmark import benchmark
+    from kerastl.apps.choice.choice import Choice
+    from kerastl.apps.choice.draw_choice import draw_choice
+    from kerastl.apps.choose import choose
     from kerastl.apps.data.image_data import ImageData
     from kerastl.apps.data.image_folder import ImageFolder
     from kerastl.apps.data.image_pipeline import Augmentation
@@ -62,6 +65,7 @@ __all__ = [
     "AnomalyDetector",
     "Augmentation",
     "BenchmarkResult",
+    "Choice",
     "ConvNeXtTiny",
     "DenseNet121",
     "EfficientNetB0",
@@ -89,7 +93,9 @@ __all__ = [
     "VGG19",
     "Xception",
     "benchmark",
+    "choose",
     "diagnose_file",
+    "draw_choice",
     "draw_diagnosis",
     "detect_anomalies",
     "evaluate_model",

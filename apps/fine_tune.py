@@ -7,6 +7,9 @@ import warnings
 
 import keras
 
+from kerastl.apps.choice.choose_method import AUTO
+from kerastl.apps.choice.choose_method import choose_method
+from kerastl.apps.choice.evidence import BASELINE
 from kerastl.apps.data.describe_data import describe_data
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.labels_file import labels_text
@@ -36,7 +39,9 @@ from kerastl.apps.runs.run_identity import run_identity
 from kerastl.apps.runs.save_class_means import save_class_means
 from kerastl.apps.runs.save_history import save_history
 from kerastl.apps.runs.suggest_for_run import suggest_for_run
-from kerastl.apps.runs.train_network import train_network
+from kerastl.apps.runs.train_soup import check_soup
+from kerastl.apps.runs.train_soup import remove_state
+from kerastl.apps.runs.train_soup import train_soup
 from kerastl.apps.runs.versions import versions
 from kerastl.export import load
 from kerastl.export.quantization.require_quantizable import require_quantizable
@@ -49,7 +54,7 @@ _SHIFT_PASSES = 3
 def fine_tune(
     data,
     preset="mobilenet_v2",
-    method="fine_tune",
+    method="auto",
     antialias=None,
     stem=True,
     weights="imagenet",
@@ -59,6 +64,7 @@ def fine_tune(
     shots=None,
     unlabelled=None,
     epochs=20,
+    soup=1,
     batch_size=32,
     learning_rate=None,
     strength=1.0,
@@ -91,7 +97,9 @@ def fine_tune(
             batch size, shots and augmentation count then.
         preset: Name of the network, a key of `apps.PRESETS`.
         method: Name of the recipe, a key of `apps.RECIPES`, or several
-            joined by `+`.
+            joined by `+`. `"auto"` takes the one that gained most on measured
+            tasks like this one (see `apps.choose`, which also tries); without
+            pre-trained weights, or where their head is kept, fine-tuning.
         antialias: Taps of the blurs that are inserted; `None` inserts none.
         stem: Whether the first down-sampling is blurred too.
         weights: `"imagenet"`, a file, a Keras model, or `None` (random).
@@ -104,6 +112,8 @@ def fine_tune(
         unlabelled: Folder of images without labels, for the methods that
             train on them. Defaults to the images that `shots` leaves over.
         epochs: Number of epochs.
+        soup: Train so often from the same start, with other draws, and average
+            the weights: better than one training, and no larger.
         batch_size: Images in a batch.
         learning_rate: Defaults to the recipe's, and then to the preset's.
         strength: Factor of the weights that the method's loss terms or its
@@ -158,7 +168,9 @@ def fine_tune(
         for name, value in locals().items()
         if name not in ("resume", "console", "output")
     }
-    row, recipe = get_preset(preset), get_recipe(method)
+    row = get_preset(preset)
+    # What is chosen later asks of the run nothing that this one does not.
+    recipe = get_recipe(BASELINE if method == AUTO else method)
     if weights is None:
         recipe = recipe.from_scratch()
     numbers = check_numbers(arguments)
@@ -168,8 +180,10 @@ def fine_tune(
     shots, image_size = numbers["shots"], numbers["image_size"]
     qat, seed, threads = numbers["qat"], numbers["seed"], numbers["threads"]
     learning_rate, strength = numbers["learning_rate"], numbers["strength"]
+    soup = numbers["soup"]
     pairs = check_outputs(exports, qat, target)
     check_strength(strength, recipe)
+    check_soup(soup, recipe, weights)
     name = "arrays"
     if not isinstance(data, ImageData):
         name = literal(pathlib.Path(data).resolve().name)
@@ -233,8 +247,15 @@ def fine_tune(
         suggestion = suggest_for_run(weights, source, data)
     with folder.hold():
         folder.identify(identity)
+        reason = None
+        if method == AUTO and weights is not None and not keep_head:
+            chosen, reason = folder.settle(
+                "method", lambda: choose_method(source, data)
+            )
+            recipe = get_recipe(chosen)
         folder.begin()
         say(console, _opening(folder, data))
+        say(console, reason)
         if not folder.trained:
             rate = learning_rate or recipe.learning_rate
             rate = rate or row.usual_rate(
@@ -244,15 +265,16 @@ def fine_tune(
             if suggestion is not None:
                 say(console, f"{suggestion}; this run takes Adam at {rate:g}")
             with folder.noting_divergence():
-                student, history = train_network(
-                    student,
+                student, history = train_soup(
+                    soup,
+                    lambda: make_student()[0],
                     source,
                     recipe,
                     data,
                     epochs,
+                    folder=folder,
                     learning_rate=rate,
                     jit_compile=jit_compile,
-                    checkpoint=folder.file("checkpoint.npz"),
                     seed=seed,
                     console=console,
                     source_classes=source_classes,
@@ -280,7 +302,9 @@ def fine_tune(
                 "title": describe_title(name, row, recipe, antialias),
                 "created": datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
                 "summary": {
-                    "text": describe_training(arguments, row, recipe, data)
+                    "text": describe_training(
+                        arguments, row, recipe, data, reason
+                    )
                 },
                 "history": history,
                 "measures": {
@@ -292,6 +316,7 @@ def fine_tune(
                 "data": describe_data(data),
                 "settings": {
                     **arguments,
+                    "method": recipe.name,
                     "keep_head": keep_head,
                     "learning_rate": rate,
                 },
@@ -299,7 +324,7 @@ def fine_tune(
             }
             folder.write_json("report.json", report)
             folder.advance("trained")
-            folder.file("checkpoint.npz").unlink(missing_ok=True)
+            remove_state(folder, soup)
         if qat is not None:
             add_aware(folder, data, qat, jit_compile, console, seed)
         return finish_run(

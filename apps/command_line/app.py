@@ -11,6 +11,7 @@ import typer
 from kerastl_command_line.benchmark import benchmark
 from kerastl_command_line.carray import carray
 from kerastl_command_line.check import check
+from kerastl_command_line.choose import choose
 from kerastl_command_line.diagnose import diagnose
 from kerastl_command_line.evaluate import evaluate
 from kerastl_command_line.export import export
@@ -26,6 +27,7 @@ from kerastl_command_line.schemes import schemes
 # In the order that the help shows them.
 _VERBS = (
     quickstart,
+    choose,
     finetune,
     export,
     evaluate,

@@ -29,8 +29,13 @@ def finetune(
         str, typer.Option(metavar="NAME", help="Network: see kerastl presets.")
     ] = "mobilenet_v2",
     method: Annotated[
-        str, typer.Option(metavar="NAME", help="Recipe: see kerastl methods.")
-    ] = "fine_tune",
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Recipe: see kerastl methods. auto: the one that gained most "
+            "with so many photos, see kerastl choose.",
+        ),
+    ] = "auto",
     antialias: Annotated[
         int | None,
         typer.Option(
@@ -91,6 +96,15 @@ def finetune(
     epochs: Annotated[
         int, typer.Option(metavar="N", min=1, help="Passes over the images.")
     ] = 20,
+    soup: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Train so often, and average the weights: better than one "
+            "training, and no larger.",
+        ),
+    ] = 1,
     batch_size: Annotated[
         int, typer.Option(metavar="N", min=1, help="Images a step.")
     ] = 32,
@@ -191,6 +205,7 @@ def finetune(
             shots=shots,
             unlabelled=unlabelled,
             epochs=epochs,
+            soup=soup,
             batch_size=batch_size,
             learning_rate=learning_rate,
             strength=strength,

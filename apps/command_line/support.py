@@ -5,6 +5,7 @@ import enum
 import errno
 import importlib
 import json
+import logging
 import os
 import pathlib
 import signal
@@ -206,6 +207,9 @@ def _load_quietly():
         with open(os.devnull, "w") as nothing:
             os.dup2(nothing.fileno(), 2)
         importlib.import_module("kerastl.apps")
+        # It counts the graphs of one process, which makes one for each of
+        # several networks.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
     finally:
         os.dup2(saved, 2)
         os.close(saved)

@@ -43,6 +43,17 @@ class ImagePart:
             )
         )
 
+    def take(self, indices):
+        """Returns the part of the images at `indices`."""
+        return ImagePart(
+            self.labels[indices],
+            self.size,
+            None if self.images is None else self.images[indices],
+            None
+            if self.files is None
+            else tuple(self.files[index] for index in indices),
+        )
+
     def stratified_order(self, limit=None):
         """Returns indices that take the classes in turn.
 

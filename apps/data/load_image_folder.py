@@ -133,7 +133,7 @@ def load_image_folder(
         train = parts["train"]
         _check_shots(shots, train.labels, listing)
         chosen = choose_shots(train.labels, shots, seed)
-        parts["train"] = _take(train, chosen)
+        parts["train"] = train.take(chosen)
         left = np.setdiff1d(np.arange(len(train)), chosen)
         notes.append(f"{shots} training images a class, seed {seed}.")
     if not in_memory and _fits(
@@ -142,7 +142,7 @@ def load_image_folder(
         parts = {name: _in_memory(part) for name, part in parts.items()}
     more = None
     if unlabelled is True and left is not None and len(left):
-        more = _take(train, left)
+        more = train.take(left)
         notes.append(
             f"The {len(left)} training images that are left over train "
             "without their labels."
@@ -225,17 +225,8 @@ def _read(files, size, in_memory):
     ]
     if failed:
         good = [i for i, reason in enumerate(reasons) if not reason]
-        part = _take(part, np.array(good, "int64"))
+        part = part.take(np.array(good, "int64"))
     return part, failed
-
-
-def _take(part, indices):
-    return ImagePart(
-        part.labels[indices],
-        part.size,
-        None if part.images is None else part.images[indices],
-        tuple(part.files[index] for index in indices),
-    )
 
 
 def _in_memory(part):
@@ -251,8 +242,8 @@ def _split(parts, validation_split, test_split, seed):
         if name in parts or not share:
             continue
         rest, taken = split_by_class(parts["train"].labels, share, seed)
-        parts[name] = _take(parts["train"], taken)
-        parts["train"] = _take(parts["train"], rest)
+        parts[name] = parts["train"].take(taken)
+        parts["train"] = parts["train"].take(rest)
         notes.append(
             f"The folder has no {name} part: {share:.0%} of the training "
             f"images of each class were taken, seed {seed}."

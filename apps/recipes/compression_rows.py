@@ -46,6 +46,7 @@ PURPOSE = "To make the network smaller"
 ROWS = [
     Recipe(
         name="pruning",
+        averages=False,
         title="Magnitude pruning",
         paper="Zhu and Gupta, 2017",
         summary="sets the smaller half of the weights to zero on the way",
@@ -54,6 +55,7 @@ ROWS = [
     ),
     Recipe(
         name="clustering",
+        averages=False,
         title="Weight clustering",
         paper="Han, Mao and Dally, ICLR 2016",
         summary="gives every kernel 16 values and trains those at the end",
@@ -62,6 +64,7 @@ ROWS = [
     ),
     Recipe(
         name="channel_pruning",
+        averages=False,
         title="Channel pruning",
         paper="Li et al., ICLR 2017",
         summary="takes a quarter of the channels out before training",

@@ -114,6 +114,8 @@ class Recipe:
             be another method's, that returns the one to train with.
         batch_norm: BatchNormalization policy of `kerastl.FineTuner`. The
             statistics of ImageNet are better than those of a hundred photos.
+        averages: Whether the mean weights of several trainings are a network
+            of the same kind: no zeros or clusters that are lost in a mean.
         trains: `False` if no gradient step is taken.
         trainable: `"all"`, or `"head"` to train the classifier only.
         learning_rate: Learning rate at the start, or `None` for the
@@ -163,6 +165,7 @@ class Recipe:
     make_optimizer: Callable = one_optimizer
     adapt_optimizer: Callable = same_optimizer
     batch_norm: str = "freeze"
+    averages: bool = True
     trains: bool = True
     trainable: str = "all"
     learning_rate: float | None = None

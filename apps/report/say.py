@@ -11,10 +11,10 @@ def say(console, text, wrap=True):
 
     Args:
         console: A `rich.console.Console`; `None` says nothing.
-        text: One line or more.
+        text: One line or more, or `None` to say nothing.
         wrap: Whether long lines are broken at the console's width.
     """
-    if console is None:
+    if console is None or text is None:
         return
     lines = map(literal, str(text).split("\n"))
     console.print(

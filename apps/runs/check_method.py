@@ -7,6 +7,7 @@ from kerastl.surgery import find_head
 # What counts something, and the least of it.
 _COUNTS = {
     "epochs": 1,
+    "soup": 1,
     "batch_size": 1,
     "shots": 1,
     "qat": 1,

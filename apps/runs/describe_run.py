@@ -7,7 +7,7 @@ def describe_title(name, preset, recipe, antialias):
     return f"{name}: {preset.title}{blurred}, {recipe.title}"
 
 
-def describe_training(arguments, preset, recipe, data):
+def describe_training(arguments, preset, recipe, data, reason=None):
     """Returns the paragraph that says what was done."""
     count = len(data.parts["train"])
     width = (arguments["preset_arguments"] or {}).get("alpha")
@@ -20,10 +20,13 @@ def describe_training(arguments, preset, recipe, data):
     strength = arguments["strength"]
     scaled = f" at {strength:g} times its strength" if strength != 1 else ""
     how = f"for {arguments['epochs']} epochs " if recipe.trains else ""
+    soup = arguments["soup"]
+    averaged = f" The weights of {soup} trainings were averaged." * (soup > 1)
     return (
         f"A {network} at {data.image_size} px{blurred} was adapted by "
         f"{recipe.title}{scaled} ({recipe.summary}) {how}on {count} images of "
-        f"{data.num_classes} classes."
+        f"{data.num_classes} classes.{averaged}"
+        + (f" {reason}." if reason else "")
     )
 
 

@@ -153,6 +153,19 @@ class RunFolder:
                 )
         self._state["identity"] = identity
 
+    def settle(self, name, decide):
+        """Decides something once, for the run and all its resumptions.
+
+        Args:
+            name: What is decided.
+            decide: Function that returns it, JSON-able; not called where the
+                run that is resumed has it.
+        """
+        settled = self._state.setdefault("settled", {})
+        if name not in settled:
+            settled[name] = _as_json(decide())
+        return settled[name]
+
     @property
     def began(self):
         return self._state["began"]

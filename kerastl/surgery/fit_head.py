@@ -75,7 +75,7 @@ def fit_head(model, data, seed=0, batch_size=32) -> HeadFit:
         probe first, then fine-tuning.
     """
     _, bias = head_weights(model)
-    features, labels = _features(embed(model), data, batch_size)
+    features, labels = embed_labelled(embed(model), data, batch_size)
     counts = np.bincount(labels, minlength=len(bias))
     if len(counts) > len(bias) or not counts.all():
         raise ValueError(
@@ -89,20 +89,46 @@ def fit_head(model, data, seed=0, batch_size=32) -> HeadFit:
             "them. Look for NaN in the images or the weights. Received: "
             f"{np.sum(~np.isfinite(features))} such values"
         )
-    mean = features.mean(axis=0)
-    scale = features.std() or 1.0
-    points, basis = _rotated((features - mean) / scale)
-    rows, offsets, found = _regress(points, labels, counts.min(), seed)
-    rows = rows @ basis / scale
-    write_head(
-        model, rows.astype("float32"), (offsets - rows @ mean).astype("float32")
-    )
+    rows, offsets, found = fit_classifier(features, labels, seed)
+    write_head(model, rows.astype("float32"), offsets.astype("float32"))
     return found
 
 
-def _features(network, data, batch_size):
+def fit_classifier(features, labels, seed=0):
+    """Regularized multinomial logistic regression on features.
+
+    Args:
+        features: Array `(n, units)`, finite.
+        labels: Integer labels `(n,)`; every class has at least one.
+        seed: Seed of the folds.
+
+    Returns:
+        The weights `(classes, units)`, the biases `(classes,)`, and a
+        `HeadFit`.
+    """
+    mean = features.mean(axis=0)
+    scale = features.std() or 1.0
+    points, basis = _rotated((features - mean) / scale)
+    smallest = np.bincount(labels).min()
+    rows, offsets, found = _regress(points, labels, smallest, seed)
+    rows = rows @ basis / scale
+    return rows, offsets - rows @ mean, found
+
+
+def embed_labelled(network, data, batch_size=32):
+    """Returns what a network says of labelled images, and their labels.
+
+    Args:
+        network: A model that gives `(batch, units)`.
+        data: A tuple `(images, labels)` of arrays, or an iterable of batches.
+        batch_size: Batch size for arrays.
+
+    Returns:
+        `float64` features `(n, units)` and integer labels `(n,)`.
+    """
     features, labels = [], []
     for images, batch_labels in labelled_batches(data, batch_size):
+        # Not compiled: there a ReLU may make zeros of NaN.
         outputs = network(images, training=False)
         features.append(keras.ops.convert_to_numpy(outputs))
         labels.append(class_numbers(batch_labels))

@@ -6,6 +6,7 @@ from kerastl.apps.runs.check_method import check_numbers
 
 GOOD = {
     "epochs": 2,
+    "soup": 1,
     "batch_size": 4,
     "shots": 3,
     "qat": 1,

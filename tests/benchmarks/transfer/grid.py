@@ -61,6 +61,7 @@ class Cell:
         optimizer: `"adam"`, the recipes' own for pre-trained weights, or
             `"sgd"`: what they have for random ones, SGD with momentum and
             BatchNormalization that trains.
+        soup: Trainings whose weights are averaged.
     """
 
     data: str
@@ -76,6 +77,7 @@ class Cell:
     head: str = "fitted"
     batch_norm: str = ""
     optimizer: str = "adam"
+    soup: int = 1
 
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Cell))

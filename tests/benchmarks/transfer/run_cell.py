@@ -16,7 +16,7 @@ from kerastl import apps
 from kerastl.apps.data.load_task import DIGITS
 from kerastl.apps.data.load_task import load_task
 from kerastl.apps.runs.prepare_student import prepare_student
-from kerastl.apps.runs.train_network import train_network
+from kerastl.apps.runs.train_soup import train_soup
 from kerastl.apps.runs.versions import versions
 
 _BATCH_SIZE = 32
@@ -57,12 +57,16 @@ def run_cell(cell: Cell, folders: dict, weights: dict, revision: str) -> dict:
         include_top="auto" if recipe.needs_source_head else False,
         **arguments,
     )
-    student, _ = prepare_student(
-        source,
-        num_classes=data.num_classes,
-        kernel_size=cell.antialias or None,
-        seed=cell.seed,
-    )
+
+    def make_student():
+        student, _ = prepare_student(
+            source,
+            num_classes=data.num_classes,
+            kernel_size=cell.antialias or None,
+            seed=cell.seed,
+        )
+        return student
+
     row = dataclasses.asdict(cell)
     found = versions()
     row |= {name: found[name] for name in ("kerastl", "keras", "tensorflow")}
@@ -73,8 +77,9 @@ def run_cell(cell: Cell, folders: dict, weights: dict, revision: str) -> dict:
         "revision": revision,
     }
     try:
-        student, _ = train_network(
-            student,
+        student, _ = train_soup(
+            cell.soup,
+            make_student,
             source,
             recipe,
             data,

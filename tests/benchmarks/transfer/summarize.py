@@ -9,7 +9,8 @@ difference to plain fine-tuning on the same seeds with its 95 % interval.
     python tests/benchmarks/transfer/summarize.py --write
 
 also writes summary.json: every setting as it is, nothing chosen, judged on the
-validation and test images together. The README's table is made from it.
+validation and test images together. The README's table is made from it, and
+apps/choice/evidence.json, which `kerastl choose` reads.
 """
 
 import argparse
@@ -22,15 +23,18 @@ from grid import FIELDS
 from results import Results
 from scipy import stats
 
+#: What the product takes with it.
+EVIDENCE = pathlib.Path(__file__).parents[3] / "apps/choice/evidence.json"
 #: What makes a task; the rest of a cell, but for the seed, is a setting.
 _TASK = ("data", "network", "shots", "image_size", "epochs")
-_METHOD = ("method", "antialias", "head", "optimizer")
+_METHOD = ("method", "antialias", "head", "optimizer", "soup")
 #: What every difference is to.
 BASELINE = {
     "method": "fine_tune",
     "antialias": 0,
     "head": "fitted",
     "optimizer": "adam",
+    "soup": 1,
 }
 #: The product's for a MobileNet of width 0.35, rounded.
 DEFAULT_RATE = 0.0005
@@ -121,6 +125,56 @@ def describe_settings(rows):
     ]
 
 
+def evidence(settings):
+    """What `kerastl choose` knows: what methods gain as the product has them.
+
+    A row a task and method that at least two seeds speak of. Two seeds say
+    little of how far seeds lie apart: that is taken from all rows together.
+
+    Args:
+        settings: What `describe_settings` returns.
+    """
+    usual = {
+        "antialias": 0,
+        "head": "fitted",
+        "optimizer": "adam",
+        "batch_norm": "",
+        "learning_rate": DEFAULT_RATE,
+        "strength": 1.0,
+        "soup": 1,
+    }
+    kept = [
+        line
+        for line in settings
+        if all(line[name] == value for name, value in usual.items())
+        and line.get("gain_interval") is not None
+        and line["method"] != BASELINE["method"]
+    ]
+    squares = sum(
+        line["gain_spread"] ** 2 * (line["common"] - 1) for line in kept
+    )
+    spread = (squares / sum(line["common"] - 1 for line in kept)) ** 0.5
+    probes = {
+        tuple(line[name] for name in _TASK): line["accuracy"]
+        for line in kept
+        if line["method"] == "linear_probe"
+    }
+    return [
+        {
+            "data": line["data"],
+            "network": line["network"],
+            "shots": line["shots"],
+            "probe": round(probes[task], 2),
+            "method": line["method"],
+            "gain": round(line["gain"], 2),
+            "error": round(spread / line["common"] ** 0.5, 2),
+            "seeds": line["common"],
+        }
+        for line in kept
+        if (task := tuple(line[name] for name in _TASK)) in probes
+    ]
+
+
 def _both(row):
     """Accuracy on the validation and test images together."""
     counts = row["validation_images"], row["test_images"]
@@ -151,6 +205,9 @@ def _describe(seeds, base, part):
         gaps = [seeds[seed][part] - base[seed][part] for seed in common]
         line["gain"] = statistics.fmean(gaps)
         line["gain_interval"] = interval(gaps)
+        line["common"] = len(common)
+        if len(common) > 1:
+            line["gain_spread"] = statistics.stdev(gaps)
     return line
 
 
@@ -165,13 +222,17 @@ def main():
     options = parser.parse_args()
     rows = Results(options.results).rows
     if options.write:
-        text = json.dumps(describe_settings(rows), indent=1)
-        options.results.with_name("summary.json").write_text(text + "\n")
+        settings = describe_settings(rows)
+        for path, value in (
+            (options.results.with_name("summary.json"), settings),
+            (EVIDENCE, evidence(settings)),
+        ):
+            path.write_text(json.dumps(value, indent=1) + "\n")
     for line in summarize(rows):
         print(
             f"{line['data']} {line['shots']:3d} shots  {line['method']:20s} "
             f"blur {line['antialias']} head {line['head']:7s} "
-            f"{line['optimizer']:4s} "
+            f"{line['optimizer']:4s} soup {line['soup']} "
             f"rate {line['learning_rate']:<6g} {line['seeds']} seeds  "
             f"{_with(line, 'accuracy', 'interval')}  "
             f"{_with(line, 'gain', 'gain_interval', '+')}"

@@ -1,0 +1,1 @@
+"""Which network and which method to take for these photos."""

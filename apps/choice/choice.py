@@ -1,0 +1,271 @@
+"""What was chosen, why, and how to go on."""
+
+import dataclasses
+import math
+import pathlib
+import shlex
+
+from kerastl.apps.presets.get_preset import get_preset
+from kerastl.apps.recipes.table import RECIPES
+
+# Of a normal variable, 95 % lie within so many standard errors.
+_NINETY_FIVE = 1.96
+
+
+@dataclasses.dataclass
+class Choice:
+    """The network and the method to take, and what speaks for them.
+
+    Attributes:
+        photos: Folder of the photos.
+        networks: List of `JudgedNetwork`.
+        candidates: List of `Candidate`; the first is the reference.
+        settings: Dict of the arguments that a run should have too.
+        trainings: Number of trainings that were tried.
+        left_out: Names of the networks that there was no time to look at.
+        seconds: Time that choosing took.
+    """
+
+    photos: pathlib.Path
+    networks: list
+    candidates: list
+    settings: dict
+    trainings: int
+    left_out: list
+    seconds: float
+
+    @property
+    def chosen(self):
+        """The `Candidate` that is expected to do best."""
+        reference = self.candidates[0]
+        return max(self.candidates, key=lambda each: each.judged(reference)[0])
+
+    @property
+    def network(self):
+        """The `JudgedNetwork` of the chosen candidate."""
+        return self.networks[self.chosen.network]
+
+    @property
+    def method(self):
+        return self.chosen.method
+
+    def expected(self, candidate=None):
+        """The accuracy to expect of a candidate, and half its 95 % interval.
+
+        Where it was tried, what the trials say; the training photos were
+        fewer there by a fold. Otherwise that of a linear classifier on its
+        features, and what the method gained over that elsewhere.
+
+        Args:
+            candidate: Defaults to the chosen one.
+
+        Returns:
+            Two numbers, 0 to 1.
+        """
+        candidate = candidate or self.chosen
+        accuracy, photos = candidate.accuracy()
+        reference = self.candidates[0]
+        extra = 0.0
+        if accuracy is None:
+            points, error = candidate.judged(reference)
+            base, photos = reference.accuracy()
+            if base is None:
+                network = self.networks[reference.network]
+                base = network.probe
+                points += self.lift
+                photos = len(network.data.parts["train"])
+            accuracy = min(1.0, max(0.0, base + points / 100))
+            extra = error / 100
+        spread = accuracy * (1 - accuracy) / photos
+        # By Agresti and Coull nothing is certain after a few photos.
+        spread += 1 / photos**2
+        return accuracy, _NINETY_FIVE * math.sqrt(spread + extra**2)
+
+    @property
+    def lift(self):
+        """Points that fine-tuning gained over the probe on tasks like this."""
+        from kerastl.apps.choice.evidence import PROBE
+        from kerastl.apps.choice.evidence import expected_gains
+
+        network = self.networks[self.candidates[0].network]
+        shots = len(network.data.parts["train"]) / network.data.num_classes
+        gains = expected_gains(shots, 100 * network.probe)
+        return -gains[PROBE].points if PROBE in gains else 0.0
+
+    @property
+    def why(self):
+        """Two sentences: why this network, and why this method."""
+        network = self.network
+        if len(self.networks) == 1:
+            first = (
+                f"{network.label} is the one network whose weights are at "
+                f"hand; a linear classifier on its features names "
+                f"{100 * network.probe:.0f} % of the photos."
+            )
+        else:
+            best = max(each.probe for each in self.networks)
+            how = "best" if network.probe == best else "well, and trains best"
+            first = (
+                f"Of {len(self.networks)} networks, the features of "
+                f"{network.label} tell the classes apart {how}: a linear "
+                f"classifier on them names {100 * network.probe:.0f} % of the "
+                "photos."
+            )
+        points, error = self.chosen.judged(self.candidates[0])
+        title = RECIPES[self.method].title
+        if self.chosen is self.candidates[0]:
+            second = f"No other method is expected to gain over {title} here."
+        else:
+            second = (
+                f"{title} is expected to gain {points:.1f} ± "
+                f"{_NINETY_FIVE * error:.1f} points over fine-tuning"
+            )
+            second += (
+                f" of {self.networks[self.candidates[0].network].label}"
+                if self.chosen.network != self.candidates[0].network
+                else ""
+            )
+            second += ", by measurements on other photos"
+            second += " and trials on these." if self.chosen.hits else "."
+        return f"{first} {second}"
+
+    @property
+    def command(self):
+        """The command line that trains what was chosen."""
+        network, settings = self.network, self.settings
+        words = ["kerastl", "finetune", str(self.photos)]
+        words += ["--preset", network.preset]
+        for name, value in network.arguments.items():
+            words += [f"--{name}", str(value)]
+        words += ["--weights", str(network.weights)]
+        words += ["--method", self.method]
+        if settings["image_size"] is not None:
+            words += ["--image-size", str(settings["image_size"])]
+        if settings["shots"] is not None:
+            words += ["--shots", str(settings["shots"])]
+        for name, usual in (("epochs", 20), ("batch_size", 32), ("seed", 0)):
+            if settings[name] != usual:
+                words += [f"--{name.replace('_', '-')}", str(settings[name])]
+        if not settings["augment"]:
+            words.append("--no-augment")
+        return shlex.join(words)
+
+    def rows(self):
+        """One dict a candidate, best first."""
+        reference = self.candidates[0]
+        rows = []
+        for each in self.candidates:
+            points, error = each.judged(reference)
+            accuracy, half = self.expected(each)
+            rows.append(
+                {
+                    "network": self.networks[each.network].label,
+                    "method": each.method,
+                    "gain_points": points,
+                    "gain_interval": _NINETY_FIVE * error,
+                    "accuracy": accuracy,
+                    "accuracy_interval": half,
+                    "trials": len(each.hits),
+                    "seconds": each.seconds,
+                }
+            )
+        return sorted(rows, key=lambda row: -row["gain_points"])
+
+    def to_dict(self):
+        """Returns all of it, ready for JSON."""
+        accuracy, half = self.expected()
+        return {
+            "photos": str(self.photos),
+            "preset": self.network.preset,
+            "arguments": self.network.arguments,
+            "weights": str(self.network.weights),
+            "method": self.method,
+            "accuracy": accuracy,
+            "accuracy_interval": half,
+            "training_seconds": self.chosen.seconds,
+            "why": self.why,
+            "command": self.command,
+            "networks": [
+                {
+                    "network": each.label,
+                    "title": get_preset(each.preset).title,
+                    "parameters": each.parameters,
+                    "image_size": each.data.image_size,
+                    **each.scores._asdict(),
+                }
+                for each in self.networks
+            ],
+            "candidates": self.rows(),
+            "trainings": self.trainings,
+            "left_out": self.left_out,
+            "seconds": self.seconds,
+        }
+
+    def print(self, console):
+        """Prints tables, the reasons and the command to a console."""
+        from kerastl.apps.report import figures
+        from kerastl.apps.report.say import say
+        from kerastl.apps.report.tables import make_table
+
+        console.print(
+            make_table(
+                [
+                    "network",
+                    ">weights",
+                    ">pixels",
+                    ">nearest",
+                    ">LDA",
+                    ">linear",
+                ],
+                [
+                    (
+                        each.label,
+                        figures.millions(each.parameters),
+                        each.data.image_size,
+                        figures.percent(each.scores.neighbours),
+                        figures.percent(each.scores.discriminant),
+                        figures.NOTHING
+                        if each.scores.logistic is None
+                        else figures.percent(each.scores.logistic),
+                    )
+                    for each in self.networks
+                ],
+            )
+        )
+        console.print(
+            make_table(
+                ["network", "method", ">expected", ">gain", ">trials"],
+                [
+                    (
+                        row["network"],
+                        row["method"],
+                        _with(
+                            100 * row["accuracy"],
+                            100 * row["accuracy_interval"],
+                        ),
+                        _with(row["gain_points"], row["gain_interval"], "+"),
+                        row["trials"],
+                    )
+                    for row in self.rows()
+                ],
+            )
+        )
+        accuracy, half = self.expected()
+        say(console, self.why)
+        say(
+            console,
+            f"Expected accuracy {100 * accuracy:.0f} % ± {100 * half:.0f}; "
+            f"training takes about {_duration(self.chosen.seconds)}, without "
+            "measuring and export. Go on with\n",
+        )
+        say(console, f"  {self.command}", wrap=False)
+
+
+def _with(value, half, sign=""):
+    return f"{value:{sign}.1f} ± {half:.1f}"
+
+
+def _duration(seconds):
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min"

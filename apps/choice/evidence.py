@@ -1,0 +1,99 @@
+"""What the committed measurements say of a method, for a task like this one."""
+
+import functools
+import json
+import math
+import pathlib
+from typing import NamedTuple
+
+from kerastl.apps.recipes.table import RECIPES
+
+BASELINE = "fine_tune"
+PROBE = "linear_probe"
+_FILE = pathlib.Path(__file__).with_name("evidence.json")
+
+# How far a measured task counts: at twice the photos a class, or where
+# frozen features are so many points better, it counts for 0.6.
+_DOUBLINGS = 1.0
+_POINTS = 15.0
+# What a method gains varies from task to task by so many points, seeds apart;
+# about as much as the measured tasks differ.
+_BETWEEN_TASKS = 2.0
+# A method of which little is known is taken for fine-tuning's equal: the
+# weight of that opinion, in measured tasks just like this one.
+_DOUBT = 0.5
+
+
+class Gain(NamedTuple):
+    """What a method is expected to add to plain fine-tuning.
+
+    Args:
+        points: Percentage points of accuracy.
+        error: Its standard error, in points.
+        tasks: Measured tasks that it rests on, by how near they are.
+    """
+
+    points: float
+    error: float
+    tasks: float
+
+
+@functools.cache
+def measured():
+    """The rows of evidence.json: one a task and method.
+
+    `tests/benchmarks/transfer/summarize.py --write` makes them. Each has the
+    `data`, the `shots` (photos a class), the accuracy of a linear `probe` there
+    in percent, the `method`, its `gain` over fine-tuning on the same seeds in
+    points, the standard `error` of that, and the number of `seeds`.
+    """
+    return tuple(json.loads(_FILE.read_text(encoding="utf-8")))
+
+
+def expected_gains(shots, probe, rows=None) -> dict[str, Gain]:
+    """Expects of each measured method what it gained on tasks like this one.
+
+    A task is like this one if it has about as many photos a class, and
+    a linear classifier on frozen features does about as well on both: that is
+    how near they are to what the weights were trained on.
+
+    Args:
+        shots: Photos a class.
+        probe: Accuracy of a linear classifier on frozen features, in percent.
+        rows: As `measured` returns them, the default.
+
+    Returns:
+        Dict from method to `Gain`; of fine-tuning itself, none and certain.
+
+    Example:
+
+    ```python
+    expected_gains(shots=25, probe=66.0)["imprinting"].points
+    ```
+    """
+    tasks = {}
+    for row in measured() if rows is None else rows:
+        if row["method"] in RECIPES:
+            tasks.setdefault(row["method"], []).append(row)
+    gains = {
+        method: _expect([(_nearness(row, shots, probe), row) for row in found])
+        for method, found in tasks.items()
+    }
+    return {**gains, BASELINE: Gain(0.0, 0.0, 0.0)}
+
+
+def _nearness(row, shots, probe):
+    doublings = math.log2(shots / row["shots"]) / _DOUBLINGS
+    apart = (probe - row["probe"]) / _POINTS
+    return math.exp(-(doublings**2 + apart**2) / 2)
+
+
+def _expect(weighted):
+    near = sum(weight for weight, _ in weighted)
+    whole = near + _DOUBT
+    points = sum(weight * row["gain"] for weight, row in weighted) / whole
+    variance = (_DOUBT * _BETWEEN_TASKS) ** 2 + sum(
+        weight**2 * (row["error"] ** 2 + _BETWEEN_TASKS**2)
+        for weight, row in weighted
+    )
+    return Gain(points, math.sqrt(variance) / whole, near)

@@ -1,0 +1,95 @@
+"""Pre-trained networks, judged on the photos without training any."""
+
+import dataclasses
+import pathlib
+import time
+from typing import Any
+
+import numpy as np
+
+from kerastl.apps.choice.judge_features import FeatureScores
+from kerastl.apps.choice.judge_features import discriminant_accuracy
+from kerastl.apps.choice.judge_features import neighbour_accuracy
+from kerastl.apps.presets.get_preset import get_preset
+from kerastl.surgery.embed import embed
+from kerastl.surgery.fit_head import embed_labelled
+from kerastl.surgery.fit_head import fit_classifier
+
+
+@dataclasses.dataclass
+class JudgedNetwork:
+    """A pre-trained network, and what its features say of some photos.
+
+    Args:
+        preset: Key of `apps.PRESETS`.
+        arguments: Dict of the family's arguments, such as `alpha`.
+        weights: The weights file.
+        data: `apps.ImageData` at the network's image size.
+        source: The network, without a classifier.
+        rate: Learning rate that a run would take.
+        parameters: Weights of the network, its classifier apart.
+        scores: A `FeatureScores`.
+        seconds: Time that one photo takes through the network.
+    """
+
+    preset: str
+    arguments: dict
+    weights: pathlib.Path
+    data: Any
+    source: Any
+    rate: float
+    parameters: int
+    scores: FeatureScores
+    seconds: float
+
+    @property
+    def label(self):
+        return " ".join([self.preset, *map(str, self.arguments.values())])
+
+    @property
+    def probe(self):
+        """Accuracy of a linear classifier on the features, 0 to 1."""
+        logistic = self.scores.logistic
+        return self.scores.discriminant if logistic is None else logistic
+
+
+def judge_network(weights, data) -> JudgedNetwork:
+    """Judges a network by its features of the training photos.
+
+    Args:
+        weights: A `Weights`.
+        data: An `apps.ImageData`.
+
+    Raises:
+        ValueError: If the file holds the weights of another network.
+    """
+    preset = get_preset(weights.preset)
+    source = preset.build(
+        str(weights.path),
+        input_shape=(data.image_size, data.image_size, 3),
+        include_top=False,
+        **weights.arguments,
+    )
+    network = embed(source)
+    batches = list(data.calibration)
+    # The first pass makes the graph, whose time is no photo's.
+    network.predict_on_batch(batches[0][0])
+    started = time.perf_counter()
+    features, labels = embed_labelled(network, batches)
+    seconds = (time.perf_counter() - started) / len(labels)
+    _, _, fit = fit_classifier(features, labels, data.seed)
+    return JudgedNetwork(
+        weights.preset,
+        weights.arguments,
+        weights.path,
+        data,
+        source,
+        preset.usual_rate(str(weights.path), weights.arguments.get("alpha", 1)),
+        int(sum(np.prod(each.shape) for each in source.weights)),
+        FeatureScores(
+            neighbour_accuracy(features, labels),
+            discriminant_accuracy(features, labels),
+            fit.accuracy,
+        ),
+        seconds,
+    )

@@ -1,0 +1,106 @@
+"""Trials of candidates on folds of the photos, within a time."""
+
+import time
+
+import keras
+import numpy as np
+
+from kerastl.apps.choice.folds import make_folds
+from kerastl.apps.recipes.get_recipe import get_recipe
+from kerastl.apps.runs.prepare_student import prepare_student
+from kerastl.apps.runs.train_network import train_network
+from kerastl.export import load
+
+# A training has to begin, whatever is trained: graphs are made.
+_SPARE = 1.15
+
+
+def try_candidates(candidates, reference, networks, folds, epochs, ends, say):
+    """Trains candidates on one fold after the other, and drops the worse.
+
+    Successive halving: after every fold the worse half is out, until two are
+    left. A training that would not end in time is not begun; the candidates
+    that look best come first.
+
+    Args:
+        candidates: List of `Candidate`; each gets its `hits`.
+        reference: The one that differences are to; it is never dropped.
+        networks: The judged networks, with `data`, `source` and `rate`.
+        folds: Number of folds.
+        epochs: Number of epochs.
+        ends: When the time is over, of `time.monotonic`.
+        say: Called with a line of text for every training.
+
+    Returns:
+        Number of trainings.
+    """
+    alive, done = list(candidates), 0
+    split = {}
+    for fold in range(folds):
+        alive.sort(key=lambda each: each.judged(reference)[0], reverse=True)
+        alive = _that_fit(alive, reference, ends)
+        if not alive:
+            break
+        for candidate in alive:
+            place = candidate.network
+            network = networks[place]
+            if place not in split:
+                split[place] = make_folds(network.data, folds)
+            started = time.monotonic()
+            hits = _train(candidate, network, split[place][fold], epochs)
+            candidate.hits.append(hits)
+            candidate.seconds = time.monotonic() - started
+            done += 1
+            say(
+                f"fold {fold + 1} of {folds}: {network.label}, "
+                f"{candidate.method} {100 * hits.mean():.1f} % "
+                f"({candidate.seconds:.0f} s)"
+            )
+        alive = _better_half(alive, reference)
+    return done
+
+
+def _that_fit(alive, reference, ends):
+    """The candidates, best first, that can all be trained in time."""
+    left = ends - time.monotonic()
+    fitting = []
+    # Without the reference on the fold there is nothing to compare with.
+    for candidate in sorted(alive, key=lambda each: each is not reference):
+        left -= _SPARE * candidate.seconds
+        if left < 0:
+            break
+        fitting.append(candidate)
+    if len(fitting) == 1 and len(alive) > 1 and reference.hits:
+        return []
+    return fitting
+
+
+def _better_half(alive, reference):
+    keep = max(2, -(-len(alive) // 2))
+    rest = [each for each in alive if each is not reference]
+    rest.sort(key=lambda each: each.judged(reference)[0], reverse=True)
+    return [reference, *rest[: keep - 1]]
+
+
+def _train(candidate, network, data, epochs):
+    keras.utils.set_random_seed(data.seed)
+    student, _ = prepare_student(
+        network.source, num_classes=data.num_classes, seed=data.seed
+    )
+    images, labels = data.images("validation")
+    try:
+        student, _ = train_network(
+            student,
+            network.source,
+            get_recipe(candidate.method),
+            data,
+            epochs,
+            learning_rate=network.rate,
+            validate=False,
+            seed=data.seed,
+            new_head=True,
+        )
+    except FloatingPointError:
+        return np.zeros(len(labels), bool)
+    scores = load(student).classify(images.astype("float32"))
+    return scores.argmax(axis=-1) == labels

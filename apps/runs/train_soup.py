@@ -1,0 +1,150 @@
+"""Several trainings from one start, averaged: a model soup."""
+
+import copy
+
+import keras
+import numpy as np
+
+from kerastl.apps.report.say import say
+from kerastl.apps.runs.train_network import train_network
+
+
+def check_soup(soup, recipe, weights):
+    """Raises `ValueError` if `soup` trainings cannot be averaged.
+
+    Args:
+        soup: Number of trainings.
+        recipe: The `apps.Recipe` that trains.
+        weights: What the source is built from.
+    """
+    if soup == 1:
+        return
+    reason = None
+    if weights is None:
+        reason = "trainings from random weights end far from each other"
+    elif not recipe.trains:
+        reason = f"the method '{recipe.name}' trains nothing"
+    elif not recipe.averages:
+        reason = (
+            f"every training of the method '{recipe.name}' leaves other "
+            "weights out, or gathers others"
+        )
+    if reason:
+        raise ValueError(
+            f"The weights cannot be averaged: {reason}. Leave `soup` (--soup) "
+            f"out. Received: soup={soup}"
+        )
+
+
+def train_soup(
+    soup, make_student, source, recipe, data, epochs, folder=None, **options
+):
+    """Trains one start `soup` times and averages the weights.
+
+    The trainings see the images in other orders and under other crops. From
+    one start they end in one valley of the loss, each a little to the side of
+    its lowest point, and the mean lies nearer to it than any of them. What
+    ships is one network, as large and as fast as one training's.
+
+    Args:
+        soup: Number of trainings; with 1 it is that training.
+        make_student: Function that returns the student, its head in place.
+        source: As in `train_network`.
+        recipe: As in `train_network`; `check_soup` says which can be averaged.
+        data: As in `train_network`.
+        epochs: Number of epochs of every training.
+        folder: `RunFolder` that keeps the state of a training, and the
+            networks that are done, for a killed run to go on from. `None`
+            keeps nothing.
+        **options: Passed on to `train_network`.
+
+    Returns:
+        The network, and the history: the trainings' one behind the other.
+
+    Raises:
+        FloatingPointError: As in `train_network`.
+
+    Reference:
+        Wortsman et al., "Model soups", ICML 2022, section 2: the uniform
+        soup. Theirs averages other hyperparameters too.
+    """
+    console = options.get("console")
+    means, history = None, {}
+    for number in range(soup):
+        again = data if number == 0 else _redrawn(data, number)
+        options["checkpoint"] = _place(folder, _checkpoint_name(number))
+        done = _place(folder, _trained_name(number))
+        if done is not None and done.exists():
+            student = folder.load_model(done.name)
+            columns = folder.read_json(done.with_suffix(".json").name)
+        else:
+            if soup > 1:
+                say(console, f"training {number + 1} of {soup}")
+            student, columns = train_network(
+                make_student(), source, recipe, again, epochs, **options
+            )
+            if folder is not None and soup > 1:
+                # The network last: where it is, all of it is.
+                folder.write_json(done.with_suffix(".json").name, columns)
+                folder.save_model(student, done.name)
+        _append(history, columns)
+        values = [
+            keras.ops.convert_to_numpy(weight).astype("float64") / soup
+            for weight in student.weights
+        ]
+        if means is not None:
+            values = [a + b for a, b in zip(means, values, strict=True)]
+        means = values
+    if soup > 1:
+        student.set_weights(
+            [
+                mean.astype(weight.dtype)
+                for mean, weight in zip(means, student.weights, strict=True)
+            ]
+        )
+    return student, history
+
+
+def remove_state(folder, soup):
+    """Removes what a training that is over would have gone on from."""
+    for number in range(soup):
+        trained = folder.file(_trained_name(number))
+        for path in (
+            folder.file(_checkpoint_name(number)),
+            trained,
+            trained.with_suffix(".json"),
+        ):
+            path.unlink(missing_ok=True)
+
+
+def _checkpoint_name(number):
+    """File of the state of a training that runs."""
+    return f"checkpoint-{number + 1}.npz" if number else "checkpoint.npz"
+
+
+def _trained_name(number):
+    return f"training-{number + 1}.keras"
+
+
+def _place(folder, name):
+    return None if folder is None else folder.file(name)
+
+
+def _redrawn(data, number):
+    """The same images, in other orders and under other crops."""
+    again = copy.copy(data)
+    # What was made of the first draws, or kept of what they found.
+    for made in ("train", "sample_filter"):
+        again.__dict__.pop(made, None)
+    draws = np.random.default_rng((data.seed, number))
+    again.seed = int(draws.integers(2**31))
+    return again
+
+
+def _append(history, columns):
+    """Puts a training's history behind those before it."""
+    before = len(history.get("epoch", ()))
+    for name, values in columns.items():
+        if name == "epoch":
+            values = [before + value for value in values]
+        history.setdefault(name, []).extend(values)

@@ -1,0 +1,66 @@
+import math
+
+import pytest
+
+from kerastl.apps.choice.evidence import expected_gains
+from kerastl.apps.choice.evidence import measured
+from kerastl.apps.recipes.table import RECIPES
+
+
+def _row(**changes):
+    return {
+        "data": "a",
+        "shots": 10,
+        "probe": 60.0,
+        "method": "imprinting",
+        "gain": 3.0,
+        "error": 1.0,
+        "seeds": 5,
+        **changes,
+    }
+
+
+def test_a_gain_on_the_same_task_counts_for_two_thirds():
+    gain = expected_gains(10, 60.0, [_row()])["imprinting"]
+    assert gain.points == pytest.approx(3.0 / 1.5)
+    assert gain.tasks == 1
+    assert gain.error == pytest.approx(
+        math.sqrt((0.5 * 2) ** 2 + 1.0**2 + 2.0**2) / 1.5
+    )
+
+
+@pytest.mark.parametrize("shots, probe", [(20, 60.0), (5, 60.0), (10, 75.0)])
+def test_a_task_further_away_counts_for_less(shots, probe):
+    gain = expected_gains(shots, probe, [_row()])["imprinting"]
+    near = math.exp(-0.5)
+    assert gain.points == pytest.approx(3.0 * near / (near + 0.5))
+
+
+def test_of_two_tasks_the_nearer_one_says_more():
+    rows = [_row(), _row(data="b", probe=90.0, gain=-3.0)]
+    assert expected_gains(10, 60.0, rows)["imprinting"].points > 1
+    assert expected_gains(10, 90.0, rows)["imprinting"].points < -1
+    assert expected_gains(10, 75.0, rows)["imprinting"].points == (
+        pytest.approx(0, abs=1e-9)
+    )
+
+
+def test_what_nobody_measured_is_no_better_than_fine_tuning():
+    gains = expected_gains(1000, 5.0, [_row()])
+    assert gains["imprinting"].points == pytest.approx(0, abs=1e-3)
+    assert gains["imprinting"].error == pytest.approx(2.0, abs=0.1)
+    assert gains["fine_tune"] == (0.0, 0.0, 0.0)
+
+
+def test_a_method_that_is_gone_is_passed_over():
+    assert set(expected_gains(10, 60.0, [_row(method="gone")])) == {"fine_tune"}
+
+
+def test_what_ships_is_of_methods_that_there_are():
+    rows = measured()
+    assert {row["method"] for row in rows} <= set(RECIPES)
+    # The lift from a probe to a trained network is read from it.
+    assert all(
+        row["gain"] < 0 for row in rows if row["method"] == "linear_probe"
+    )
+    assert all(row["seeds"] >= 2 and row["error"] > 0 for row in rows)
