@@ -82,6 +82,32 @@ def expected_gains(shots, probe, rows=None) -> dict[str, Gain]:
     return {**gains, BASELINE: Gain(0.0, 0.0, 0.0)}
 
 
+def verdict(method, rows=None) -> str:
+    """Whether a method helped where it was measured, in a word or two.
+
+    Args:
+        method: Key of `apps.RECIPES`.
+        rows: As `measured` returns them, the default.
+
+    Returns:
+        `"yes"` or `"no"` where the 95 % interval of its mean gain over the
+        tasks leaves zero out, `"no difference"` where it does not, and
+        `"not measured"`.
+    """
+    found = [
+        row
+        for row in (measured() if rows is None else rows)
+        if row["method"] == method
+    ]
+    if not found:
+        return "not measured"
+    mean = sum(row["gain"] for row in found) / len(found)
+    error = math.sqrt(sum(row["error"] ** 2 for row in found)) / len(found)
+    if abs(mean) < 1.96 * error:
+        return "no difference"
+    return "yes" if mean > 0 else "no"
+
+
 def _nearness(row, shots, probe):
     doublings = math.log2(shots / row["shots"]) / _DOUBLINGS
     apart = (probe - row["probe"]) / _POINTS

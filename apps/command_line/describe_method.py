@@ -35,6 +35,7 @@ def describe_method(name):
         "step": _cost(recipe),
         "learning rate": _rate(recipe),
         "strength": strength,
+        "helps": _measured(recipe),
         "needs": "; ".join(_needs(recipe)) or "nothing but photos and weights",
         "example": f"kerastl finetune photos/ --method {recipe.name}",
     }
@@ -46,6 +47,22 @@ def _cost(recipe):
     if recipe.cost is None:
         return "not measured together"
     return f"{recipe.cost:.2f} times plain fine-tuning's, on a CPU"
+
+
+def _measured(recipe):
+    from kerastl.apps.choice.evidence import BASELINE
+    from kerastl.apps.choice.evidence import measured
+    from kerastl.apps.choice.evidence import verdict
+
+    if recipe.name == BASELINE:
+        return "it is what others are measured against"
+    tasks = [
+        f"{row['gain']:+.1f} ± {1.96 * row['error']:.1f} points to fine_tune "
+        f"on {row['data']}, {row['shots']} a class"
+        for row in measured()
+        if row["method"] == recipe.name
+    ]
+    return "; ".join([verdict(recipe.name), *tasks])
 
 
 def _rate(recipe):

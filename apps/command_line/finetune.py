@@ -97,14 +97,15 @@ def finetune(
         int, typer.Option(metavar="N", min=1, help="Passes over the images.")
     ] = 20,
     soup: Annotated[
-        int,
+        int | None,
         typer.Option(
             metavar="N",
             min=1,
             help="Train so often, and average the weights: better than one "
-            "training, and no larger.",
+            "training, and no larger. Default: 3 with at most 50 images a "
+            "class, else 1.",
         ),
-    ] = 1,
+    ] = None,
     batch_size: Annotated[
         int, typer.Option(metavar="N", min=1, help="Images a step.")
     ] = 32,

@@ -23,6 +23,7 @@ def list_presets():
 
 def list_methods():
     """Returns one dict a recipe: its name, what it does and what for."""
+    from kerastl.apps.choice.evidence import verdict
     from kerastl.apps.recipes.table import PURPOSES
     from kerastl.apps.recipes.table import RECIPES
 
@@ -31,6 +32,7 @@ def list_methods():
             "method": recipe.name,
             "what it does": recipe.summary,
             "purpose": PURPOSES[recipe.name],
+            "helps": verdict(recipe.name),
         }
         for recipe in RECIPES.values()
     ]

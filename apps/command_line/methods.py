@@ -11,6 +11,10 @@ from kerastl_command_line.support import Json
 from kerastl_command_line.support import open_console
 from kerastl_command_line.support import report_errors
 
+_VERDICTS = {
+    "yes": "Measured better than fine_tune with few photos",
+    "no": "Measured worse than fine_tune with few photos",
+}
 _NOTE = "\nkerastl methods NAME tells the rest; NAME+NAME joins several."
 
 
@@ -47,6 +51,10 @@ def _show_all(console, rows):
         for row in group:
             line = f"  {row['method']:<{width}}  {row['what it does']}"
             console.print(line, highlight=False)
+    for word, text in _VERDICTS.items():
+        names = [row["method"] for row in rows if row["helps"] == word]
+        if names:
+            console.print(f"\n{text}: {', '.join(names)}.", highlight=False)
     console.print(_NOTE, highlight=False)
 
 

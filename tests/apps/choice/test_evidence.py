@@ -4,6 +4,7 @@ import pytest
 
 from kerastl.apps.choice.evidence import expected_gains
 from kerastl.apps.choice.evidence import measured
+from kerastl.apps.choice.evidence import verdict
 from kerastl.apps.recipes.table import RECIPES
 
 
@@ -64,3 +65,19 @@ def test_what_ships_is_of_methods_that_there_are():
         row["gain"] < 0 for row in rows if row["method"] == "linear_probe"
     )
     assert all(row["seeds"] >= 2 and row["error"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize(
+    "gains, word",
+    [
+        ([3.0], "yes"),
+        ([1.9], "no difference"),
+        ([-3.0], "no"),
+        # Two tasks are surer than one.
+        ([1.5, 1.5], "yes"),
+        ([], "not measured"),
+    ],
+)
+def test_the_verdict_leaves_zero_out_of_the_interval(gains, word):
+    rows = [_row(gain=gain) for gain in gains]
+    assert verdict("imprinting", rows) == word

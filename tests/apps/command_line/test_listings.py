@@ -50,10 +50,18 @@ def test_a_method_takes_one_line_under_what_it_is_for():
     found = [
         line.split(maxsplit=1) if line.startswith(" ") else [line]
         for line in lines("methods")
+        if not line.startswith("Measured ")
     ]
     assert found[:-1] == expected
     assert "kerastl methods NAME" in found[-1][0]
     assert [row["method"] for row in rows] == list(apps.RECIPES)
+    [worse] = [
+        line
+        for line in lines("methods")
+        if line.startswith("Measured worse than fine_tune")
+    ]
+    assert "linear_probe" in worse
+    assert "imprinting" not in worse
     # Each heading once: what is for the same stands together.
     headings = [line[0] for line in expected if len(line) == 1]
     assert len(headings) == len(set(headings)) == 11

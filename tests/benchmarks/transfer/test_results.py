@@ -4,6 +4,7 @@ import pytest
 from grid import Cell
 from results import Results
 from summarize import describe_settings
+from summarize import evidence
 from summarize import interval
 from summarize import summarize
 
@@ -115,3 +116,35 @@ def test_settings_as_they_are_count_all_images():
     assert base["accuracy"] == pytest.approx((57.5 + 59.5) / 2)
     assert (base["gain"], base["seeds"]) == (0, 2)
     assert faster["gain"] == pytest.approx((10.0 + 9.0) / 2)
+
+
+def test_evidence_is_paired_and_shares_the_spread_of_all_seeds():
+    gains = {"linear_probe": [-4, -6], "ktft": [1, 3, 5], "delta": [2]}
+    rows = []
+    for seed in range(3):
+        for method, found in {"fine_tune": [0, 0, 0], **gains}.items():
+            if seed < len(found):
+                accuracy = 60.0 + seed + found[seed]
+                row = _row(
+                    accuracy,
+                    accuracy,
+                    method=method,
+                    seed=seed,
+                    learning_rate=0.0005,
+                )
+                row |= {"validation_images": 100, "test_images": 100}
+                rows.append(row)
+    rows.append({**rows[-1], "antialias": 3})
+    found = {line["method"]: line for line in evidence(describe_settings(rows))}
+    # Of one seed, or with a blur, nothing is said.
+    assert set(found) == {"linear_probe", "ktft"}
+    assert found["ktft"]["gain"] == 3
+    # Variances 2 of two seeds and 4 of three: (1 * 2 + 2 * 4) / 3.
+    spread = (10 / 3) ** 0.5
+    assert found["ktft"]["error"] == pytest.approx(spread / 3**0.5, abs=0.006)
+    assert found["linear_probe"]["error"] == pytest.approx(
+        spread / 2**0.5, abs=0.006
+    )
+    # The probe's own accuracy, on the seeds that it has.
+    assert found["ktft"]["probe"] == 55.5
+    assert found["ktft"]["seeds"] == 3
