@@ -260,10 +260,10 @@ def fine_tune(
         say(console, _opening(folder, data))
         say(console, reason)
         if not folder.trained:
-            rate = learning_rate or recipe.learning_rate
-            rate = rate or row.usual_rate(
+            usual = row.usual_rate(
                 weights, (preset_arguments or {}).get("alpha", 1.0)
             )
+            rate = learning_rate or recipe.highest_rate(usual)
             findings = {}
             if suggestion is not None:
                 say(console, f"{suggestion}; this run takes Adam at {rate:g}")

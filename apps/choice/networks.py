@@ -26,7 +26,7 @@ class JudgedNetwork:
         weights: The weights file.
         data: `apps.ImageData` at the network's image size.
         source: The network, without a classifier.
-        rate: Learning rate that a run would take.
+        rate: The preset's learning rate.
         parameters: Weights of the network, its classifier apart.
         scores: A `FeatureScores`.
         seconds: Time that one photo takes through the network.

@@ -88,14 +88,15 @@ def _train(candidate, network, data, epochs):
         network.source, num_classes=data.num_classes, seed=data.seed
     )
     images, labels = data.images("validation")
+    recipe = get_recipe(candidate.method)
     try:
         student, _ = train_network(
             student,
             network.source,
-            get_recipe(candidate.method),
+            recipe,
             data,
             epochs,
-            learning_rate=network.rate,
+            learning_rate=recipe.highest_rate(network.rate),
             validate=False,
             seed=data.seed,
             new_head=True,

@@ -71,6 +71,8 @@ def _rate(recipe):
     rate = "the preset's"
     if recipe.learning_rate is not None:
         rate = f"{recipe.learning_rate:g}"
+    elif recipe.rate_factor != 1:
+        rate = f"{recipe.rate_factor:g} times the preset's"
     return f"{rate} at the start; --learning-rate sets another"
 
 

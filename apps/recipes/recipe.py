@@ -45,6 +45,20 @@ def warm_cosine_decay(rate, setting):
     )
 
 
+def warm_constant(rate, setting):
+    """A learning rate that rises, then stays: for weights that are averaged.
+
+    The weights go on moving about the lowest point that they are near, and
+    their mean lies closer to it than a training that comes to rest.
+    """
+    rising = int(_WARM_UP * setting.steps)
+    if not rising:
+        return rate
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, setting.steps, warmup_target=rate, warmup_steps=rising, alpha=1.0
+    )
+
+
 def adam(rate, **options):
     """Adam, for weights that are trained already.
 
@@ -62,6 +76,17 @@ def momentum_sgd(rate, **options):
 def one_optimizer(rate, recipe, setting):
     """One optimizer for all weights."""
     return recipe.base(rate)
+
+
+def averaging_optimizer(rate, recipe, setting):
+    """One optimizer, that ends with the average of the weights on the way.
+
+    Exponential, over half of the training: the weights that it began with
+    count for an eighth at the end.
+    """
+    return recipe.base(
+        rate, use_ema=True, ema_momentum=max(0.0, 1 - 2 / setting.steps)
+    )
 
 
 def same_optimizer(setting, optimizer):
@@ -120,6 +145,7 @@ class Recipe:
         trainable: `"all"`, or `"head"` to train the classifier only.
         learning_rate: Learning rate at the start, or `None` for the
             preset's.
+        rate_factor: Factor of the preset's learning rate.
         cost: Time of a training step, as a multiple of plain fine-tuning's:
             tests/benchmarks/method_cost.json.
         exact: `"exact"` if the published formula, or that of the authors'
@@ -169,9 +195,18 @@ class Recipe:
     trains: bool = True
     trainable: str = "all"
     learning_rate: float | None = None
+    rate_factor: float = 1.0
     cost: float | None = None
     exact: str = "exact"
     requires: str | None = None
+
+    def highest_rate(self, usual):
+        """The learning rate of a run.
+
+        Args:
+            usual: `Preset.usual_rate` of the network.
+        """
+        return self.learning_rate or usual * self.rate_factor
 
     def optimizer(self, setting):
         """Makes the optimizer: Adam whose rate rises and falls, by default.
@@ -214,6 +249,7 @@ class Recipe:
         warm = self.schedule is warm_cosine_decay
         return replace(
             self,
+            rate_factor=1.0,
             base=momentum_sgd,
             batch_norm="train" if frozen else self.batch_norm,
             schedule=cosine_decay if warm else self.schedule,

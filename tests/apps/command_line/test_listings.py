@@ -81,6 +81,8 @@ def test_a_method_alone_tells_the_rest(name):
         rate = "the preset's at the start"
         if recipe.learning_rate is not None:
             rate = f"{recipe.learning_rate:g} at the start"
+        elif recipe.rate_factor != 1:
+            rate = f"{recipe.rate_factor:g} times the preset's at the start"
     assert f" step {cost}" in text
     assert f" learning rate {rate}" in text
     assert ("weights with their classifier" in text) == recipe.needs_source_head

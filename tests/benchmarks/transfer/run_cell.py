@@ -76,6 +76,10 @@ def run_cell(cell: Cell, folders: dict, weights: dict, revision: str) -> dict:
         or os.environ.get("TF_NUM_INTRAOP_THREADS", os.cpu_count()),
         "revision": revision,
     }
+    usual = preset.usual_rate(
+        None if cell.optimizer == "sgd" else weights[cell.network],
+        arguments.get("alpha", 1.0),
+    )
     try:
         student, _ = train_soup(
             cell.soup,
@@ -84,12 +88,7 @@ def run_cell(cell: Cell, folders: dict, weights: dict, revision: str) -> dict:
             recipe,
             data,
             cell.epochs,
-            learning_rate=cell.learning_rate
-            or recipe.learning_rate
-            or preset.usual_rate(
-                None if cell.optimizer == "sgd" else weights[cell.network],
-                arguments.get("alpha", 1.0),
-            ),
+            learning_rate=cell.learning_rate or recipe.highest_rate(usual),
             validate=False,
             seed=cell.seed,
             strength=cell.strength,

@@ -109,7 +109,7 @@ def describe_settings(rows):
     for row in rows:
         if row["status"] == "done":
             key = tuple(row[name] for name in (*_TASK, *rest))
-            found[key][row["seed"]] = {**row, "both": _both(row)}
+            found[key][row["seed"]] = {**row, "both": both(row)}
     baselines = {}
     for key, seeds in found.items():
         cell = dict(zip((*_TASK, *rest), key, strict=True))
@@ -175,7 +175,7 @@ def evidence(settings):
     ]
 
 
-def _both(row):
+def both(row):
     """Accuracy on the validation and test images together."""
     counts = row["validation_images"], row["test_images"]
     right = row["validation"] * counts[0] + row["test"] * counts[1]
