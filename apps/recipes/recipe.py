@@ -246,10 +246,12 @@ class Recipe:
         momentum at a far higher rate (`Preset.scratch_learning_rate`).
         """
         frozen = self.trainable == "all" and self.batch_norm == "freeze"
-        warm = self.schedule is warm_cosine_decay
+        warm = self.schedule in (warm_cosine_decay, warm_constant)
+        averaging = self.make_optimizer is averaging_optimizer
         return replace(
             self,
             rate_factor=1.0,
+            make_optimizer=one_optimizer if averaging else self.make_optimizer,
             base=momentum_sgd,
             batch_norm="train" if frozen else self.batch_norm,
             schedule=cosine_decay if warm else self.schedule,

@@ -12,6 +12,7 @@ from kerastl.apps.runs.make_tuner import below_head
 from kerastl.apps.runs.make_tuner import make_tuner
 from kerastl.apps.runs.stored_training import stored_training
 from kerastl.apps.runs.stored_training import trains_on_features
+from kerastl.callbacks.optimizer_parts import optimizer_parts
 from kerastl.data import FilteredBatches
 from kerastl.surgery.graph import hidden_layers
 from kerastl.surgery.set_batch_norm import batch_normalizations
@@ -131,6 +132,10 @@ def train_network(
 
     drawing = keras.callbacks.LambdaCallback(on_epoch_begin=draw)
     callbacks = [watch, drawing, *recipe.callbacks(setting), keeper]
+    parts = optimizer_parts(tuner.optimizer, tuner.trainable_variables)
+    if validation is not None and any(part.use_ema for part, _ in parts):
+        # What ships is the average: that is what validation looks at.
+        callbacks.insert(0, keras.callbacks.SwapEMAWeights())
     if console is not None:
         callbacks.append(FitProgress(console, label))
     try:

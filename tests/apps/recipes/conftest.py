@@ -27,6 +27,7 @@ GROUPS = [
     "+stochastic_depth+tcr",
     "channel_pruning+fine_tune+rifle+semantic_similarity",
     "linear_probe",
+    "averaged_imprinting",
 ]
 # The columns that a method adds to the history.
 TERMS = {

@@ -76,3 +76,33 @@ def test_the_shipped_weights_are_the_average(student, digits, monkeypatch):
     np.testing.assert_allclose(
         student.get_layer("head").kernel.numpy(), average, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("name", ["ema", "averaged_imprinting"])
+def test_validation_looks_at_the_average_that_ships(student, digits, name):
+    network, history = train_network(
+        student, None, apps.get_recipe(name), digits, 3, learning_rate=0.01
+    )
+    network.compile(
+        loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    loss, accuracy = network.evaluate(digits.validation, verbose=0)
+    assert history["val_loss"][-1] == pytest.approx(loss, rel=1e-4)
+    assert history["val_accuracy"][-1] == pytest.approx(accuracy)
+
+
+def test_an_average_over_half_of_a_steady_training(student, digits):
+    recipe = apps.get_recipe("averaged_imprinting")
+    assert recipe.highest_rate(0.0005) == 0.001
+    setting = Setting(student, None, digits, 4, 10, learning_rate=0.001)
+    optimizer = recipe.optimizer(setting)
+    assert optimizer.use_ema
+    assert optimizer.ema_momentum == pytest.approx(1 - 2 / 40)
+    rates = [float(optimizer._learning_rate(step)) for step in range(40)]
+    np.testing.assert_allclose(rates[:4], [0, 0.00025, 0.0005, 0.00075])
+    np.testing.assert_allclose(rates[4:], 0.001)
+    # Of random weights nothing is averaged that has yet to be learned.
+    scratch = recipe.from_scratch()
+    assert scratch.highest_rate(0.003) == 0.003
+    setting.learning_rate = 0.003
+    assert not scratch.optimizer(setting).use_ema
