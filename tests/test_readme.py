@@ -239,7 +239,9 @@ def test_methods_as_they_stand_have_the_figures_of_the_results():
         for run in runs
         if run["data"] == "digits"
     }
-    assert set(digits) == set(apps.RECIPES) - {"reestimate"}
+    # Methods that came later are on the grid of tests/benchmarks/transfer.
+    later = {"reestimate", "averaged_imprinting"}
+    assert set(digits) == set(apps.RECIPES) - later
     # Of the two networks of plain fine-tuning, the one without classifier.
     photos = {
         run["method"]: run

@@ -23,6 +23,8 @@ from grid import FIELDS
 from results import Results
 from scipy import stats
 
+from kerastl import apps
+
 #: What the product takes with it.
 EVIDENCE = pathlib.Path(__file__).parents[3] / "apps/choice/evidence.json"
 #: What makes a task; the rest of a cell, but for the seed, is a setting.
@@ -139,7 +141,6 @@ def evidence(settings):
         "head": "fitted",
         "optimizer": "adam",
         "batch_norm": "",
-        "learning_rate": DEFAULT_RATE,
         "strength": 1.0,
         "soup": 1,
     }
@@ -147,6 +148,8 @@ def evidence(settings):
         line
         for line in settings
         if all(line[name] == value for name, value in usual.items())
+        and line["learning_rate"]
+        == apps.get_recipe(line["method"]).highest_rate(DEFAULT_RATE)
         and line.get("gain_interval") is not None
         and line["method"] != BASELINE["method"]
     ]
