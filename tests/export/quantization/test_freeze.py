@@ -78,6 +78,10 @@ def names_that_are_taken(x):
     return layers.Reshape((8, 8, 3), name="d_reshape")(x)
 
 
+def gates_that_are_half_open(x):
+    return layers.Activation("hard_sigmoid")(layers.Rescaling(1 / 64, -2)(x))
+
+
 # With how many levels of the output a file may be off, at most and in the
 # mean. Average pooling rounds to the levels of its input, and then again.
 GRAPHS = {
@@ -85,6 +89,7 @@ GRAPHS = {
     pooled_into_a_concatenation: (2, 1.0),
     constants_of_every_shape: (2, 0.5),
     names_that_are_taken: (4, 0.5),
+    gates_that_are_half_open: (2, 0.5),
 }
 
 

@@ -24,6 +24,13 @@ def test_every_blur_is_exchanged(small_cnn, make_images, predict, randomise):
     )
 
 
+def test_eight_groups_are_the_default(small_cnn):
+    model = adapt_blurs(kerastl.antialias(small_cnn()))
+    blurs = model.get_layer("backbone").layers
+    shared = {x.groups for x in blurs if isinstance(x, BlurPooling2D)}
+    assert shared == {8}  # all that maps of 8 channels have
+
+
 def test_the_cost_of_the_filters_is_counted():
     inputs = keras.Input((8, 8, 4))
     model = keras.Model(inputs, AdaptiveBlurPooling2D(3, groups=2)(inputs))
