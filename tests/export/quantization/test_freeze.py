@@ -12,8 +12,14 @@ from kerastl import export
 pytestmark = pytest.mark.tensorflow_only
 
 SIZE = 10
-NOISE = np.random.default_rng(0)
-IMAGES = NOISE.uniform(0, 255, (60, SIZE, SIZE, 3)).astype("float32")
+IMAGES = np.random.default_rng(0).uniform(0, 255, (60, SIZE, SIZE, 3))
+IMAGES = IMAGES.astype("float32")
+
+
+@pytest.fixture
+def noise():
+    """A generator of the test's own, so that a test alone draws the same."""
+    return np.random.default_rng(3)
 
 
 def head(x):
@@ -106,12 +112,12 @@ def without_integer_kernels(path, images):
 
 
 @pytest.mark.parametrize("graph", GRAPHS, ids=lambda graph: graph.__name__)
-def test_both_files_compute_what_training_did(graph, tmp_path):
+def test_both_files_compute_what_training_did(graph, noise, tmp_path):
     inputs = keras.Input((SIZE, SIZE, 3))
     model = keras.Model(inputs, head(graph(inputs)))
     for variable in model.weights:
         if variable.name in ("bias", "beta"):
-            variable.assign(NOISE.normal(0, 0.1, variable.shape))
+            variable.assign(noise.normal(0, 0.1, variable.shape))
     aware = export.quantization_aware(model, calibration=IMAGES)
     tflite = export.to_tflite(aware, tmp_path / "a.tflite", evaluation=IMAGES)
     step = tflite.output["scale"]
@@ -137,7 +143,7 @@ def test_both_files_compute_what_training_did(graph, tmp_path):
     ids=["16 bits", "16 bits centred", "tiny", "not scaled"],
 )
 def test_biases_keep_the_kernel_whole_at_every_scale(
-    first, low, high, tmp_path
+    first, low, high, noise, tmp_path
 ):
     """A bound that ignores the input's scale rounds the kernel anew."""
     inputs = keras.Input((6, 6, 3))
@@ -146,9 +152,9 @@ def test_biases_keep_the_kernel_whole_at_every_scale(
     model = keras.Model(inputs, layers.Flatten()(x))
     kernel = model.get_layer("conv").kernel
     size = 1.0 if first is not None else 1 / high
-    kernel.assign(NOISE.normal(0, 0.3 * size, kernel.shape))
-    model.get_layer("conv").bias.assign(NOISE.normal(0, 2.0, 8))
-    images = NOISE.uniform(low, high, (60, 6, 6, 3)).astype("float32")
+    kernel.assign(noise.normal(0, 0.3 * size, kernel.shape))
+    model.get_layer("conv").bias.assign(noise.normal(0, 2.0, 8))
+    images = noise.uniform(low, high, (60, 6, 6, 3)).astype("float32")
     aware = export.quantization_aware(model, calibration=images)
     report = export.to_tflite(aware, tmp_path / "a.tflite", evaluation=images)
     step = report.output["scale"]

@@ -32,6 +32,7 @@ def test_flat_model(images):
     by_hand = np.einsum("bhwcij,ijco->bhwo", windows, kernel) + bias
     np.testing.assert_allclose(conv, by_hand, atol=1e-5)
     np.testing.assert_array_equal(features["inner_relu"], np.maximum(conv, 0))
+    assert output.shape == (2, 6, 6, 2)
     np.testing.assert_allclose(
         output, model.predict(images, verbose=0), atol=1e-6
     )
