@@ -98,7 +98,7 @@ def _own_tests(path):
 def _tests_that_call(path):
     """Those that call it most: a conformance test calls everything once."""
     camel = "".join(map(str.capitalize, path.stem.split("_")))
-    calls = re.compile(rf"\b({path.stem}|{camel})\(")
+    calls = re.compile(rf"\b({path.stem}|{camel})\(", re.IGNORECASE)
     counts = {
         file: len(calls.findall(file.read_text(encoding="utf-8")))
         for file in sorted(_test_folder(path).glob("test_*.py"))

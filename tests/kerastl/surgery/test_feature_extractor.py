@@ -32,10 +32,17 @@ def test_flat_model(images):
     by_hand = np.einsum("bhwcij,ijco->bhwo", windows, kernel) + bias
     np.testing.assert_allclose(conv, by_hand, atol=1e-5)
     np.testing.assert_array_equal(features["inner_relu"], np.maximum(conv, 0))
-    assert output.shape == (2, 6, 6, 2)
     np.testing.assert_allclose(
         output, model.predict(images, verbose=0), atol=1e-6
     )
+
+
+def test_an_output_in_a_list_comes_without_it_as_from_the_model(images):
+    inner = _inner()
+    model = keras.Model(inner.inputs, [inner.outputs[0]])
+    extractor = feature_extractor(model, ["inner_relu"], include_output=True)
+    output, _ = extractor(images)
+    np.testing.assert_array_equal(output, model(images), strict=True)
 
 
 def test_shares_layers_and_leaves_the_model_as_it_was(images, tmp_path):
