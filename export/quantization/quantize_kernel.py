@@ -5,7 +5,7 @@ from keras import ops
 from kerastl.export.quantization.load_quantizers import load_quantizers
 
 
-def quantize_kernel(kernel, layer, per_channel=True):
+def quantize_kernel(kernel, layer, per_channel):
     """Rounds a kernel to 255 levels, symmetric around zero.
 
     `LastValueQuantizer` of tensorflow-model-optimization, with the range of

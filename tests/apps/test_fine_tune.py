@@ -17,6 +17,7 @@ from kerastl.layers import BlurPooling2D
 pytestmark = [
     pytest.mark.tensorflow_only,
     pytest.mark.filterwarnings("ignore:The network starts from random"),
+    pytest.mark.filterwarnings("ignore:Only .* images in `calibration`"),
 ]
 
 

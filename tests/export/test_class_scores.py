@@ -65,7 +65,8 @@ def test_every_file_counts_yes_and_no_alike(tmp_path, end):
     )
     assert report.accuracy == report.keras_accuracy == 1
     to_onnx(model, tmp_path / "a.onnx", "float32")
-    to_tflite(model, tmp_path / "b.tflite", calibration=IMAGES)
+    with pytest.warns(UserWarning, match="Only 4 images"):
+        to_tflite(model, tmp_path / "b.tflite", calibration=IMAGES)
     yes = 1 / (1 + np.exp(0.8 - 2 * np.array(LEVELS)))
     for name in ("a.keras", "a.tflite", "a.onnx", "b.tflite"):
         runner = load(tmp_path / name)

@@ -159,14 +159,15 @@ def test_the_opset_is_the_one_asked_for(cnn, calibration, tmp_path, opset):
 def test_other_ways_to_calibrate(
     cnn, calibration, evaluation, tmp_path, options, exported
 ):
-    report = to_onnx(
-        cnn,
-        tmp_path / "a.onnx",
-        calibration=calibration,
-        evaluation=evaluation,
-        num_calibration=16,
-        **options,
-    )
+    with pytest.warns(UserWarning, match="Only 16 images"):
+        report = to_onnx(
+            cnn,
+            tmp_path / "a.onnx",
+            calibration=calibration,
+            evaluation=evaluation,
+            num_calibration=16,
+            **options,
+        )
     assert report.top1_agreement > 0.85
     assert load(report.path).predict(evaluation[0]).std() > 0
     with open(report.path, "rb") as ours:

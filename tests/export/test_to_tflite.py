@@ -256,9 +256,13 @@ def test_without_images_random_ones_are_compared(cnn, tmp_path):
 def test_without_evaluation_the_calibration_set_is_compared(
     cnn, calibration, tmp_path
 ):
-    report = to_tflite(
-        cnn, tmp_path / "a.tflite", calibration=calibration, num_calibration=12
-    )
+    with pytest.warns(UserWarning, match="Only 12 images"):
+        report = to_tflite(
+            cnn,
+            tmp_path / "a.tflite",
+            calibration=calibration,
+            num_calibration=12,
+        )
     assert (report.reference, report.num_images) == ("calibration", 12)
     assert report.num_calibration == 12
 
@@ -399,7 +403,7 @@ def test_a_real_architecture(tmp_path):
     inputs = keras.Input((96, 96, 3))
     x = layers.Rescaling(1 / 127.5, offset=-1)(inputs)
     model = kerastl.antialias(keras.Model(inputs, model(x)), 3)
-    images = np.random.default_rng(0).uniform(0, 255, (20, 96, 96, 3))
+    images = np.random.default_rng(0).uniform(0, 255, (50, 96, 96, 3))
     exact = to_tflite(model, tmp_path / "a.tflite", "float32")
     integer = to_tflite(model, tmp_path / "b.tflite", calibration=images)
     assert exact.max_abs_difference < 1e-5

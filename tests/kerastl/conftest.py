@@ -1,26 +1,9 @@
-"""Small networks and data that several tests train.
-
-What kerastl tells the user is an error here where a test does not expect it,
-whether the line that caused it is kerastl's or the test's.
-"""
-
-import pathlib
+"""Small networks and data that several tests train."""
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
-
-FOLDER = pathlib.Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items):
-    unexpected = pytest.mark.filterwarnings(
-        "error::UserWarning:(kerastl|tests)"
-    )
-    for item in items:
-        if FOLDER in item.path.parents:
-            item.add_marker(unexpected)
 
 
 def _conv(x, filters, name, strides=1, activation=True):

@@ -49,7 +49,7 @@ TREES = {
 _MOST_TESTS = 2
 # Changes that change nothing that a test could see, each with the reason.
 EQUIVALENT = pathlib.Path(__file__).with_name("equivalent.json")
-# A change may make a loop endless.
+# Of computing. A change may make a loop endless.
 _MOST_SECONDS = 300
 
 
@@ -98,7 +98,7 @@ def _own_tests(path):
 def _tests_that_call(path):
     """Those that call it most: a conformance test calls everything once."""
     camel = "".join(map(str.capitalize, path.stem.split("_")))
-    calls = re.compile(rf"\b({path.stem}|{camel})\(")
+    calls = re.compile(rf"\b({path.stem}|{camel})\(", re.IGNORECASE)
     counts = {
         file: len(calls.findall(file.read_text(encoding="utf-8")))
         for file in sorted(_test_folder(path).glob("test_*.py"))
@@ -154,8 +154,10 @@ def measure(path, count, seed, jobs, before=None):
     tests = tests_of(path)
 
     def run(sources, tests):
-        module, limit = module_name(path), _MOST_SECONDS * jobs
-        return run_mutants(ROOT / path, module, sources, tests, jobs, limit)
+        module = module_name(path)
+        return run_mutants(
+            ROOT / path, module, sources, tests, jobs, _MOST_SECONDS
+        )
 
     started = time.monotonic()
     survived, killers = list(tried), set()

@@ -5,10 +5,14 @@ import importlib.machinery
 import importlib.util
 import linecache
 import os
+import resource
 import signal
 import sys
 import time
 
+# On a busy machine a test waits longer than it computes; one that hangs does
+# nothing but wait.
+_MOST_WAITING = 5
 # Fixtures that run a test in an interpreter of its own.
 _BLIND = {"run_in_fresh_process", "run_on_two_replicas"}
 
@@ -56,7 +60,7 @@ class _Watch:
             os.write(self.report, report.nodeid.encode())
 
 
-def _start(path, name, source, tests, report):
+def _start(path, name, source, tests, report, limit):
     """Forks a process that runs the tests on a changed source."""
     child = os.fork()
     if child:
@@ -64,6 +68,8 @@ def _start(path, name, source, tests, report):
     code = 70
     try:
         os.setpgid(0, 0)
+        _, most = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, most))
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(nothing, descriptor)
@@ -90,7 +96,7 @@ def run_mutants(path, name, sources, tests, jobs, limit):
         sources: Changed sources.
         tests: Test files, or names of single tests.
         jobs: Processes at a time.
-        limit: Seconds after which one is ended.
+        limit: Seconds of computing after which one is ended.
 
     Yields:
         The index of a source, pytest's exit code, `None` if it was too slow,
@@ -102,9 +108,10 @@ def run_mutants(path, name, sources, tests, jobs, limit):
         while waiting and len(running) < jobs:
             index, source = waiting.pop()
             told, report = os.pipe()
-            child = _start(path, name, source, tests, report)
+            child = _start(path, name, source, tests, report, limit)
             os.close(report)
-            running[child] = index, time.monotonic() + limit, told
+            deadline = time.monotonic() + _MOST_WAITING * limit
+            running[child] = index, deadline, told
         for child, (index, deadline, told) in list(running.items()):
             ended, status = os.waitpid(child, os.WNOHANG)
             late = time.monotonic() > deadline
@@ -119,5 +126,7 @@ def run_mutants(path, name, sources, tests, jobs, limit):
             with open(told, "rb") as names:
                 failed = (names.read() or b"").decode()
             code = None if late else os.waitstatus_to_exitcode(status)
+            if code == -signal.SIGXCPU:
+                code = None
             yield index, code, failed
         time.sleep(0.02)

@@ -225,7 +225,8 @@ def test_a_range_that_is_too_narrow_is_called_saturation(
     net, files, images, tmp_path
 ):
     path = tmp_path / "net.onnx"
-    export.to_onnx(net, path, calibration=np.clip(images, 100, 155))
+    with pytest.warns(UserWarning, match="Only 24 images"):
+        export.to_onnx(net, path, calibration=np.clip(images, 100, 155))
     row = by_name(diagnose(net, path, images))["backbone/stem_relu"]
     assert row.cause == "saturation"
     exact = feature_extractor(net, ["stem_relu"])(images, training=False)

@@ -11,7 +11,8 @@ pytestmark = pytest.mark.tensorflow_only
 
 @pytest.fixture(scope="module")
 def aware(net, images):
-    return export.quantization_aware(net, calibration=images)
+    with pytest.warns(UserWarning, match="stay in float.*: square"):
+        return export.quantization_aware(net, calibration=images)
 
 
 @pytest.mark.parametrize("format", ["tflite", "onnx"])

@@ -99,6 +99,13 @@ def test_scores_are_those_of_predict_without_keras(
     assert len(answers) > 3
 
 
+def test_an_older_one_is_replaced(tmp_path):
+    (tmp_path / "predict.py").write_text("old")
+    path = write_predict_script(tmp_path)
+    assert path == tmp_path / "predict.py"
+    assert "def read_photo" in path.read_text()
+
+
 def test_it_prints_the_best_three(device, tmp_path):
     [photo] = save_photos(tmp_path)[:1]
     [prediction] = apps.predict(device / "model.tflite", [photo]).predictions

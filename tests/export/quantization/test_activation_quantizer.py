@@ -50,3 +50,11 @@ def test_images_are_bytes_only_where_that_is_known(options, batch, expected):
     assert seen(quantizer) == pytest.approx(expected)
     again = ActivationQuantizer.from_config(quantizer.get_config())
     assert again.pixels == options.get("pixels", False)
+
+
+def test_a_margin_makes_the_levels_as_much_wider():
+    quantizer = ActivationQuantizer(margin=0.5)
+    observe(quantizer, np.array([[0.0], [10.0]]))
+    assert quantizer.range() == pytest.approx((0, 15))
+    outputs = quantizer(np.array([[21 / 255], [10.0]]))
+    np.testing.assert_allclose(outputs, [[15 / 255], [10.0]], rtol=1e-5)

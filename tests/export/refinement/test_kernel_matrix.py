@@ -66,12 +66,17 @@ def test_windows_times_matrices_are_the_outputs(layer):
     ids=lambda layer: layer.__class__.__name__,
 )
 def test_a_kernel_comes_back_as_it_was(layer):
-    layer.build((None, *SHAPE))
+    shape = (None, *SHAPE)
+    layer.build(shape)
     before = keras.ops.convert_to_numpy(layer.kernel)
     matrix = KernelMatrix(layer)
     matrix.write(matrix.read() + 0.0)
     np.testing.assert_array_equal(
         keras.ops.convert_to_numpy(layer.kernel), before
+    )
+    filters = before.reshape(-1, layer.compute_output_shape(shape)[-1])
+    np.testing.assert_allclose(
+        matrix.to_channels(matrix.read().sum(-1)), filters.sum(0), atol=1e-5
     )
 
 

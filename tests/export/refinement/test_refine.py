@@ -222,6 +222,22 @@ def one_kernel(**options):
     return keras.Model(inputs, layers.Dense(4, name="head")(x))
 
 
+@pytest.mark.parametrize(
+    "steps, moved", [(("pixels",), 0.0), (("pixels", "bias"), 0.5 / 127.5)]
+)
+def test_scaled_bytes_are_moved_where_a_bias_can_follow(steps, moved):
+    """127.5, which becomes zero, lies halfway between two bytes."""
+    images = keras.Input((SIZE, SIZE, 3))
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
+    x = layers.Conv2D(4, 3, name="conv")(x)
+    model = keras.Model(images, layers.GlobalAveragePooling2D()(x))
+    found, records = refine(model, IMAGES[:48], IMAGES[48:], steps)
+    scale, offset = found.get_layer("rescale").get_weights()
+    np.testing.assert_allclose(scale.ravel(), 1 / 127.5, rtol=1e-6)
+    np.testing.assert_allclose(offset, -1 + moved, atol=1e-6)
+    assert records[0].done == ["pixels"]
+
+
 def test_pruned_weights_stay_zero():
     model = one_kernel()
     conv = model.get_layer("conv")

@@ -44,13 +44,16 @@ def small_network():
 
 @pytest.fixture
 def make_tuner():
-    def make(*terms, **kwargs):
+    """Builds a tuner; to trace an attack takes longer than a few steps."""
+
+    def make(*terms, run_eagerly=True, **kwargs):
         keras.utils.set_random_seed(6)
         tuner = kerastl.FineTuner(small_network())
         tuner.compile(
             keras.optimizers.SGD(0.05),
             "sparse_categorical_crossentropy",
             transfer_losses=list(terms),
+            run_eagerly=run_eagerly,
             **{"jit_compile": False, **kwargs},
         )
         return tuner
@@ -180,8 +183,12 @@ def test_every_step_starts_elsewhere_and_seeds_repeat(
 
 @pytest.mark.tensorflow_only
 def test_xla_trains(make_tuner, images, labels):
-    tuner = make_tuner(Adversarial(steps=2, seed=0), jit_compile=True)
-    plain = make_tuner(Adversarial(steps=2, seed=0))
+    tuner, plain = (
+        make_tuner(
+            Adversarial(steps=2, seed=0), run_eagerly=False, jit_compile=jit
+        )
+        for jit in (True, False)
+    )
     for each in (tuner, plain):
         each.fit(images, labels, batch_size=24, verbose=0, epochs=2)
     found, expected = (each.history.history for each in (tuner, plain))
@@ -206,7 +213,7 @@ def test_half_precision_keeps_the_direction(make_tuner, images, labels):
 def test_training_goes_on_in_another_process(
     make_tuner, images, labels, tmp_path, run_in_fresh_process
 ):
-    tuner = make_tuner(Adversarial(6.0, 3.0, 2, seed=3))
+    tuner = make_tuner(Adversarial(6.0, 3.0, 2, seed=3), run_eagerly=False)
     fit = {"batch_size": 24, "verbose": 0, "shuffle": False}
     tuner.fit(images, labels, **fit)
     tuner.save(tmp_path / "tuner.keras")

@@ -21,6 +21,11 @@ import kerastl
         (layers.Conv2DTranspose(6, 3, strides=2), 10 * 12 * 4 * 9 * 6),
         (layers.Dense(5), 10 * 12 * 5 * 4),
         (kerastl.layers.BlurPooling2D((3, 4), 2), 5 * 6 * 4 * 12),
+        # Each of the 2 x 9 taps that are predicted reads 9 pixels itself.
+        (
+            kerastl.layers.AdaptiveBlurPooling2D(3, groups=2),
+            5 * 6 * 4 * (9 + 9 * 18),
+        ),
         (layers.MaxPooling2D(), 0),
     ],
     ids=lambda value: type(value).__name__,

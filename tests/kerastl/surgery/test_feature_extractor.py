@@ -37,6 +37,14 @@ def test_flat_model(images):
     )
 
 
+def test_an_output_in_a_list_comes_without_it_as_from_the_model(images):
+    inner = _inner()
+    model = keras.Model(inner.inputs, [inner.outputs[0]])
+    extractor = feature_extractor(model, ["inner_relu"], include_output=True)
+    output, _ = extractor(images)
+    np.testing.assert_array_equal(output, model(images), strict=True)
+
+
 def test_shares_layers_and_leaves_the_model_as_it_was(images, tmp_path):
     model = keras.Sequential([keras.Input((6, 6, 2)), _inner(), _inner("b")])
     before = model.to_json()

@@ -13,6 +13,8 @@ def test_same_outputs_without_nested_models(
     model = randomise(small_cnn())
     images = make_images()
     flat = open_nested(model)
+    assert flat.name == model.name
+    assert open_nested(model, name="flat").name == "flat"
     assert not any(is_graph(layer) for layer in flat.layers)
     assert {"stem", "dw", "head"} <= {layer.name for layer in flat.layers}
     np.testing.assert_allclose(

@@ -192,6 +192,19 @@ def test_a_chain_that_leads_nowhere_goes(randomise):
     _assert_same(model, small)
 
 
+@pytest.mark.parametrize("shape", [(5, 6, 4), (30, 4), (6, 5, 4), (120,)])
+def test_a_map_of_another_shape_loses_the_same_channels(shape, randomise):
+    inputs = keras.Input((5, 6, 3))
+    x = layers.Conv2D(4, 1, activation="relu", name="conv")(inputs)
+    x = layers.Dense(2, name="dense")(layers.Reshape(shape)(x))
+    model = randomise(keras.Model(inputs, x))
+    conv = model.get_layer("conv")
+    conv.set_weights([w * [1, 0, 1, 1] for w in conv.get_weights()])
+    small = remove_zero_channels(model)
+    assert small.get_layer("conv").filters == 3
+    _assert_same(model, small)
+
+
 def test_every_layer_keeps_a_channel(randomise):
     model = randomise(_shared())
     inner = next(x for x in model.layers if x.name == "block").get_layer(

@@ -24,46 +24,63 @@ def test_learns_on_frozen_features(make_network, images, labels):
         np.testing.assert_array_equal(old, new)
 
 
-def test_equals_gradient_descent_by_hand(make_network, images, labels):
+# The defaults are those of the code of DELTA's authors.
+AUTHORS = {
+    "epochs": 10,
+    "learning_rate": 0.01,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "decay_epochs": 6,
+    "batch_size": 32,
+    "seed": 0,
+}
+OTHERS = {
+    "epochs": 3,
+    "learning_rate": 0.5,
+    "momentum": 0.8,
+    "weight_decay": 0.1,
+    "decay_epochs": 2,
+    "batch_size": 10,
+    "seed": 4,
+}
+
+
+@pytest.mark.parametrize("given, all_of", [({}, AUTHORS), (OTHERS, OTHERS)])
+def test_equals_gradient_descent_by_hand(
+    make_network, images, labels, given, all_of
+):
     """Softmax regression in NumPy; the rate falls between epochs only."""
     source = make_network(classes=7)
     features = keras.ops.convert_to_numpy(
         kerastl.surgery.embed(source)(images, training=False)
     ).astype("float64")
-    options = {
-        "epochs": 3,
-        "learning_rate": 0.5,
-        "momentum": 0.9,
-        "weight_decay": 0.1,
-        "decay_epochs": 2,
-        "batch_size": 10,
-        "seed": 4,
-    }
     start = kerastl.train_head(
-        source, (images, labels), **options | {"epochs": 0}
+        source, (images, labels), **given | {"epochs": 0}
     )
     kernel, bias = (value.astype("float64") for value in start.get_weights())
     targets = np.eye(3)[labels]
-    order = np.random.default_rng(4)
+    order = np.random.default_rng(all_of["seed"])
+    decay, size = all_of["weight_decay"], all_of["batch_size"]
     velocity = [0.0, 0.0]
-    for epoch in range(3):
+    for epoch in range(all_of["epochs"]):
         chosen = order.permutation(24)
-        rate = 0.5 * 0.1 ** (epoch / 2)
-        for part in (chosen[:10], chosen[10:20], chosen[20:]):
+        rate = all_of["learning_rate"] * 0.1 ** (epoch / all_of["decay_epochs"])
+        for first in range(0, 24, size):
+            part = chosen[first : first + size]
             logits = features[part] @ kernel + bias
             shares = np.exp(logits - logits.max(-1, keepdims=True))
             shares /= shares.sum(-1, keepdims=True)
             gap = (shares - targets[part]) / len(part)
             # The bias decays as well.
-            slopes = features[part].T @ gap + 0.1 * kernel
-            slopes = slopes, gap.sum(0) + 0.1 * bias
+            slopes = features[part].T @ gap + decay * kernel
+            slopes = slopes, gap.sum(0) + decay * bias
             velocity = [
-                0.9 * old - rate * slope
+                all_of["momentum"] * old - rate * slope
                 for old, slope in zip(velocity, slopes, strict=True)
             ]
             kernel += velocity[0]
             bias += velocity[1]
-    head = kerastl.train_head(source, (images, targets), **options)
+    head = kerastl.train_head(source, (images, targets), **given)
     np.testing.assert_allclose(head.get_weights()[0], kernel, atol=1e-4)
     np.testing.assert_allclose(head.get_weights()[1], bias, atol=1e-4)
 
