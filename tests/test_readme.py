@@ -10,7 +10,12 @@ from kerastl import apps
 from kerastl import export
 
 ROOT = pathlib.Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+#: The start, and the rooms' own.
+PAGES = {
+    name: (ROOT / name / "README.md").read_text()
+    for name in ("", "kerastl", "apps", "export", "tests", "tests/benchmarks")
+}
+README = "\n".join(PAGES.values())
 
 
 def rows(first_cell):
@@ -34,10 +39,20 @@ def results(name):
 
 
 def test_links_lead_somewhere():
-    links = re.findall(r"\]\(([^)#]+)\)", README)
+    links = [
+        ROOT / name / link
+        for name, text in PAGES.items()
+        for link in re.findall(r"\]\(([^)#]+)\)", text)
+    ]
     assert len(links) > 40
-    missing = [link for link in links if not (ROOT / link).exists()]
-    assert missing == []
+    assert [str(link) for link in links if not link.exists()] == []
+
+
+def test_the_start_is_short_and_leads_to_every_room():
+    start = PAGES[""]
+    assert len(start.splitlines()) <= 160
+    for name in list(PAGES)[1:]:
+        assert f"]({name}/README.md)" in start
 
 
 def test_method_table_is_the_table_of_recipes():
