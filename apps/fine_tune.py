@@ -42,7 +42,6 @@ from kerastl.apps.runs.suggest_for_run import suggest_for_run
 from kerastl.apps.runs.train_soup import check_soup
 from kerastl.apps.runs.train_soup import remove_state
 from kerastl.apps.runs.train_soup import train_soup
-from kerastl.apps.runs.train_soup import usual_soup
 from kerastl.apps.runs.versions import versions
 from kerastl.export import load
 from kerastl.export.quantization.require_quantizable import require_quantizable
@@ -65,7 +64,7 @@ def fine_tune(
     shots=None,
     unlabelled=None,
     epochs=20,
-    soup=None,
+    soup=1,
     batch_size=32,
     learning_rate=None,
     strength=1.0,
@@ -114,8 +113,7 @@ def fine_tune(
             train on them. Defaults to the images that `shots` leaves over.
         epochs: Number of epochs.
         soup: Train so often from the same start, with other draws, and average
-            the weights: better than one training, and no larger. Defaults to
-            3 with at most 50 training images a class, else 1.
+            the weights: better than one training, and no larger.
         batch_size: Images in a batch.
         learning_rate: Defaults to the recipe's, and then to the preset's.
         strength: Factor of the weights that the method's loss terms or its
@@ -255,7 +253,6 @@ def fine_tune(
                 "method", lambda: choose_method(source, data)
             )
             recipe = get_recipe(chosen)
-        soup = soup or usual_soup(recipe, weights, data)
         folder.begin()
         say(console, _opening(folder, data))
         say(console, reason)
@@ -306,7 +303,7 @@ def fine_tune(
                 "created": datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
                 "summary": {
                     "text": describe_training(
-                        {**arguments, "soup": soup}, row, recipe, data, reason
+                        arguments, row, recipe, data, reason
                     )
                 },
                 "history": history,
@@ -320,7 +317,6 @@ def fine_tune(
                 "settings": {
                     **arguments,
                     "method": recipe.name,
-                    "soup": soup,
                     "keep_head": keep_head,
                     "learning_rate": rate,
                 },

@@ -8,6 +8,7 @@ import pytest
 
 from kerastl import apps
 from kerastl import export
+from kerastl.apps.choice.evidence import measured
 
 ROOT = pathlib.Path(__file__).parents[1]
 #: The start, and the rooms' own.
@@ -279,33 +280,19 @@ def test_methods_as_they_stand_have_the_figures_of_the_results():
     assert f"eight epochs: {rifle}, {lure} and {tcr} %." in text
 
 
-def test_few_photos_table_has_the_figures_of_the_summary():
-    found = {
-        tuple(
-            line[key] for key in ("method", "optimizer", "data", "shots")
-        ): line
-        for line in results("transfer/summary.json")
-        if line["learning_rate"] in (0.0005, 0.003)
-    }
+def test_few_photos_tables_are_those_of_the_rows(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tests/benchmarks/transfer")
+    import summarize
 
-    def cells(method, optimizer):
-        for task in (
-            ("clothing10", 10),
-            ("clothing10", 25),
-            ("sign_digits10", 10),
-        ):
-            line = found[method, optimizer, *task]
-            assert line["seeds"] >= 3
-            yield f"{line['accuracy']:.1f}"
-            gain = f"{line['gain']:+.1f} ± {line['gain_interval']:.1f}"
-            yield "" if (method, optimizer) == ("fine_tune", "adam") else gain
-
-    assert [row[1:] for row in rows("start and training")] == [
-        list(cells("fine_tune", "sgd")),
-        list(cells("linear_probe", "adam")),
-        list(cells("fine_tune", "adam")),
-        list(cells("imprinting", "adam")),
-    ]
+    rows = summarize.Results(
+        ROOT / "tests/benchmarks/transfer/results.csv"
+    ).rows
+    settings = summarize.describe_settings(rows)
+    assert settings == results("transfer/summary.json")
+    assert summarize.evidence(settings) == list(measured())
+    table = summarize.readme_table(settings)
+    assert "averaged_imprinting" in table
+    assert table in PAGES[""]
 
 
 def test_strength_table_has_the_figures_of_the_results():

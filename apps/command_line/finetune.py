@@ -97,15 +97,14 @@ def finetune(
         int, typer.Option(metavar="N", min=1, help="Passes over the images.")
     ] = 20,
     soup: Annotated[
-        int | None,
+        int,
         typer.Option(
             metavar="N",
             min=1,
             help="Train so often, and average the weights: better than one "
-            "training, and no larger. Default: 3 with at most 50 images a "
-            "class, else 1.",
+            "training, and no larger.",
         ),
-    ] = None,
+    ] = 1,
     batch_size: Annotated[
         int, typer.Option(metavar="N", min=1, help="Images a step.")
     ] = 32,

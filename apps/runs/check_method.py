@@ -15,7 +15,7 @@ _COUNTS = {
     "threads": 1,
     "seed": 0,
 }
-_OPTIONAL = frozenset({"shots", "qat", "image_size", "learning_rate", "soup"})
+_OPTIONAL = frozenset({"shots", "qat", "image_size", "learning_rate"})
 
 
 def check_numbers(arguments):

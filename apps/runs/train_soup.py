@@ -8,41 +8,16 @@ import numpy as np
 from kerastl.apps.report.say import say
 from kerastl.apps.runs.train_network import train_network
 
-# Where it was measured, and where a training takes no long time: see
-# tests/benchmarks/transfer.
-_USUAL = 3
-_MOST_SHOTS = 50
-
-
-def usual_soup(recipe, weights, data) -> int:
-    """How many trainings are averaged where nobody says.
-
-    Args:
-        recipe: The `apps.Recipe` that trains.
-        weights: What the source is built from.
-        data: The `apps.ImageData`.
-
-    Returns:
-        3 with few photos, 1 with many; 1 where there is no mean, or where
-        all trainings end in the same place.
-    """
-    if weights is None or not (recipe.averages and recipe.trains):
-        return 1
-    if recipe.trainable == "head":
-        return 1
-    few = len(data.parts["train"]) <= _MOST_SHOTS * data.num_classes
-    return _USUAL if few else 1
-
 
 def check_soup(soup, recipe, weights):
     """Raises `ValueError` if `soup` trainings cannot be averaged.
 
     Args:
-        soup: Number of trainings; `None` is for `usual_soup` to say.
+        soup: Number of trainings.
         recipe: The `apps.Recipe` that trains.
         weights: What the source is built from.
     """
-    if soup in (None, 1):
+    if soup == 1:
         return
     reason = None
     if weights is None:

@@ -26,8 +26,8 @@ GROUPS = [
     "adversarial+bi_tuning+ddac+feature_map+staged_unfreezing"
     "+stochastic_depth+tcr",
     "channel_pruning+fine_tune+rifle+semantic_similarity",
-    "linear_probe",
     "averaged_imprinting",
+    "linear_probe",
 ]
 # The columns that a method adds to the history.
 TERMS = {

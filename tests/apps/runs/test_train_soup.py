@@ -14,7 +14,6 @@ from kerastl.apps.runs.run_folder import RunFolder
 from kerastl.apps.runs.train_soup import check_soup
 from kerastl.apps.runs.train_soup import remove_state
 from kerastl.apps.runs.train_soup import train_soup
-from kerastl.apps.runs.train_soup import usual_soup
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -160,20 +159,3 @@ def test_the_mean_predicts_with_a_head_that_was_fitted_once():
     np.testing.assert_allclose(
         starts[0], fitted.get_layer("head").get_weights()[0], atol=1e-4
     )
-
-
-@pytest.mark.parametrize(
-    "method, weights, shots, count",
-    [
-        ("fine_tune", "imagenet", 50, 3),
-        ("fine_tune", "imagenet", 51, 1),
-        ("fine_tune", None, 10, 1),
-        ("pruning", "imagenet", 10, 1),
-        ("linear_probe", "imagenet", 10, 1),
-        ("reestimate", "imagenet", 10, 1),
-    ],
-)
-def test_few_photos_are_trained_on_three_times(method, weights, shots, count):
-    part = ImagePart(np.arange(3 * shots, dtype="int32") % 3, 16)
-    data = ImageData({"train": part}, "abc", 12)
-    assert usual_soup(get_recipe(method), weights, data) == count

@@ -10,7 +10,8 @@ difference to plain fine-tuning on the same seeds with its 95 % interval.
 
 also writes summary.json: every setting as it is, nothing chosen, judged on the
 validation and test images together. The README's table is made from it, and
-apps/choice/evidence.json, which `kerastl choose` reads.
+apps/choice/evidence.json, which `kerastl choose` reads. `--readme` prints that
+table.
 """
 
 import argparse
@@ -178,6 +179,80 @@ def evidence(settings):
     ]
 
 
+#: The README's rows: a label, and what the setting has.
+_README_ROWS = (
+    (
+        "usual: drawn classifier, SGD, BatchNorm of the batch",
+        {"head": "drawn", "optimizer": "sgd", "learning_rate": 0.003},
+    ),
+    ("`linear_probe`", {"method": "linear_probe"}),
+    ("`fine_tune`, once", {}),
+    ("`fine_tune`, three averaged", {"soup": 3}),
+    ("`imprinting`, once", {"method": "imprinting"}),
+    ("`imprinting`, three averaged", {"method": "imprinting", "soup": 3}),
+    (
+        "`averaged_imprinting`, once",
+        {"method": "averaged_imprinting", "learning_rate": 2 * DEFAULT_RATE},
+    ),
+    (
+        "`averaged_imprinting`, three averaged",
+        {
+            "method": "averaged_imprinting",
+            "learning_rate": 2 * DEFAULT_RATE,
+            "soup": 3,
+        },
+    ),
+)
+_README_TASKS = (
+    ("clothing, 5 a class", "clothing10", 5),
+    ("10", "clothing10", 10),
+    ("25", "clothing10", 25),
+    ("signs, 5 a class", "sign_digits10", 5),
+    ("10", "sign_digits10", 10),
+)
+
+
+def readme_table(settings):
+    """The README's table of few photos, as Markdown.
+
+    Args:
+        settings: What `describe_settings` returns.
+    """
+    heads = ["start and training", *(head for head, _, _ in _README_TASKS)]
+    lines = [_cells(heads), "|---" * len(heads) + "|"]
+    usual = {
+        **BASELINE,
+        "network": "mobilenet_v2_0.35",
+        "batch_norm": "",
+        "learning_rate": DEFAULT_RATE,
+        "strength": 1.0,
+    }
+    for label, changes in _README_ROWS:
+        cells = [label]
+        for _, data, shots in _README_TASKS:
+            wanted = {**usual, "data": data, "shots": shots, **changes}
+            found = [
+                line
+                for line in settings
+                if all(line[name] == value for name, value in wanted.items())
+                and line["seeds"] >= 3
+            ]
+            cells.append(_cell(found[0], bool(changes)) if found else "")
+        lines.append(_cells(cells))
+    return "\n".join(lines)
+
+
+def _cells(cells):
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(line, compared):
+    text = f"{line['accuracy']:.1f}"
+    if not compared:
+        return text
+    return f"{text} ({line['gain']:+.1f} ± {line['gain_interval']:.1f})"
+
+
 def both(row):
     """Accuracy on the validation and test images together."""
     counts = row["validation_images"], row["test_images"]
@@ -222,10 +297,14 @@ def main():
         default=pathlib.Path(__file__).with_name("results.csv"),
     )
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--readme", action="store_true")
     options = parser.parse_args()
     rows = Results(options.results).rows
+    settings = describe_settings(rows)
+    if options.readme:
+        print(readme_table(settings))
+        return
     if options.write:
-        settings = describe_settings(rows)
         for path, value in (
             (options.results.with_name("summary.json"), settings),
             (EVIDENCE, evidence(settings)),
