@@ -9,8 +9,8 @@ SOFT = "#7b8794"
 GRID = "#e4e7eb"
 BLUE = "#2563a8"
 ORANGE = "#d9730d"
-GREEN = "#3a8a5f"
-PALETTE = (BLUE, ORANGE, GREEN, "#8b5cb8", "#b8405e", "#5f6b7a")
+RED = "#b8405e"
+PALETTE = (BLUE, ORANGE, "#3a8a5f", "#8b5cb8", RED, "#5f6b7a")
 
 _STYLE = {
     "font.family": "sans-serif",

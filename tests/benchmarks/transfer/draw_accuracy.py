@@ -15,21 +15,44 @@ from summarize import both
 from summarize import interval
 
 from kerastl.apps.report.drawing import BLUE
-from kerastl.apps.report.drawing import GREEN
 from kerastl.apps.report.drawing import ORANGE
+from kerastl.apps.report.drawing import RED
 from kerastl.apps.report.drawing import SOFT
 from kerastl.apps.report.drawing import as_svg
 from kerastl.apps.report.drawing import in_style
 
 FOLDER = pathlib.Path(__file__).parent
 NETWORK = "mobilenet_v2_0.35"
-_FITTED = {"head": "fitted", "optimizer": "adam", "learning_rate": DEFAULT_RATE}
+_USUAL = {
+    "network": NETWORK,
+    "antialias": 0,
+    "head": "fitted",
+    "optimizer": "adam",
+    "batch_norm": "",
+    "learning_rate": DEFAULT_RATE,
+    "strength": 1.0,
+    "soup": 1,
+    "status": "done",
+}
 #: Label, color, and what its rows have.
 LINES = (
-    ("imprinting, three averaged", BLUE, {"method": "imprinting", "soup": 3}),
-    ("fine-tuning, three averaged", GREEN, {"method": "fine_tune", "soup": 3}),
-    ("fine-tuning once", ORANGE, {"method": "fine_tune", "soup": 1}),
-    ("linear probe", SOFT, {"method": "linear_probe", "soup": 1}),
+    (
+        "averaged imprinting",
+        BLUE,
+        {"method": "averaged_imprinting", "learning_rate": 2 * DEFAULT_RATE},
+    ),
+    ("fine-tuning", ORANGE, {"method": "fine_tune"}),
+    ("linear probe", SOFT, {"method": "linear_probe"}),
+    (
+        "usual: drawn classifier, SGD",
+        RED,
+        {
+            "method": "fine_tune",
+            "head": "drawn",
+            "optimizer": "sgd",
+            "learning_rate": 0.003,
+        },
+    ),
 )
 PANELS = {"clothing10": "Ten kinds of clothing", "sign_digits10": "Ten signs"}
 
@@ -37,8 +60,7 @@ PANELS = {"clothing10": "Ten kinds of clothing", "sign_digits10": "Ten signs"}
 def points(rows, data, wanted):
     """Mean accuracy and half its 95 % interval, by photos a class."""
     by_shots = collections.defaultdict(list)
-    wanted = {"data": data, "network": NETWORK, "antialias": 0, **wanted}
-    wanted |= _FITTED | {"batch_norm": "", "strength": 1.0, "status": "done"}
+    wanted = {**_USUAL, "data": data, **wanted}
     for row in rows:
         if all(row[name] == value for name, value in wanted.items()):
             by_shots[row["shots"]].append(both(row))
