@@ -16,6 +16,7 @@ if TAKES_KERAS:
     from kerastl.apps.evaluate_model import evaluate_model
     from kerastl.apps.export_model import export_model
     from kerastl.apps.fine_tune import fine_tune
+    from kerastl.apps.page.write_page import write_page
     from kerastl.apps.predict import PredictResult
     from kerastl.apps.predict import predict
     from kerastl.apps.presets.family import family
@@ -104,5 +105,6 @@ __all__ = [
     "predict",
     "quickstart",
     "write_model_card",
+    "write_page",
     "write_report",
 ]

@@ -16,6 +16,7 @@ from kerastl_command_line.evaluate import evaluate
 from kerastl_command_line.export import export
 from kerastl_command_line.finetune import finetune
 from kerastl_command_line.methods import methods
+from kerastl_command_line.page import page
 from kerastl_command_line.predict import predict
 from kerastl_command_line.presets import presets
 from kerastl_command_line.quickstart import quickstart
@@ -34,6 +35,7 @@ _VERBS = (
     diagnose,
     benchmark,
     carray,
+    page,
     presets,
     methods,
     schemes,
