@@ -16,6 +16,8 @@ if TAKES_KERAS:
     from kerastl.apps.evaluate_model import evaluate_model
     from kerastl.apps.export_model import export_model
     from kerastl.apps.fine_tune import fine_tune
+    from kerastl.apps.inspect.inspect_photos import inspect_photos
+    from kerastl.apps.inspect.inspection import Inspection
     from kerastl.apps.page.write_page import write_page
     from kerastl.apps.predict import PredictResult
     from kerastl.apps.predict import predict
@@ -71,6 +73,7 @@ __all__ = [
     "ImageFolder",
     "InceptionResNetV2",
     "InceptionV3",
+    "Inspection",
     "MobileNet",
     "MobileNetV2",
     "MobileNetV3Large",
@@ -98,6 +101,7 @@ __all__ = [
     "fine_tune",
     "get_preset",
     "get_recipe",
+    "inspect_photos",
     "load_digits_pair",
     "load_image_folder",
     "load_legacy_h5",
