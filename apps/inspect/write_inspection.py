@@ -29,6 +29,7 @@ def write_inspection(inspection, path, overwrite=False):
         overwrite: Whether a page that is there is replaced.
     """
     import jinja2
+    from markupsafe import Markup
 
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
@@ -38,7 +39,8 @@ def write_inspection(inspection, path, overwrite=False):
         found=inspection,
         commands=inspection.commands(),
         version=__version__,
-        style="\n".join(path.read_text("utf-8") for path in _STYLES),
+        # Quotes of a style are its own, and no text to be escaped.
+        style=Markup("\n".join(each.read_text("utf-8") for each in _STYLES)),
         thumbnail=lambda row: _thumbnail(inspection.path / row["file"]),
         most=_MOST,
     )
