@@ -19,6 +19,9 @@ if TAKES_KERAS:
     from kerastl.apps.evaluate_model import evaluate_model
     from kerastl.apps.export_model import export_model
     from kerastl.apps.fine_tune import fine_tune
+    from kerastl.apps.inspect.inspect_photos import inspect_photos
+    from kerastl.apps.inspect.inspection import Inspection
+    from kerastl.apps.page.write_page import write_page
     from kerastl.apps.predict import PredictResult
     from kerastl.apps.predict import predict
     from kerastl.apps.presets.family import family
@@ -74,6 +77,7 @@ __all__ = [
     "ImageFolder",
     "InceptionResNetV2",
     "InceptionV3",
+    "Inspection",
     "MobileNet",
     "MobileNetV2",
     "MobileNetV3Large",
@@ -103,6 +107,7 @@ __all__ = [
     "fine_tune",
     "get_preset",
     "get_recipe",
+    "inspect_photos",
     "load_digits_pair",
     "load_image_folder",
     "load_legacy_h5",
@@ -110,5 +115,6 @@ __all__ = [
     "predict",
     "quickstart",
     "write_model_card",
+    "write_page",
     "write_report",
 ]

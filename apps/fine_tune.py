@@ -17,6 +17,7 @@ from kerastl.apps.data.labels_file import read_labels
 from kerastl.apps.data.left_out import describe_left_out
 from kerastl.apps.data.literal import literal
 from kerastl.apps.data.load_task import load_task
+from kerastl.apps.page.find_runtime import find_runtime
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.recipes.get_recipe import get_recipe
 from kerastl.apps.report.say import say
@@ -75,6 +76,7 @@ def fine_tune(
     target=None,
     max_accuracy_drop=None,
     threads=1,
+    page=False,
     output="runs/fine_tune",
     resume=False,
     jit_compile=None,
@@ -131,6 +133,9 @@ def fine_tune(
             `"tflite-micro"` or `"full-int8"` (see `kerastl.export.check`).
         max_accuracy_drop: Refuse a file that loses more than this fraction.
         threads: CPU threads that the files are timed with.
+        page: Whether to write `try.html`, which tries the run's first ONNX
+            file out with camera and photos (see `apps.write_page`). Without
+            an ONNX file `"onnx:float32"` is added to `exports`.
         output: Folder of the run.
         resume: Continue the run in `output`.
         jit_compile: XLA. `None` uses it on a GPU only.
@@ -144,6 +149,7 @@ def fine_tune(
             other files and the report are written.
         BlockingIOError: Another process is at work on the run in `output`.
         FileExistsError: `output` exists and `resume` is off.
+        FileNotFoundError: The runtime of the page cannot be fetched.
         FloatingPointError: The training diverged: a loss or a variable became
             NaN or infinite, or the loss exploded. The message names it. The
             last sound epoch is kept, and the run may be resumed with another
@@ -181,7 +187,7 @@ def fine_tune(
     qat, seed, threads = numbers["qat"], numbers["seed"], numbers["threads"]
     learning_rate, strength = numbers["learning_rate"], numbers["strength"]
     soup = numbers["soup"]
-    pairs = check_outputs(exports, qat, target)
+    pairs = check_outputs(exports, qat, target, page)
     check_strength(strength, recipe)
     check_soup(soup, recipe, weights)
     name = "arrays"
@@ -192,6 +198,8 @@ def fine_tune(
     if isinstance(weights, keras.Model):
         arguments["weights"] = f"model {weights.name}"
     folder = RunFolder(output, arguments, versions(), resume)
+    if page:
+        find_runtime()  # Fetched, or missed, before the long work.
     keras.utils.set_random_seed(seed)
     if not isinstance(data, ImageData):
         with warnings.catch_warnings():
@@ -336,6 +344,7 @@ def fine_tune(
             threads=threads,
             console=console,
             target=target,
+            page=page,
         )
 
 

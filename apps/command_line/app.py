@@ -16,7 +16,9 @@ from kerastl_command_line.diagnose import diagnose
 from kerastl_command_line.evaluate import evaluate
 from kerastl_command_line.export import export
 from kerastl_command_line.finetune import finetune
+from kerastl_command_line.inspect import inspect
 from kerastl_command_line.methods import methods
+from kerastl_command_line.page import page
 from kerastl_command_line.predict import predict
 from kerastl_command_line.presets import presets
 from kerastl_command_line.quickstart import quickstart
@@ -27,6 +29,7 @@ from kerastl_command_line.schemes import schemes
 # In the order that the help shows them.
 _VERBS = (
     quickstart,
+    inspect,
     choose,
     finetune,
     export,
@@ -36,6 +39,7 @@ _VERBS = (
     diagnose,
     benchmark,
     carray,
+    page,
     presets,
     methods,
     schemes,

@@ -151,6 +151,14 @@ def finetune(
     target: Target = None,
     max_accuracy_drop: Gate = None,
     threads: Threads = 1,
+    page: Annotated[
+        bool,
+        typer.Option(
+            "--page",
+            help="Write try.html, which tries the first ONNX file out with "
+            "camera and photos; adds onnx:float32 if there is none.",
+        ),
+    ] = False,
     output: Annotated[
         pathlib.Path | None,
         typer.Option(
@@ -216,6 +224,7 @@ def finetune(
             target=target,
             max_accuracy_drop=max_accuracy_drop,
             threads=threads,
+            page=page,
             output=output or f"runs/{photos.resolve().name}-{method}",
             resume=resume,
             jit_compile=jit.choice,

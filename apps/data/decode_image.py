@@ -1,5 +1,7 @@
 """One image file to one square RGB array."""
 
+import contextlib
+
 import numpy as np
 from PIL import Image
 from PIL import ImageOps
@@ -38,13 +40,25 @@ def decode_image(path, size):
         UnreadableImageError: If the file cannot be decoded to its end, or a
             side is shorter than 8 pixels.
     """
+    with open_image(path) as image:
+        # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, much faster.
+        image.draft(None, (size, size))
+        image = to_rgb(ImageOps.exif_transpose(image))
+        return np.asarray(_to_square(image, size))
+
+
+@contextlib.contextmanager
+def open_image(path):
+    """Yields a Pillow image of a file, of which nothing is decoded yet.
+
+    Raises:
+        UnreadableImageError: As `decode_image`, whatever in the block finds
+            the image damaged.
+    """
     try:
         with Image.open(path, formats=read_formats()) as image:
             _check_size(image)
-            # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, much faster.
-            image.draft(None, (size, size))
-            image = _to_rgb(ImageOps.exif_transpose(image))
-            return np.asarray(_to_square(image, size))
+            yield image
     except UnreadableImageError:
         raise
     except Exception as error:
@@ -58,15 +72,9 @@ def check_image(path):
     Raises:
         UnreadableImageError: As `decode_image`.
     """
-    try:
-        with Image.open(path, formats=read_formats()) as image:
-            _check_size(image)
-            image.draft(None, (MIN_SIDE, MIN_SIDE))
-            image.load()
-    except UnreadableImageError:
-        raise
-    except Exception as error:
-        raise UnreadableImageError(_reason(error, path)) from error
+    with open_image(path) as image:
+        image.draft(None, (MIN_SIDE, MIN_SIDE))
+        image.load()
 
 
 def _check_size(image):
@@ -78,7 +86,8 @@ def _check_size(image):
         )
 
 
-def _to_rgb(image):
+def to_rgb(image):
+    """Returns a Pillow image of any mode as RGB, what is clear on white."""
     if image.mode == "F" or image.mode.startswith("I"):
         image = _to_8_bits(image)
     if image.mode in _WITH_ALPHA or "transparency" in image.info:

@@ -40,11 +40,16 @@ def describe_left_out(left_out):
     >>> describe_left_out([("a.txt", "no image by its name (.txt)")])
     ['1 left out: no image by its name (.txt): a.txt']
     """
+    return describe_groups(group_left_out(left_out))
+
+
+def describe_groups(groups):
+    """Returns a line a reason; see `group_left_out`."""
     return [
         f"{group['count']} left out: {group['reason']}: "
         f"{', '.join(group['examples'])}"
         f"{', ...' if group['count'] > len(group['examples']) else ''}"
-        for group in group_left_out(left_out)
+        for group in groups
     ]
 
 

@@ -8,13 +8,15 @@ from kerastl.export.schemes import get_scheme
 from kerastl.export.targets.op_table import load_op_table
 
 
-def check_outputs(exports, qat=None, target=None):
+def check_outputs(exports, qat=None, target=None, page=False):
     """Returns the files to write as pairs, if all that is asked for fits.
 
     Args:
         exports: Texts as `check_exports` takes them.
         qat: Epochs of quantization-aware training, or `None`.
         target: Device that has to run the TFLite files, or `None`.
+        page: Whether a page is made, which runs an ONNX file: without one
+            `"onnx:float32"` is added.
 
     Returns:
         Pairs of format and scheme.
@@ -25,6 +27,8 @@ def check_outputs(exports, qat=None, target=None):
             target would check no file.
     """
     pairs = check_exports(exports)
+    if page and not any(format == "onnx" for format, _ in pairs):
+        pairs.append(("onnx", "float32"))
     if qat is not None:
         checked_count("qat", qat)
     rounded = any(

@@ -2,6 +2,8 @@
 
 import statistics
 
+from kerastl.apps.page.write_page import NAME as PAGE
+from kerastl.apps.page.write_page import write_page
 from kerastl.apps.report.save_examples import save_examples
 from kerastl.apps.report.say import say
 from kerastl.apps.report.write_model_card import write_model_card
@@ -30,6 +32,7 @@ def finish_run(
     threads=1,
     console=None,
     target=None,
+    page=False,
 ):
     """Exports the model of a run, compares, and writes the report.
 
@@ -45,6 +48,7 @@ def finish_run(
         threads: CPU threads to time with.
         console: `rich.console.Console` to show progress on.
         target: Device that has to run the TFLite files, or `None`.
+        page: Whether to write the page that runs the first ONNX file.
 
     Returns:
         A `RunResult`.
@@ -101,6 +105,11 @@ def finish_run(
     write_model_card(report, folder.file("MODEL_CARD.md"))
     if any(row["file"].endswith(".tflite") for row in report["exports"]):
         write_predict_script(folder.path)
+    names = [row["file"] for row in report["exports"]]
+    whole = [name for name in names if name.endswith(".onnx")]
+    if page and whole:
+        say(console, f"writing {PAGE}")
+        write_page(folder.file(whole[0]), folder.file(PAGE), overwrite=True)
     if refused:
         raise refused[0]
     folder.advance("finished")

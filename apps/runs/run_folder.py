@@ -19,7 +19,14 @@ from kerastl.export.stage import staged_file
 # What may change between a run and its resumption: none of it touches the
 # weights.
 _FREE = frozenset(
-    {"exports", "max_accuracy_drop", "threads", "jit_compile", "target"}
+    {
+        "exports",
+        "max_accuracy_drop",
+        "threads",
+        "jit_compile",
+        "target",
+        "page",
+    }
 )
 # What may come in with a resumption: it begins where the rest ends.
 _ADDABLE = frozenset({"qat"})

@@ -3,6 +3,8 @@
 import dataclasses
 import pathlib
 
+from kerastl.apps.page.write_page import NAME as PAGE
+
 
 @dataclasses.dataclass
 class RunResult:
@@ -57,3 +59,6 @@ class RunResult:
             if "aware" in report:
                 say(console, describe_origins(report))
         say(console, f"report: {self.output / 'report.html'}", wrap=False)
+        page = self.output / PAGE
+        if page.exists():
+            say(console, f"to try it: {page}", wrap=False)

@@ -10,6 +10,7 @@ import rich.console
 
 from kerastl import apps
 from kerastl import export
+from kerastl.apps.page.find_runtime import VERSION
 from kerastl.apps.runs import train_aware
 from kerastl.apps.runs.epoch_checkpoint import EpochCheckpoint
 from kerastl.layers import BlurPooling2D
@@ -205,6 +206,30 @@ def test_resume_with_other_threads_times_anew(own_run):
         assert row["latency_ms"] != old["latency_ms"]
         assert row["accuracy"] == old["accuracy"]
     assert [file.read_bytes() for file in files] == contents
+
+
+def test_resume_writes_a_page(own_run, monkeypatch, tmp_path):
+    _, output, resume = own_run
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    runtime = tmp_path / "cache" / "kerastl" / f"onnxruntime-web-{VERSION}"
+    runtime.mkdir(parents=True)
+    (runtime / "ort.wasm.bundle.min.mjs").write_bytes(b"export {};")
+    (runtime / "ort-wasm-simd-threaded.wasm").write_bytes(b"\0asm")
+    before = (output / "model_int8.onnx").stat().st_mtime_ns
+    resume(page=True)
+    assert "model_int8.onnx, 16 × 16" in (output / "try.html").read_text()
+    assert (output / "model_int8.onnx").stat().st_mtime_ns == before
+
+
+def test_a_page_without_its_runtime_is_refused_before_the_training(
+    tiny_arguments, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", "")
+    output = tmp_path / "run"
+    with pytest.raises(FileNotFoundError, match="Node.js, is not installed"):
+        apps.fine_tune(**tiny_arguments, page=True, output=output)
+    assert not output.exists()
 
 
 def test_resume_holds_old_files_to_a_new_gate(own_run):

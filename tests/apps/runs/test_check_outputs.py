@@ -11,6 +11,12 @@ def test_what_fits_becomes_pairs():
     assert check_outputs(exports, target="tflite-micro") == pairs
 
 
+def test_a_page_adds_the_file_that_it_runs():
+    assert check_outputs(["onnx:int8"], page=True) == [("onnx", "int8")]
+    pairs = [("tflite", "int8"), ("onnx", "float32")]
+    assert check_outputs(["int8"], page=True) == pairs
+
+
 @pytest.mark.tensorflow_only
 def test_rounding_can_be_trained_on_tensorflow():
     assert check_outputs(["int8"], qat=3) == [("tflite", "int8")]

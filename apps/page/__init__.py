@@ -1,0 +1,1 @@
+"""The live page: a model in one HTML file that a browser opens."""
