@@ -56,6 +56,18 @@ class RefinementRecord:
     layers: list = dataclasses.field(default_factory=list)
     seconds: dict = dataclasses.field(default_factory=dict)
 
+    def refuse(self, accuracy_drop):
+        """Notes that the plain file takes the place of the refined one.
+
+        Args:
+            accuracy_drop: What the refined one loses, as a fraction.
+        """
+        self.kept = False
+        self.reason = (
+            f"the refined file loses {100 * accuracy_drop:.2f} points of "
+            "accuracy, more than is allowed"
+        )
+
     def left(self):
         """Returns layers and reasons of what could not be refined."""
         return {each.layer: each.left for each in self.layers if each.left}

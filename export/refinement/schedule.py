@@ -42,6 +42,7 @@ class Schedule:
         model: Functional or sequential model, nested or not.
 
     Attributes:
+        flat: `FlatGraph` of the model.
         groups: List of `Group`.
         rounded: Numbers of the tensors that an int8 file rounds.
         last_reader: For each number the index of the last group that reads
@@ -49,7 +50,7 @@ class Schedule:
     """
 
     def __init__(self, model):
-        flat = FlatGraph(model)
+        self.flat = flat = FlatGraph(model)
         nodes = [pair for pair in walk(model)]
         calls = flat.calls
         # The images come first, and are rounded too.

@@ -2,9 +2,9 @@
 
 from kerastl.arguments import unknown_name_error
 
-#: Preprocessing that keeps bytes, calibrated rounding of the kernels, and
-#: correction of the biases.
-STEPS = ("pixels", "rounding", "bias")
+#: Preprocessing that keeps bytes, equal ranges of the channels, calibrated
+#: rounding of the kernels, and correction of the biases.
+STEPS = ("pixels", "equalisation", "rounding", "bias")
 
 
 def chosen_steps(refine):

@@ -129,7 +129,7 @@ def test_a_file_that_is_no_better_is_not_kept(cnn, calibration, tmp_path):
         return []
 
     path = tmp_path / "a.tflite"
-    kept, _, record = write_refined(
+    kept, plain, record = write_refined(
         write,
         lowered,
         "probabilities",
@@ -139,7 +139,7 @@ def test_a_file_that_is_no_better_is_not_kept(cnn, calibration, tmp_path):
         ("rounding", "bias"),
         export.load(cnn),
     )
-    assert kept is lowered and not record.kept
+    assert kept.lowered is lowered and plain is None and not record.kept
     assert "no less" in record.reason
     assert (
         record.refined["mean_abs_difference"]
