@@ -101,6 +101,7 @@ class Streams:
         kept = self._kept(index)
         made = {number: [] for number in kept}
         inputs = group.inputs()
+        read = {number for call in group.calls for number in call.inputs}
         for batch in range(self._num_batches):
             values = {n: self._value(n, batch) for n in inputs}
             self._free(self._low, inputs, index, batch)
@@ -114,7 +115,8 @@ class Streams:
                     codes = levels.codes(part)
                     if number in kept:
                         made[number].append(codes)
-                    values[number] = levels.values(codes)
+                    if number in read:
+                        values[number] = levels.values(codes)
             for number in kept:
                 if number not in self._levels:
                     made[number].append(

@@ -21,6 +21,8 @@ _FEWEST = 10
 _MOST = 100
 # Every so many images one judges.
 _EVERY = 5
+# They go through both files and the network.
+_MOST_JUDGES = 40
 # Not one half, or two images would be two blends that are the same.
 _BLEND = np.float32(0.6)
 # Of the largest tensor, in float.
@@ -122,8 +124,8 @@ def write_refined(
 def _split(images, model):
     """Splits images in those to fit to, to judge layers, and to judge files.
 
-    As many as memory holds flow through the network; files are judged on all
-    that nothing was fitted to.
+    As many as memory holds flow through the network; files are judged on
+    those that nothing was fitted to.
     """
     most = min(_MOST, max(num_images_within(model, _MOST_BYTES), _FEWEST))
     flow = np.arange(len(images))
@@ -131,7 +133,11 @@ def _split(images, model):
         flow = np.linspace(0, len(images) - 1, most).round().astype(int)
     fit = np.delete(flow, np.s_[_EVERY - 1 :: _EVERY])
     held = flow[_EVERY - 1 :: _EVERY]
-    return images[fit], images[held], np.delete(images, fit, axis=0)
+    judges = np.setdiff1d(np.arange(len(images)), fit)
+    if len(judges) > _MOST_JUDGES:
+        chosen = np.linspace(0, len(judges) - 1, _MOST_JUDGES)
+        judges = judges[chosen.round().astype(int)]
+    return images[fit], images[held], images[judges]
 
 
 def _blended(images):

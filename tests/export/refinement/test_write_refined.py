@@ -1,12 +1,17 @@
 """Exports that refine, and keep what is better."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
 import kerastl
 from kerastl import export
+from kerastl.export import pipeline
 from kerastl.export.lower import lower
+from kerastl.export.refinement.record import RefinementRecord
+from kerastl.export.refinement.write_refined import Written
 from kerastl.export.refinement.write_refined import write_refined
 from kerastl.export.schemes import get_scheme
 from kerastl.surgery.find_kernels import find_kernels
@@ -73,7 +78,7 @@ def test_refined_files_are_nearer_and_cost_the_same(reports, format, scheme):
     assert plain.refinement is None
     record = refined.refinement
     assert record.kept
-    assert record.steps == ["pixels", "rounding", "bias"]
+    assert record.steps == ["pixels", "equalisation", "rounding", "bias"]
     assert (record.num_images, record.num_held_out) == (64, 16)
     assert refined.mean_abs_difference < 0.9 * plain.mean_abs_difference
     # The scaling of the images is one kernel, and not a product and a sum.
@@ -88,7 +93,9 @@ def test_refined_files_are_nearer_and_cost_the_same(reports, format, scheme):
 
 def test_the_record_is_plain_values(reports):
     found = reports["to_tflite", "int8", "auto"].to_dict()["refinement"]
-    assert {"flow", "rounding", "bias", "files"} == set(found["seconds"])
+    assert {*("flow", "equalisation", "rounding", "bias", "files")} == set(
+        found["seconds"]
+    )
     assert found["layers"][0]["layer"] == "rescale"
     assert (
         found["refined"]["mean_abs_difference"]
@@ -147,6 +154,70 @@ def test_a_file_that_is_no_better_is_not_kept(cnn, calibration, tmp_path):
     )
     assert path.read_bytes() == written[0]
     assert [each.name for each in tmp_path.iterdir()] == ["a.tflite"]
+
+
+def test_a_network_that_is_sure_of_its_photos_is_judged_on_blends(
+    logits, calibration, tmp_path
+):
+    """Of the photos themselves all probabilities are 0 and 1."""
+    head = keras.layers.Dense(logits.output.shape[-1], activation="softmax")
+    model = keras.Model(logits.inputs, head(logits.output))
+    images = calibration[0]
+    spread = keras.ops.convert_to_numpy(logits(images)).std()
+    head.set_weights(
+        [np.eye(logits.output.shape[-1]) * 30 / spread, np.zeros(head.units)]
+    )
+    sure = keras.ops.convert_to_numpy(model(images)).max(1)
+    assert np.median(sure) > 0.999
+    report = export.to_tflite(
+        model, tmp_path / "a.tflite", calibration=calibration
+    )
+    record = report.refinement
+    assert record.kept and "blends" in record.reason
+    assert (
+        record.refined["mean_abs_difference"]
+        < record.plain["mean_abs_difference"]
+    )
+
+
+def test_a_refined_file_that_loses_too_much_gives_way(
+    cnn, calibration, evaluation, tmp_path, monkeypatch
+):
+    def write_worse(write, lowered, name, scheme, images, path, steps, truth):
+        """As a refinement that confuses the classes, unseen by blends."""
+        plain = path.with_name("plain")
+        notes = write(lowered, name, scheme, images, plain)
+        model = kerastl.surgery.copy_model(lowered.model)
+        head = model.get_layer("head")
+        head.set_weights([np.roll(w, 1, -1) for w in head.get_weights()])
+        write(
+            dataclasses.replace(lowered, model=model),
+            name,
+            scheme,
+            images,
+            path,
+        )
+        return (
+            Written(lowered, [], path),
+            Written(lowered, notes, plain),
+            RefinementRecord([*steps], kept=True),
+        )
+
+    options = dict(calibration=calibration, evaluation=evaluation)
+    export.to_tflite(cnn, tmp_path / "plain.tflite", refine="none", **options)
+    monkeypatch.setattr(pipeline, "write_refined", write_worse)
+    report = export.to_tflite(
+        cnn, tmp_path / "a.tflite", max_accuracy_drop=0.05, **options
+    )
+    assert report.accuracy_drop <= 0.05
+    record = report.refinement
+    assert not record.kept
+    assert record.reason.startswith("the refined file loses ")
+    assert (tmp_path / "a.tflite").read_bytes() == (
+        tmp_path / "plain.tflite"
+    ).read_bytes()
+    report = export.to_tflite(cnn, tmp_path / "b.tflite", **options)
+    assert report.refinement.kept and report.accuracy_drop > 0.05
 
 
 def test_quantization_aware_networks_are_left(cnn, calibration, tmp_path):
