@@ -36,7 +36,7 @@ def uneven(model):
 
 def run_to(model, name, images=IMAGES):
     """What a layer of a flat model makes, as rows of channels."""
-    part = keras.Model(model.inputs, model.get_layer(name).output)
+    part = keras.Model(model.input, model.get_layer(name).output)
     outputs = keras.ops.convert_to_numpy(part(images))
     return outputs.reshape(-1, outputs.shape[-1])
 
@@ -115,23 +115,25 @@ def test_sums_and_concatenations_share_factors_and_answers_stay():
     copy, found = equalised(model)
     assert_same_answers(model, copy)
     assert found.gain > 1.5
-    # One vector of factors for all that the sum joins.
-    names = ("stem_bn", "project_bn", "sum")
-    before, after = (
-        np.stack([np.abs(run_to(each, name)).max(0) for name in names])
-        for each in (model, copy)
-    )
-    factors = after / before
-    np.testing.assert_allclose(factors, factors[:1].repeat(3, 0), rtol=1e-4)
-    shares = (before / before.max(1, keepdims=True)).max(0)
-    np.testing.assert_allclose(factors[0], 1 / shares, rtol=1e-4)
-    # No channel reaches farther than the farthest did.
-    assert (after.max(1) <= 1.0001 * before.max(1)).all()
+    # One vector of factors for all that a sum or a blur joins.
+    for names in (("stem_bn", "project_bn", "sum"), ("relu", "blur")):
+        before, after = (
+            np.stack([np.abs(run_to(each, name)).max(0) for name in names])
+            for each in (model, copy)
+        )
+        shares = (before / before.max(1, keepdims=True)).max(0)
+        alive = shares > 0
+        assert alive.sum() >= 3
+        factors = np.minimum(1 / shares[alive], 64)
+        np.testing.assert_allclose(
+            after[:, alive], before[:, alive] * factors, rtol=1e-4, atol=1e-6
+        )
+        # No channel reaches farther than the farthest did.
+        assert (after.max(1) <= 1.0001 * before.max(1)).all()
     np.testing.assert_allclose(
-        np.abs(run_to(copy, "both")).max(0)[:8], after[2], rtol=1e-4
+        np.abs(run_to(copy, "both")).max(0)[:8],
+        np.abs(run_to(copy, "sum")).max(0),
     )
-    blurred = np.abs(run_to(copy, "relu")).max(0)
-    assert (blurred > 0.999 * blurred.max()).sum() >= 10
 
 
 def test_what_relu6_or_a_product_holds_stays():
