@@ -3,27 +3,28 @@
 import keras
 import numpy as np
 
-_BATCH = 8
+from kerastl.export.refinement.streams import batches
 
 
-def channel_ranges(flat, numbers, images):
+def channel_ranges(schedule, numbers, images):
     """Returns the largest size of the values of each channel, by tensor.
 
     One batch is in memory at a time, and of it what is still to be read.
 
     Args:
-        flat: `FlatGraph` of the network.
+        schedule: `Schedule` of the network.
         numbers: Set of the numbers of the tensors.
         images: float32 array.
     """
+    flat = schedule.flat
     last = {
         number: index
         for index, call in enumerate(flat.calls)
         for number in (*call.inputs, *call.outputs)
     }
     found = {}
-    for start in range(0, len(images), _BATCH):
-        values = {0: images[start : start + _BATCH]}
+    for batch in batches(schedule, images):
+        values = {0: batch}
         for index, call in enumerate(flat.calls):
             call.repeat(values)
             for number in numbers.intersection(call.outputs):

@@ -87,7 +87,7 @@ def equalise(model, schedule, images, fixed=None):
     }
     tensors = {n: each for n, each in tensors.items() if free[each].any()}
     shares = np.zeros(len(free))
-    reach = channel_ranges(schedule.flat, {*tensors}, images)
+    reach = channel_ranges(schedule, {*tensors}, images)
     for number, sizes in reach.items():
         if not np.isfinite(sizes).all():
             free[tensors[number]] = False

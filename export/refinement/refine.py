@@ -4,7 +4,6 @@ import dataclasses
 import time
 from collections import Counter
 
-import keras
 import numpy as np
 
 from kerastl.export.quantization import node_kinds
@@ -322,19 +321,3 @@ def _float_kernels(model):
     except ValueError:  # none at all
         return []
     return [path for path in paths if path.rpartition("/")[2] in names]
-
-
-def num_images_within(model, num_bytes):
-    """How many images flow through a network in so much memory.
-
-    Args:
-        model: Functional model.
-        num_bytes: For the largest tensor of one of the two streams.
-    """
-    sizes = [
-        int(np.prod(tensor.shape[1:]))
-        for group in Schedule(model).groups
-        for call in group.calls
-        for tensor in keras.tree.flatten(call.node.outputs)
-    ]
-    return max(1, num_bytes // (4 * max(sizes, default=1)))

@@ -1,6 +1,7 @@
 """In which order the calls of a network are run, and which of them at once."""
 
 import dataclasses
+import math
 
 from kerastl.export.quantization import node_kinds
 from kerastl.export.quantization.placement import affine_chain
@@ -75,6 +76,19 @@ class Schedule:
             for index, group in enumerate(self.groups)
             for number in group.inputs()
         }
+
+    def num_images_within(self, num_bytes):
+        """How many images flow through the network in so much memory.
+
+        Args:
+            num_bytes: For the largest tensor, in float.
+        """
+        sizes = [
+            math.prod(self.flat.tensor(number).shape[1:])
+            for call in self.flat.calls
+            for number in call.outputs
+        ]
+        return max(1, num_bytes // (4 * max(sizes, default=1)))
 
     def path(self, call):
         """The name of a call, with those of the nested models that hold it."""

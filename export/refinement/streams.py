@@ -8,8 +8,18 @@ from kerastl.export.quantization.quantized_activation import FIXED_RANGES
 from kerastl.export.quantization.quantized_activation import FUSED
 from kerastl.export.refinement.levels import Levels
 
-_BATCH = 8
+# Each call costs milliseconds, however few images it is for.
+_BATCH_BYTES = 64_000_000
+_LARGEST_BATCH = 32
 _FIXED = {name: Levels.between(*ends) for name, ends in FIXED_RANGES.items()}
+
+
+def batches(schedule, images):
+    """Returns images in parts of which a network's tensors take little."""
+    size = min(schedule.num_images_within(_BATCH_BYTES), _LARGEST_BATCH)
+    return [
+        images[start : start + size] for start in range(0, len(images), size)
+    ]
 
 
 class Streams:
@@ -29,13 +39,7 @@ class Streams:
         self._rounds = rounds
         self._float, self._low = {}, {}
         self._levels, self._ends = {}, {}
-        fit, held = (
-            [
-                part[start : start + _BATCH]
-                for start in range(0, len(part), _BATCH)
-            ]
-            for part in images
-        )
+        fit, held = (batches(schedule, part) for part in images)
         self.num_fit = len(fit)
         parts = [*fit, *held]
         self._num_batches = len(parts)

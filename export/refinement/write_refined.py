@@ -10,8 +10,8 @@ import numpy as np
 from kerastl.export.class_scores import predicted
 from kerastl.export.lower import Lowered
 from kerastl.export.refinement.record import RefinementRecord
-from kerastl.export.refinement.refine import num_images_within
 from kerastl.export.refinement.refine import refine
+from kerastl.export.refinement.schedule import Schedule
 from kerastl.export.runner import load
 from kerastl.export.trust import trust_file
 
@@ -127,7 +127,9 @@ def _split(images, model):
     As many as memory holds flow through the network; files are judged on
     those that nothing was fitted to.
     """
-    most = min(_MOST, max(num_images_within(model, _MOST_BYTES), _FEWEST))
+    most = min(
+        _MOST, max(Schedule(model).num_images_within(_MOST_BYTES), _FEWEST)
+    )
     flow = np.arange(len(images))
     if len(images) > most:
         flow = np.linspace(0, len(images) - 1, most).round().astype(int)

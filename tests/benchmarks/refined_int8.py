@@ -34,14 +34,15 @@ IMAGE_SIZE = 128
 SHOTS = 25
 EPOCHS = 15
 NUM_CALIBRATION = 100
-SEEDS = (0, 1, 2)
-FILES = (("tflite", "int8"), ("onnx", "int8"), ("tflite", "int8_per_tensor"))
-#: Name in the table -> `refine`.
-REFINEMENTS = {
-    "none": "none",
-    "not equalised": ("pixels", "rounding", "bias"),
-    "auto": "auto",
-}
+FILES = (
+    ("tflite", "int8", "none"),
+    ("tflite", "int8", "auto"),
+    ("onnx", "int8", "none"),
+    ("onnx", "int8", "auto"),
+    ("tflite", "int8_per_tensor", "none"),
+    ("tflite", "int8_per_tensor", "auto"),
+    ("tflite", "int8", "all"),
+)
 MEANS = (
     "same_class",
     "mean_difference",
@@ -81,7 +82,7 @@ def measure(model, format, scheme, refine, images, photos, work):
         calibration=images,
         num_calibration=NUM_CALIBRATION,
         overwrite=True,
-        refine=REFINEMENTS[refine],
+        refine=export.REFINEMENTS if refine == "all" else refine,
     )
     seconds = time.process_time() - start
     outputs = export.load(report.path).predict(photos["images"])
@@ -118,11 +119,7 @@ def measure_seed(options, seed):
     """The rows of one network; its photos are read only if one is missing."""
     folder = options.work / f"seed{seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    todo = {
-        (*file, refine): folder / f"{'_'.join((*file, refine))}.json"
-        for file in FILES
-        for refine in REFINEMENTS
-    }
+    todo = {file: folder / f"{'_'.join(file)}.json" for file in FILES}
     if not all(kept.exists() for kept in todo.values()):
         model = train(options, seed)
         data = apps.load_image_folder(
@@ -173,18 +170,17 @@ def main():
     parser.add_argument(
         "--work", type=pathlib.Path, default=pathlib.Path("runs/refined_int8")
     )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
-    rows = [row for seed in SEEDS for row in measure_seed(options, seed)]
+    rows = [
+        row for seed in options.seeds for row in measure_seed(options, seed)
+    ]
     results = {
         "network": "MobileNetV2 0.35, 128 px, fine-tuned with 25 a class",
-        "seeds": len(SEEDS),
+        "seeds": len(options.seeds),
         "photos": rows[0]["photos"],
         "calibration": NUM_CALIBRATION,
-        "table": [
-            mean_row(rows, *file, refine)
-            for file in FILES
-            for refine in REFINEMENTS
-        ],
+        "table": [mean_row(rows, *file) for file in FILES],
         "files": rows,
         "processor": processor_name(),
         "versions": versions(),

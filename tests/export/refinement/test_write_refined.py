@@ -78,7 +78,7 @@ def test_refined_files_are_nearer_and_cost_the_same(reports, format, scheme):
     assert plain.refinement is None
     record = refined.refinement
     assert record.kept
-    assert record.steps == ["pixels", "equalisation", "rounding", "bias"]
+    assert record.steps == ["pixels", "rounding", "bias"]
     assert (record.num_images, record.num_held_out) == (64, 16)
     assert refined.mean_abs_difference < 0.9 * plain.mean_abs_difference
     # The scaling of the images is one kernel, and not a product and a sum.
