@@ -287,6 +287,6 @@ def test_files_of_uneven_channels_come_nearer(to_file, name, tmp_path):
         for refine in ("none", "equalisation")
     )
     record = nearer.refinement
-    assert record.kept and record.gains["equalisation"] > 3
-    assert nearer.mean_abs_difference < 0.5 * plain.mean_abs_difference
+    assert record.kept and record.gains["equalisation"] > 2
+    assert nearer.mean_abs_difference < 0.25 * plain.mean_abs_difference
     assert nearer.ops == plain.ops
