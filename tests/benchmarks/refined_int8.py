@@ -48,6 +48,8 @@ MEANS = (
     "mean_difference",
     "accuracy",
     "points_lost",
+    "size_bytes",
+    "operators",
     "processor_seconds",
 )
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
@@ -144,7 +146,7 @@ def measure_seed(options, seed):
 
 
 def mean_row(rows, format, scheme, refine):
-    """The mean of the seeds, and the least agreement of any."""
+    """Means of the seeds, the least agreement, and how many were kept."""
     found = [
         row
         for row in rows
@@ -160,6 +162,7 @@ def mean_row(rows, format, scheme, refine):
             for key in MEANS
         },
         "least_same_class": min(row["same_class"] for row in found),
+        "kept": sum(row.get("kept", False) for row in found),
     }
 
 
@@ -180,8 +183,8 @@ def main():
         "seeds": len(options.seeds),
         "photos": rows[0]["photos"],
         "calibration": NUM_CALIBRATION,
-        "table": [mean_row(rows, *file) for file in FILES],
-        "files": rows,
+        "files": [mean_row(rows, *file) for file in FILES],
+        "runs": rows,
         "processor": processor_name(),
         "versions": versions(),
     }
