@@ -5,8 +5,8 @@ from kerastl.arguments import unknown_name_error
 #: Preprocessing that keeps bytes, equal ranges of the channels, calibrated
 #: rounding of the kernels, and correction of the biases.
 STEPS = ("pixels", "equalisation", "rounding", "bias")
-#: Equalisation changes what a file answers no less than chance does, once the
-#: others are done, and makes one with a scale per tensor worse.
+#: Once the others are done, equalisation changes what files of fine-tuned
+#: networks answer no more than chance does, so that it is not worth the time.
 AUTO = ("pixels", "rounding", "bias")
 
 

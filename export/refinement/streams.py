@@ -11,6 +11,8 @@ from kerastl.export.refinement.levels import Levels
 # Each call costs milliseconds, however few images it is for.
 _BATCH_BYTES = 64_000_000
 _LARGEST_BATCH = 32
+# So many images are looked at in the same places.
+_SAME_PLACES = 8
 _FIXED = {name: Levels.between(*ends) for name, ends in FIXED_RANGES.items()}
 
 
@@ -58,8 +60,8 @@ class Streams:
         levels = self._levels.get(number)
         zero = 0 if levels is None else levels.zero_point
         for index in range(self._num_batches):
-            rows = matrix.windows(self._float[number][index], index)
-            low = matrix.windows(self._low[number][index], index, zero)
+            rows = _windows(matrix, self._float[number][index], index, 0)
+            low = _windows(matrix, self._low[number][index], index, zero)
             yield rows, low if levels is None else levels.values(low)
 
     def run_float(self, index):
@@ -176,3 +178,16 @@ class Streams:
         part = self._low[number][batch]
         levels = self._levels.get(number)
         return part if levels is None else levels.values(part)
+
+
+def _windows(matrix, images, index, padding):
+    """Windows of a batch, of which every few images show other places."""
+    parts = [
+        matrix.windows(
+            images[start : start + _SAME_PLACES],
+            (index * _LARGEST_BATCH + start) // _SAME_PLACES,
+            padding,
+        )
+        for start in range(0, len(images), _SAME_PLACES)
+    ]
+    return np.concatenate(parts, axis=1)
