@@ -63,15 +63,18 @@ def to_tflite(
         refine: What is done to the weights so that the file answers more like
             the float network: "auto" for all that there is, "none", or names
             of `kerastl.export.REFINEMENTS`. "pixels" writes the scaling of
-            the images as one kernel that keeps bytes apart, "rounding"
-            chooses the integers of a kernel together and not each for
-            itself, "bias" takes out the mean error of every channel. Size
+            the images as one kernel that keeps bytes apart, "equalisation"
+            gives the channels of a tensor the same share of its levels by
+            factors that leave the float network's answers as they are,
+            "rounding" chooses the integers of a kernel together and not each
+            for itself, "bias" takes out the mean error of every channel. Size
             and operators stay, but for that one kernel, and so does the time
             that they take. Both files are written, and the plain one is kept
-            unless the refined one is nearer to the network on calibration
-            images that nothing was fitted to, by more than chance. Only
-            schemes that calibrate are refined, with 10 images or more;
-            models of `quantization_aware` are not.
+            unless the refined one is nearer to the network on blends of
+            calibration images that nothing was fitted to, by more than
+            chance, and loses no more than `max_accuracy_drop`. Only schemes
+            that calibrate are refined, with 10 images or more; models of
+            `quantization_aware` are not.
 
     Returns:
         An `ExportReport`.

@@ -50,7 +50,7 @@ def export(
             metavar="auto|none|STEPS",
             help="What is done to the weights of a calibrated file: auto does "
             "all that brings it nearer to the model, or name some of pixels, "
-            "rounding and bias, by comma.",
+            "equalisation, rounding and bias, by comma.",
         ),
     ] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite")] = False,

@@ -119,7 +119,7 @@ def selective_int8(
 
         record = None
         if automatic and steps:
-            refined, _, record = write_refined(
+            written, _, record = write_refined(
                 _write_whole,
                 lowered,
                 output_name,
@@ -129,7 +129,7 @@ def selective_int8(
                 steps,
                 load(lowered.source),
             )
-            search = searched(refined)
+            search = searched(written.lowered)
             if _is_allowed(search.try_layers(0), max_accuracy_drop):
                 results.append(((), search, record))
                 return []

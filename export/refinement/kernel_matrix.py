@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import layers
 
+# A small kernel has few values by nature.
+_MOST_VALUES = 64
 # Positions of one map that are looked at, spread over it.
 _MOST_POSITIONS = 100
 
@@ -132,6 +134,13 @@ class KernelMatrix:
                 firsts[axis]
                 + np.arange(begin, number, every) * layer.strides[axis]
             )
+
+
+def is_clustered(kernel):
+    """Whether the weights of a kernel share few values."""
+    return kernel.size > 2 * _MOST_VALUES and (
+        len(np.unique(kernel)) <= _MOST_VALUES
+    )
 
 
 def _outside(places, size):

@@ -35,11 +35,14 @@ class RefinementRecord:
         reason: Why, in a sentence.
         num_images: Calibration images that it was fitted to.
         num_held_out: Calibration images that judged.
-        plain: What the plain file answers for the images that judged:
-            `mean_abs_difference` and `top1_agreement` with the float network.
+        plain: What the plain file answers for blends of the images that
+            judged: `mean_abs_difference` and `top1_agreement` with the float
+            network.
         refined: The same of the refined file.
         gains: For each step by which factor it lowers the error of a layer's
             outputs, as the geometric mean over all layers: 2.0 halves it.
+            That of "equalisation" is of the rounding of the tensors whose
+            channels it may multiply.
         layers: `LayerRecord`s.
         seconds: How long it took: "flow" (the images through the network),
             each step, and "files" (to write and to compare).
@@ -55,6 +58,18 @@ class RefinementRecord:
     gains: dict = dataclasses.field(default_factory=dict)
     layers: list = dataclasses.field(default_factory=list)
     seconds: dict = dataclasses.field(default_factory=dict)
+
+    def refuse(self, accuracy_drop):
+        """Notes that the plain file takes the place of the refined one.
+
+        Args:
+            accuracy_drop: What the refined one loses, as a fraction.
+        """
+        self.kept = False
+        self.reason = (
+            f"the refined file loses {100 * accuracy_drop:.2f} points of "
+            "accuracy, more than is allowed"
+        )
 
     def left(self):
         """Returns layers and reasons of what could not be refined."""
@@ -73,6 +88,6 @@ class RefinementRecord:
             f"of {self.plain['mean_abs_difference']:.2g}, same class "
             f"{100 * self.refined['top1_agreement']:.1f} % in place of "
             f"{100 * self.plain['top1_agreement']:.1f} %, on "
-            f"{self.num_held_out} images held out; "
+            f"{self.num_held_out} blends of images held out; "
             f"{sum(self.seconds.values()):.0f} s"
         )

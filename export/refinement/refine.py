@@ -4,15 +4,16 @@ import dataclasses
 import time
 from collections import Counter
 
-import keras
 import numpy as np
 
 from kerastl.export.quantization import node_kinds
 from kerastl.export.quantization.find_quantizers import float_layers
 from kerastl.export.refinement.calibrated_rounding import calibrated_rounding
+from kerastl.export.refinement.equalise import equalise
 from kerastl.export.refinement.kernel_data import KernelData
 from kerastl.export.refinement.kernel_grid import KernelGrid
 from kerastl.export.refinement.kernel_matrix import KernelMatrix
+from kerastl.export.refinement.kernel_matrix import is_clustered
 from kerastl.export.refinement.levels import Levels
 from kerastl.export.refinement.pixel_kernel import offset_to_levels
 from kerastl.export.refinement.record import LayerRecord
@@ -25,8 +26,6 @@ from kerastl.surgery.find_kernels import find_kernels
 
 # A matrix of moments takes eight bytes times the square.
 _MOST_INPUTS = 4608
-# A small kernel has few values by nature.
-_MOST_VALUES = 64
 
 
 def refine(
@@ -38,7 +37,8 @@ def refine(
     computes: each kernel is refined for what reaches it from the refined and
     rounded layers before.
 
-    "pixels" writes the scaling of bytes as one kernel. "rounding" chooses the
+    "pixels" writes the scaling of bytes as one kernel. "equalisation" gives the
+    channels of a tensor the same share of its levels. "rounding" chooses the
     integers of a kernel so that the outputs change least, not each weight by
     itself (GPTQ). The largest weight of each channel stays, so that a
     converter finds just these integers. "bias" shifts the outputs of each
@@ -55,7 +55,8 @@ def refine(
         seconds: Dict that gets the seconds of each step, or `None`.
 
     Returns:
-        The refined model, a copy, and a list of `LayerRecord`s.
+        The refined model, a copy, a list of `LayerRecord`s, and the
+        `Equalised` of "equalisation", or `None`.
 
     Reference:
         Nagel et al., "Data-Free Quantization Through Weight Equalization and
@@ -66,35 +67,38 @@ def refine(
     if "pixels" in steps and rounds and _are_bytes(fit, held):
         pixels = find_pixels(model)
     copy = refinable_copy(model, pixels)
-    refiner = _Refiner(
-        copy, steps, per_channel, {} if seconds is None else seconds, pixels
-    )
+    schedule = Schedule(copy)
+    seconds = {} if seconds is None else seconds
     start = time.perf_counter()
-    records = refiner.run(fit, held, rounds)
-    refiner.seconds["flow"] = (
-        time.perf_counter() - start - sum(refiner.seconds.values())
-    )
+    equalised = None
+    if "equalisation" in steps and rounds:
+        equalised = equalise(copy, schedule, fit, fixed=pixels)
+        seconds["equalisation"] = time.perf_counter() - start
+    refiner = _Refiner(schedule, steps, per_channel, seconds, pixels)
+    records = refiner.run(fit, held, rounds, equalised)
+    seconds["flow"] = time.perf_counter() - start - sum(seconds.values())
     for path in _float_kernels(copy):
         reason = "it has no 8-bit form that is known"
         records.append(LayerRecord(path, left=dict.fromkeys(steps, reason)))
-    return copy, records
+    return copy, records, equalised
 
 
 class _Refiner:
-    def __init__(self, model, steps, per_channel, seconds, pixels):
-        self._steps = steps
+    def __init__(self, schedule, steps, per_channel, seconds, pixels):
+        # Of one kernel at a time.
+        self._steps = [step for step in steps if step in ("rounding", "bias")]
         self._pixels = pixels
         self._per_channel = per_channel
-        self._schedule = Schedule(model)
+        self._schedule = schedule
         self._calls = Counter(
             id(call.operation)
             for group in self._schedule.groups
             for call in group.calls
         )
-        self.seconds = seconds
-        self.seconds.update({s: 0.0 for s in steps if s != "pixels"})
+        self._seconds = seconds
+        self._seconds.update(dict.fromkeys(self._steps, 0.0))
 
-    def run(self, fit, held, rounds):
+    def run(self, fit, held, rounds, equalised):
         streams = Streams(self._schedule, (fit, held), rounds)
         records = []
         for index, group in enumerate(self._schedule.groups):
@@ -106,6 +110,8 @@ class _Refiner:
                 group, self._schedule.path(group.kernel), self._per_channel
             )
             records.append(kernel.record)
+            if equalised is not None:
+                equalised.note(kernel.record, group)
             if kernel.layer.name == self._pixels:
                 kernel.record.done.append("pixels")
                 streams.run_float(index)
@@ -130,9 +136,7 @@ class _Refiner:
 
     def _refine(self, kernel, streams):
         steps = [
-            step
-            for step in self._steps
-            if step != "pixels" and not self._is_left(step, kernel)
+            step for step in self._steps if not self._is_left(step, kernel)
         ]
         if not steps:
             return
@@ -154,7 +158,7 @@ class _Refiner:
                 kernel.offer_rounding(data, "bias" in steps)
             else:
                 kernel.offer_bias(data)
-            self.seconds[step] += time.perf_counter() - start
+            self._seconds[step] += time.perf_counter() - start
             start = time.perf_counter()
         kernel.choose(steps)
 
@@ -228,10 +232,7 @@ class _Kernel:
         self._best = self._offers[0]
 
     def is_clustered(self):
-        values = self._weights.size
-        return values > 2 * _MOST_VALUES and (
-            len(np.unique(self._weights)) <= _MOST_VALUES
-        )
+        return is_clustered(self._weights)
 
     def offer_nearest(self, data):
         """Judges the weights as a converter rounds them."""
@@ -320,19 +321,3 @@ def _float_kernels(model):
     except ValueError:  # none at all
         return []
     return [path for path in paths if path.rpartition("/")[2] in names]
-
-
-def num_images_within(model, num_bytes):
-    """How many images flow through a network in so much memory.
-
-    Args:
-        model: Functional model.
-        num_bytes: For the largest tensor of one of the two streams.
-    """
-    sizes = [
-        int(np.prod(tensor.shape[1:]))
-        for group in Schedule(model).groups
-        for call in group.calls
-        for tensor in keras.tree.flatten(call.node.outputs)
-    ]
-    return max(1, num_bytes // (4 * max(sizes, default=1)))

@@ -1,6 +1,7 @@
 """In which order the calls of a network are run, and which of them at once."""
 
 import dataclasses
+import math
 
 from kerastl.export.quantization import node_kinds
 from kerastl.export.quantization.placement import affine_chain
@@ -42,6 +43,7 @@ class Schedule:
         model: Functional or sequential model, nested or not.
 
     Attributes:
+        flat: `FlatGraph` of the model.
         groups: List of `Group`.
         rounded: Numbers of the tensors that an int8 file rounds.
         last_reader: For each number the index of the last group that reads
@@ -49,7 +51,7 @@ class Schedule:
     """
 
     def __init__(self, model):
-        flat = FlatGraph(model)
+        self.flat = flat = FlatGraph(model)
         nodes = [pair for pair in walk(model)]
         calls = flat.calls
         # The images come first, and are rounded too.
@@ -74,6 +76,19 @@ class Schedule:
             for index, group in enumerate(self.groups)
             for number in group.inputs()
         }
+
+    def num_images_within(self, num_bytes):
+        """How many images flow through the network in so much memory.
+
+        Args:
+            num_bytes: For the largest tensor, in float.
+        """
+        sizes = [
+            math.prod(self.flat.tensor(number).shape[1:])
+            for call in self.flat.calls
+            for number in call.outputs
+        ]
+        return max(1, num_bytes // (4 * max(sizes, default=1)))
 
     def path(self, call):
         """The name of a call, with those of the nested models that hold it."""

@@ -8,8 +8,20 @@ from kerastl.export.quantization.quantized_activation import FIXED_RANGES
 from kerastl.export.quantization.quantized_activation import FUSED
 from kerastl.export.refinement.levels import Levels
 
-_BATCH = 8
+# Each call costs milliseconds, however few images it is for.
+_BATCH_BYTES = 64_000_000
+_LARGEST_BATCH = 32
+# So many images are looked at in the same places.
+_SAME_PLACES = 8
 _FIXED = {name: Levels.between(*ends) for name, ends in FIXED_RANGES.items()}
+
+
+def batches(schedule, images):
+    """Returns images in parts of which a network's tensors take little."""
+    size = min(schedule.num_images_within(_BATCH_BYTES), _LARGEST_BATCH)
+    return [
+        images[start : start + size] for start in range(0, len(images), size)
+    ]
 
 
 class Streams:
@@ -29,13 +41,7 @@ class Streams:
         self._rounds = rounds
         self._float, self._low = {}, {}
         self._levels, self._ends = {}, {}
-        fit, held = (
-            [
-                part[start : start + _BATCH]
-                for start in range(0, len(part), _BATCH)
-            ]
-            for part in images
-        )
+        fit, held = (batches(schedule, part) for part in images)
         self.num_fit = len(fit)
         parts = [*fit, *held]
         self._num_batches = len(parts)
@@ -54,8 +60,8 @@ class Streams:
         levels = self._levels.get(number)
         zero = 0 if levels is None else levels.zero_point
         for index in range(self._num_batches):
-            rows = matrix.windows(self._float[number][index], index)
-            low = matrix.windows(self._low[number][index], index, zero)
+            rows = _windows(matrix, self._float[number][index], index, 0)
+            low = _windows(matrix, self._low[number][index], index, zero)
             yield rows, low if levels is None else levels.values(low)
 
     def run_float(self, index):
@@ -101,6 +107,7 @@ class Streams:
         kept = self._kept(index)
         made = {number: [] for number in kept}
         inputs = group.inputs()
+        read = {number for call in group.calls for number in call.inputs}
         for batch in range(self._num_batches):
             values = {n: self._value(n, batch) for n in inputs}
             self._free(self._low, inputs, index, batch)
@@ -114,7 +121,8 @@ class Streams:
                     codes = levels.codes(part)
                     if number in kept:
                         made[number].append(codes)
-                    values[number] = levels.values(codes)
+                    if number in read:
+                        values[number] = levels.values(codes)
             for number in kept:
                 if number not in self._levels:
                     made[number].append(
@@ -170,3 +178,16 @@ class Streams:
         part = self._low[number][batch]
         levels = self._levels.get(number)
         return part if levels is None else levels.values(part)
+
+
+def _windows(matrix, images, index, padding):
+    """Windows of a batch, of which every few images show other places."""
+    parts = [
+        matrix.windows(
+            images[start : start + _SAME_PLACES],
+            (index * _LARGEST_BATCH + start) // _SAME_PLACES,
+            padding,
+        )
+        for start in range(0, len(images), _SAME_PLACES)
+    ]
+    return np.concatenate(parts, axis=1)

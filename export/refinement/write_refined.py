@@ -2,14 +2,16 @@
 
 import dataclasses
 import os
+import pathlib
 import time
 
 import numpy as np
 
 from kerastl.export.class_scores import predicted
+from kerastl.export.lower import Lowered
 from kerastl.export.refinement.record import RefinementRecord
-from kerastl.export.refinement.refine import num_images_within
 from kerastl.export.refinement.refine import refine
+from kerastl.export.refinement.schedule import Schedule
 from kerastl.export.runner import load
 from kerastl.export.trust import trust_file
 
@@ -19,8 +21,27 @@ _FEWEST = 10
 _MOST = 100
 # Every so many images one judges.
 _EVERY = 5
+# They go through both files and the network.
+_MOST_JUDGES = 40
+# Not one half, or two images would be two blends that are the same.
+_BLEND = np.float32(0.6)
 # Of the largest tensor, in float.
 _MOST_BYTES = 200_000_000
+
+
+@dataclasses.dataclass
+class Written:
+    """A file that was written.
+
+    Attributes:
+        lowered: The `Lowered` that is in it.
+        notes: What `write` said of it.
+        path: Where it lies.
+    """
+
+    lowered: Lowered
+    notes: list
+    path: pathlib.Path
 
 
 def write_refined(
@@ -28,9 +49,9 @@ def write_refined(
 ):
     """Writes the file of a network whose weights are refined if that helps.
 
-    Both files are run on calibration images that nothing was fitted to. The
-    refined one is kept where it differs less from the float network, by more
-    than one standard error of that gain.
+    Both files are run on blends of calibration images that nothing was fitted
+    to. The refined one is kept where it differs less from the float network,
+    by more than one standard error of that gain.
 
     Args:
         write: As in `export_model`.
@@ -43,20 +64,21 @@ def write_refined(
         truth: `Runner` of the float network.
 
     Returns:
-        The `Lowered` whose file was kept, the notes of `write`, and a
-        `RefinementRecord`.
+        The `Written` at `path`, the plain one where that is another, or
+        `None`, and a `RefinementRecord`.
     """
     record = RefinementRecord(list(steps))
     notes = write(lowered, output_name, scheme, images, path)
+    plain = Written(lowered, notes, path)
     if len(images) < _FEWEST:
         record.reason = (
             f"it takes at least {_FEWEST} calibration images, and "
             f"{len(images)} were given"
         )
-        return lowered, notes, record
+        return plain, None, record
     fit, held, judges = _split(images, lowered.model)
     record.num_images, record.num_held_out = len(fit), len(judges)
-    model, record.layers = refine(
+    model, record.layers, equalised = refine(
         lowered.model,
         fit,
         held,
@@ -70,13 +92,16 @@ def write_refined(
         for step in steps
         if any(step in layer.errors for layer in record.layers)
     }
+    if equalised is not None:
+        record.gains["equalisation"] = equalised.gain
     if not any(layer.done for layer in record.layers):
         record.reason = "no layer became better"
-        return lowered, notes, record
+        return plain, None, record
     start = time.perf_counter()
     refined = dataclasses.replace(lowered, model=model)
     other = path.with_name(f"refined-{path.name}")
     refined_notes = write(refined, output_name, scheme, images, other)
+    judges = _blended(judges)
     expected = truth.predict(judges)
     record.plain, before = _compare(path, judges, expected, truth.kind)
     record.refined, after = _compare(other, judges, expected, truth.kind)
@@ -84,29 +109,47 @@ def write_refined(
     record.kept = _is_less(after, before)
     record.reason = (
         f"the refined file differs {'less' if record.kept else 'no less'} "
-        f"from the float network on {len(judges)} calibration images held "
+        f"from the float network on {len(judges)} blends of images held "
         f"out: {after.mean():.2g}, the plain one {before.mean():.2g}"
     )
     if not record.kept:
         other.unlink()
-        return lowered, notes, record
+        return plain, None, record
+    plain.path = path.with_name(f"plain-{path.name}")
+    os.replace(path, plain.path)
     os.replace(other, path)
-    return refined, refined_notes, record
+    return Written(refined, refined_notes, path), plain, record
 
 
 def _split(images, model):
     """Splits images in those to fit to, to judge layers, and to judge files.
 
-    As many as memory holds flow through the network; files are judged on all
-    that nothing was fitted to.
+    As many as memory holds flow through the network; files are judged on
+    those that nothing was fitted to.
     """
-    most = min(_MOST, max(num_images_within(model, _MOST_BYTES), _FEWEST))
+    most = min(
+        _MOST, max(Schedule(model).num_images_within(_MOST_BYTES), _FEWEST)
+    )
     flow = np.arange(len(images))
     if len(images) > most:
         flow = np.linspace(0, len(images) - 1, most).round().astype(int)
     fit = np.delete(flow, np.s_[_EVERY - 1 :: _EVERY])
     held = flow[_EVERY - 1 :: _EVERY]
-    return images[fit], images[held], np.delete(images, fit, axis=0)
+    judges = np.setdiff1d(np.arange(len(images)), fit)
+    if len(judges) > _MOST_JUDGES:
+        chosen = np.linspace(0, len(judges) - 1, _MOST_JUDGES)
+        judges = judges[chosen.round().astype(int)]
+    return images[fit], images[held], images[judges]
+
+
+def _blended(images):
+    """Mixes each image with another one.
+
+    A network is sure of the photos that it was trained on: its probabilities
+    are 0 and 1, whatever is rounded. Of a blend it is not.
+    """
+    others = np.roll(images, len(images) // 2, axis=0)
+    return _BLEND * images + (1 - _BLEND) * others
 
 
 def _compare(path, images, expected, kind):

@@ -45,7 +45,7 @@ def test_all_bytes_stay_apart_in_a_tflite_file(tmp_path):
     model = keras.Model(inputs, x)
     images = np.arange(256, dtype="float32").reshape(1, 16, 16, 1)
     images = np.repeat(images, 20, axis=0)
-    refined, [record] = refine(
+    refined, [record], _ = refine(
         model, images[:16], images[16:], ("pixels", "bias")
     )
     assert record.done == ["pixels"]

@@ -92,7 +92,7 @@ def layer_of(model, path):
 
 
 def test_every_kernel_is_refined_and_named_by_its_path(refined):
-    _, records = refined
+    _, records, _ = refined
     assert [each.layer for each in records] == [
         "stem",
         "block/depthwise",
@@ -156,7 +156,7 @@ def assert_all_found(integers, arrays):
 
 
 def test_the_tflite_file_has_the_integers_that_were_chosen(refined, tmp_path):
-    model, records = refined
+    model, records, _ = refined
     path = tmp_path / "a.tflite"
     export.to_tflite(model, path, calibration=IMAGES, refine="none")
     opened = Interpreter(str(path))
@@ -176,7 +176,7 @@ def test_the_tflite_file_has_the_integers_that_were_chosen(refined, tmp_path):
 
 
 def test_the_onnx_file_has_the_integers_that_were_chosen(refined, tmp_path):
-    model, records = refined
+    model, records, _ = refined
     path = tmp_path / "a.onnx"
     export.to_onnx(model, path, calibration=IMAGES, refine="none")
     arrays = []
@@ -201,7 +201,7 @@ def test_means_of_the_outputs_are_those_of_the_float_network():
     model.layers[1].kernel.assign(
         np.random.default_rng(5).standard_t(2, (5, 5, 3, 6))
     )
-    copy, [record] = refine(model, IMAGES, IMAGES, ("bias",))
+    copy, [record], _ = refine(model, IMAGES, IMAGES, ("bias",))
     assert record.done == ["bias"]
     layer = copy.get_layer("conv")
     kernel = keras.ops.convert_to_numpy(model.get_layer("conv").kernel)
@@ -244,7 +244,7 @@ def test_pruned_weights_stay_zero():
     kernel = conv.kernel.numpy()
     kernel[np.abs(kernel) < np.median(np.abs(kernel))] = 0
     conv.kernel.assign(kernel)
-    copy, records = refine(model, IMAGES, IMAGES, STEPS)
+    copy, records, _ = refine(model, IMAGES, IMAGES, STEPS)
     assert "rounding" in records[0].done
     np.testing.assert_array_equal(
         copy.get_layer("conv").kernel.numpy() == 0, kernel == 0
@@ -256,7 +256,7 @@ def test_clustered_weights_keep_their_values_and_get_a_bias():
     conv = model.get_layer("conv")
     kernel = np.round(conv.kernel.numpy() * 30) / 30
     conv.kernel.assign(kernel)
-    copy, records = refine(model, IMAGES, IMAGES, STEPS)
+    copy, records, _ = refine(model, IMAGES, IMAGES, STEPS)
     assert records[0].left == {"rounding": "its weights are clustered"}
     assert records[0].done == ["bias"]
     np.testing.assert_array_equal(copy.get_layer("conv").kernel, conv.kernel)
@@ -269,7 +269,7 @@ def test_a_layer_that_is_called_twice_is_left_and_named():
     x = layers.Conv2DTranspose(4, 2, name="up")(x)
     x = layers.GlobalAveragePooling2D()(x)
     model = keras.Model(inputs, layers.Dense(4, name="head")(x))
-    copy, records = refine(model, IMAGES, IMAGES, STEPS)
+    copy, records, _ = refine(model, IMAGES, IMAGES, STEPS)
     left = {each.layer: each.left for each in records if each.left}
     assert left["shared"] == dict.fromkeys(STEPS, "it is called more than once")
     assert left["up"] == dict.fromkeys(
@@ -289,7 +289,7 @@ def test_dead_channels_and_constant_images():
     kernel[..., ::2] = 0
     conv.kernel.assign(kernel)
     black = np.zeros_like(IMAGES)
-    copy, _ = refine(model, black, black, STEPS)
+    copy, *_ = refine(model, black, black, STEPS)
     np.testing.assert_array_equal(
         copy.get_layer("conv").kernel.numpy()[..., ::2], 0
     )
@@ -302,7 +302,7 @@ def test_what_nan_reaches_is_left_and_named():
     x = keras.ops.sqrt(x)
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="behind")(x))
     model = keras.Model(inputs, x)
-    copy, records = refine(model, IMAGES, IMAGES, STEPS)
+    copy, records, _ = refine(model, IMAGES, IMAGES, STEPS)
     assert records[0].done
     assert records[1].left == dict.fromkeys(
         STEPS, "NaN or infinite values reach it"

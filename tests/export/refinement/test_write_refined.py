@@ -1,12 +1,17 @@
 """Exports that refine, and keep what is better."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
 import kerastl
 from kerastl import export
+from kerastl.export import pipeline
 from kerastl.export.lower import lower
+from kerastl.export.refinement.record import RefinementRecord
+from kerastl.export.refinement.write_refined import Written
 from kerastl.export.refinement.write_refined import write_refined
 from kerastl.export.schemes import get_scheme
 from kerastl.surgery.find_kernels import find_kernels
@@ -128,8 +133,17 @@ def test_a_file_that_is_no_better_is_not_kept(cnn, calibration, tmp_path):
         written.append(path.read_bytes())
         return []
 
+    truth, judges = export.load(cnn), []
+
+    class Recorder:
+        kind = truth.kind
+
+        def predict(self, images):
+            judges.append(images)
+            return truth.predict(images)
+
     path = tmp_path / "a.tflite"
-    kept, _, record = write_refined(
+    kept, plain, record = write_refined(
         write,
         lowered,
         "probabilities",
@@ -137,9 +151,15 @@ def test_a_file_that_is_no_better_is_not_kept(cnn, calibration, tmp_path):
         calibration[0],
         path,
         ("rounding", "bias"),
-        export.load(cnn),
+        Recorder(),
     )
-    assert kept is lowered and not record.kept
+    # Of the photos themselves a trained network is too sure.
+    held = calibration[0][4::5]
+    others = np.roll(held, len(held) // 2, axis=0)
+    np.testing.assert_allclose(
+        *judges, 0.6 * held + 0.4 * others, rtol=1e-5, atol=1e-3
+    )
+    assert kept.lowered is lowered and plain is None and not record.kept
     assert "no less" in record.reason
     assert (
         record.refined["mean_abs_difference"]
@@ -147,6 +167,46 @@ def test_a_file_that_is_no_better_is_not_kept(cnn, calibration, tmp_path):
     )
     assert path.read_bytes() == written[0]
     assert [each.name for each in tmp_path.iterdir()] == ["a.tflite"]
+
+
+def test_a_refined_file_that_loses_too_much_gives_way(
+    cnn, calibration, evaluation, tmp_path, monkeypatch
+):
+    def write_worse(write, lowered, name, scheme, images, path, steps, truth):
+        """As a refinement that confuses the classes, unseen by blends."""
+        plain = path.with_name(f"plain-{path.name}")
+        notes = write(lowered, name, scheme, images, plain)
+        model = kerastl.surgery.copy_model(lowered.model)
+        head = model.get_layer("head")
+        head.set_weights([np.roll(w, 1, -1) for w in head.get_weights()])
+        write(
+            dataclasses.replace(lowered, model=model),
+            name,
+            scheme,
+            images,
+            path,
+        )
+        return (
+            Written(lowered, [], path),
+            Written(lowered, notes, plain),
+            RefinementRecord([*steps], kept=True),
+        )
+
+    options = dict(calibration=calibration, evaluation=evaluation)
+    export.to_tflite(cnn, tmp_path / "plain.tflite", refine="none", **options)
+    monkeypatch.setattr(pipeline, "write_refined", write_worse)
+    report = export.to_tflite(
+        cnn, tmp_path / "a.tflite", max_accuracy_drop=0.05, **options
+    )
+    assert report.accuracy_drop <= 0.05
+    record = report.refinement
+    assert not record.kept
+    assert record.reason.startswith("the refined file loses ")
+    assert (tmp_path / "a.tflite").read_bytes() == (
+        tmp_path / "plain.tflite"
+    ).read_bytes()
+    report = export.to_tflite(cnn, tmp_path / "b.tflite", **options)
+    assert report.refinement.kept and report.accuracy_drop > 0.05
 
 
 def test_quantization_aware_networks_are_left(cnn, calibration, tmp_path):
