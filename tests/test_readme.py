@@ -299,6 +299,7 @@ def test_few_photos_tables_are_those_of_the_rows(monkeypatch):
     table = summarize.readme_table(settings)
     assert "averaged_imprinting" in table
     assert table in PAGES[""]
+    assert summarize.methods_table(settings) in PAGES["tests/benchmarks"]
 
 
 def test_strength_table_has_the_figures_of_the_results():

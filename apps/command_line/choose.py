@@ -84,7 +84,7 @@ def choose(
     as_json: Json = False,
     debug: Debug = False,
 ):
-    """Say which network and method will do best on photos, and how well.
+    """Say which network and method will do best on photos.
 
         kerastl choose photos/
         kerastl choose photos/ --weights files/ --shots 25 --minutes 5
