@@ -34,6 +34,10 @@ _STEP_COST = 3.5
 _START_SECONDS = 10.0
 # Share of the time in which a further network is looked at, small ones first.
 _LOOKS = 0.5
+_NO_TRIAL = (
+    "no time for trials: one takes about {:.1f} minutes, and two are compared "
+    "(--minutes gives more time, --image-size takes less)"
+)
 # More would share the time too thinly.
 _MOST_CANDIDATES = 4
 
@@ -119,25 +123,26 @@ def choose(
         scores = networks[-1].scores
         say(
             console,
-            f"{each.label} at {size} px: nearest neighbours "
-            f"{100 * scores.neighbours:.1f} %, linear discriminant "
-            f"{100 * scores.discriminant:.1f} %",
+            f"{each.label}, {size} px: {100 * scores.neighbours:.1f} % by "
+            f"nearest neighbours, {100 * scores.discriminant:.1f} % by LDA",
         )
     if left_out:
         say(console, f"no time to look at {', '.join(left_out)}")
     data = networks[0].data
     candidates = find_candidates(networks, epochs)
     reference = candidates[0]
-    labels = data.parts["train"].labels
+    folds = count_folds(data.parts["train"].labels)
     trained = try_candidates(
         candidates,
         reference,
         networks,
-        count_folds(labels),
+        folds,
         epochs,
         ends,
         lambda line: say(console, line),
     )
+    if folds and not trained:
+        say(console, _NO_TRIAL.format(reference.seconds / 60))
     for network in networks:
         network.source = None
     gc.collect()

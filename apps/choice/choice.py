@@ -52,9 +52,10 @@ class Choice:
     def expected(self, candidate=None):
         """The accuracy to expect of a candidate, and half its 95 % interval.
 
-        Where it was tried, what the trials say; the training photos were
-        fewer there by a fold. Otherwise that of a linear classifier on its
-        features, and what the method gained over that elsewhere.
+        That of the reference in its trials, where the training photos were
+        fewer by a fold; without any, that of a linear classifier on its
+        features, and what fine-tuning gained over that elsewhere. Then the
+        difference of the candidate to the reference.
 
         Args:
             candidate: Defaults to the chosen one.
@@ -62,24 +63,17 @@ class Choice:
         Returns:
             Two numbers, 0 to 1.
         """
-        candidate = candidate or self.chosen
-        accuracy, photos = candidate.accuracy()
         reference = self.candidates[0]
-        extra = 0.0
-        if accuracy is None:
-            points, error = candidate.judged(reference)
-            base, photos = reference.accuracy()
-            if base is None:
-                network = self.networks[reference.network]
-                base = network.probe
-                points += self.lift
-                photos = len(network.data.parts["train"])
-            accuracy = min(1.0, max(0.0, base + points / 100))
-            extra = error / 100
-        spread = accuracy * (1 - accuracy) / photos
+        points, error = (candidate or self.chosen).judged(reference)
+        base, photos = reference.accuracy()
+        if base is None:
+            network = self.networks[reference.network]
+            base = network.probe + self.lift / 100
+            photos = len(network.data.parts["train"])
+        accuracy = min(1.0, max(0.0, base + points / 100))
         # By Agresti and Coull nothing is certain after a few photos.
-        spread += 1 / photos**2
-        return accuracy, _NINETY_FIVE * math.sqrt(spread + extra**2)
+        spread = accuracy * (1 - accuracy) / photos + 1 / photos**2
+        return accuracy, _NINETY_FIVE * math.hypot(spread**0.5, error / 100)
 
     @property
     def lift(self):

@@ -3,9 +3,8 @@
 from kerastl.apps.choice.evidence import BASELINE
 from kerastl.apps.choice.evidence import expected_gains
 from kerastl.apps.choice.judge_features import discriminant_accuracy
+from kerastl.apps.choice.look import look
 from kerastl.apps.recipes.table import RECIPES
-from kerastl.surgery.embed import embed
-from kerastl.surgery.fit_head import embed_labelled
 
 AUTO = "auto"
 
@@ -24,9 +23,8 @@ def choose_method(source, data):
     Returns:
         The name of the method, and a sentence that says why.
     """
-    features, labels = embed_labelled(embed(source), data.calibration)
-    probe = 100 * discriminant_accuracy(features, labels)
-    shots = len(labels) / data.num_classes
+    probe = 100 * discriminant_accuracy(*look(source, data))
+    shots = len(data.parts["train"]) / data.num_classes
     gains = {
         method: gain
         for method, gain in expected_gains(shots, probe).items()

@@ -37,42 +37,54 @@ def try_candidates(candidates, reference, networks, folds, epochs, ends, say):
     alive, done = list(candidates), 0
     split = {}
     for fold in range(folds):
-        alive.sort(key=lambda each: each.judged(reference)[0], reverse=True)
-        alive = _that_fit(alive, reference, ends)
-        if not alive:
+        if fold and not _two_fit(alive, reference, ends):
             break
-        for candidate in alive:
-            place = candidate.network
-            network = networks[place]
-            if place not in split:
-                split[place] = make_folds(network.data, folds)
+        ran = []
+        # Without the reference on the fold there is nothing to compare with.
+        for candidate in sorted(alive, key=lambda each: _turn(each, reference)):
+            if time.monotonic() + _SPARE * candidate.seconds > ends:
+                continue
+            network = networks[candidate.network]
+            if candidate.network not in split:
+                split[candidate.network] = make_folds(network.data, folds)
             started = time.monotonic()
-            hits = _train(candidate, network, split[place][fold], epochs)
+            hits = _train(
+                candidate, network, split[candidate.network][fold], epochs
+            )
+            _take_time(candidate, candidates, time.monotonic() - started)
             candidate.hits.append(hits)
-            candidate.seconds = time.monotonic() - started
+            ran.append(candidate)
             done += 1
             say(
                 f"fold {fold + 1} of {folds}: {network.label}, "
                 f"{candidate.method} {100 * hits.mean():.1f} % "
                 f"({candidate.seconds:.0f} s)"
             )
-        alive = _better_half(alive, reference)
+        if len(ran) < 2 or reference not in ran:
+            break
+        alive = _better_half(ran, reference)
     return done
 
 
-def _that_fit(alive, reference, ends):
-    """The candidates, best first, that can all be trained in time."""
-    left = ends - time.monotonic()
-    fitting = []
-    # Without the reference on the fold there is nothing to compare with.
-    for candidate in sorted(alive, key=lambda each: each is not reference):
-        left -= _SPARE * candidate.seconds
-        if left < 0:
-            break
-        fitting.append(candidate)
-    if len(fitting) == 1 and len(alive) > 1 and reference.hits:
-        return []
-    return fitting
+def _two_fit(alive, reference, ends):
+    """Whether there is time to compare the reference with any other."""
+    quickest = min(each.seconds for each in alive if each is not reference)
+    needed = _SPARE * (reference.seconds + quickest)
+    return time.monotonic() + needed <= ends
+
+
+def _turn(candidate, reference):
+    """The reference first, then what looks best."""
+    return candidate is not reference, -candidate.judged(reference)[0]
+
+
+def _take_time(candidate, candidates, seconds):
+    """Keeps the time of a training; it tells of the network's others too."""
+    ratio = seconds / candidate.seconds if candidate.seconds else 1.0
+    for other in candidates:
+        if other.network == candidate.network and not other.hits:
+            other.seconds *= ratio
+    candidate.seconds = seconds
 
 
 def _better_half(alive, reference):

@@ -61,9 +61,8 @@ def test_what_ships_is_of_methods_that_there_are():
     rows = measured()
     assert {row["method"] for row in rows} <= set(RECIPES)
     # The lift from a probe to a trained network is read from it.
-    assert all(
-        row["gain"] < 0 for row in rows if row["method"] == "linear_probe"
-    )
+    probes = [row["gain"] for row in rows if row["method"] == "linear_probe"]
+    assert sum(probes) < -2 * len(probes)
     assert all(row["seeds"] >= 2 and row["error"] > 0 for row in rows)
 
 
