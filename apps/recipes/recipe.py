@@ -22,6 +22,8 @@ def same_dataset(setting, dataset):
     return dataset
 
 
+# 3 and 1 do as well; without any, a few trainings lost ten points and more.
+_MOST_GRADIENT = 3.0
 # Share of the steps in which the learning rate rises.
 _WARM_UP = 0.1
 
@@ -82,10 +84,14 @@ def averaging_optimizer(rate, recipe, setting):
     """One optimizer, that ends with the average of the weights on the way.
 
     Exponential, over half of the training: the weights that it began with
-    count for an eighth at the end.
+    count for an eighth at the end. At a rate that does not fall, one batch
+    may throw a training out of its valley: gradients are clipped.
     """
     return recipe.base(
-        rate, use_ema=True, ema_momentum=max(0.0, 1 - 2 / setting.steps)
+        rate,
+        use_ema=True,
+        ema_momentum=max(0.0, 1 - 2 / setting.steps),
+        global_clipnorm=_MOST_GRADIENT,
     )
 
 

@@ -98,6 +98,7 @@ def test_an_average_over_half_of_a_steady_training(student, digits):
     optimizer = recipe.optimizer(setting)
     assert optimizer.use_ema
     assert optimizer.ema_momentum == pytest.approx(1 - 2 / 40)
+    assert optimizer.global_clipnorm == 3
     rates = [float(optimizer._learning_rate(step)) for step in range(40)]
     np.testing.assert_allclose(rates[:4], [0, 0.00025, 0.0005, 0.00075])
     np.testing.assert_allclose(rates[4:], 0.001)
