@@ -186,21 +186,12 @@ _README_ROWS = (
         {"head": "drawn", "optimizer": "sgd", "learning_rate": 0.003},
     ),
     ("`linear_probe`", {"method": "linear_probe"}),
-    ("`fine_tune`, once", {}),
-    ("`fine_tune`, three averaged", {"soup": 3}),
-    ("`imprinting`, once", {"method": "imprinting"}),
-    ("`imprinting`, three averaged", {"method": "imprinting", "soup": 3}),
+    ("`fine_tune`", {}),
+    ("`fine_tune`, mean of three (`--soup 3`)", {"soup": 3}),
+    ("`imprinting`", {"method": "imprinting"}),
     (
-        "`averaged_imprinting`, once",
+        "`averaged_imprinting`",
         {"method": "averaged_imprinting", "learning_rate": 2 * DEFAULT_RATE},
-    ),
-    (
-        "`averaged_imprinting`, three averaged",
-        {
-            "method": "averaged_imprinting",
-            "learning_rate": 2 * DEFAULT_RATE,
-            "soup": 3,
-        },
     ),
 )
 _README_TASKS = (
