@@ -231,7 +231,7 @@ def test_scaled_bytes_are_moved_where_a_bias_can_follow(steps, moved):
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     x = layers.Conv2D(4, 3, name="conv")(x)
     model = keras.Model(images, layers.GlobalAveragePooling2D()(x))
-    found, records = refine(model, IMAGES[:48], IMAGES[48:], steps)
+    found, records, _ = refine(model, IMAGES[:48], IMAGES[48:], steps)
     scale, offset = found.get_layer("rescale").get_weights()
     np.testing.assert_allclose(scale.ravel(), 1 / 127.5, rtol=1e-6)
     np.testing.assert_allclose(offset, -1 + moved, atol=1e-6)
