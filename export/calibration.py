@@ -16,7 +16,7 @@ _FEWEST = 50
 _PATIENCE = 20
 
 
-def choose_calibration(data, lowered, num_calibration=200):
+def choose_calibration(data, lowered, num_calibration=200, sets_ranges=True):
     """Returns up to `num_calibration` images, spread evenly over the classes.
 
     Args:
@@ -24,13 +24,15 @@ def choose_calibration(data, lowered, num_calibration=200):
             images are taken.
         lowered: `Lowered` model that the images are for.
         num_calibration: How many images to take at most.
+        sets_ranges: Whether they set the ranges of activations. Otherwise the
+            file is only compared on them, for which a few do.
 
     Returns:
         Array of shape `(n, height, width, channels)`, float32, stretched by
         `stretch_to_pixel_range`.
 
     Warns:
-        UserWarning: If there are few images, or images of one class alone.
+        UserWarning: If they set ranges and are few, or of one class alone.
 
     Raises:
         ValueError: If `data` is empty, of another shape, or in a range that
@@ -45,7 +47,8 @@ def choose_calibration(data, lowered, num_calibration=200):
         data, lowered.input_shape, lowered.num_classes, "calibration"
     )
     images, labels = spread_images(batches, lowered, num_calibration)
-    _warn_of_sample(labels, len(images), max(lowered.num_classes, 2))
+    if sets_ranges:
+        _warn_of_sample(labels, len(images), max(lowered.num_classes, 2))
     return stretch_to_pixel_range(images, batches.dtype, lowered.source)
 
 

@@ -91,7 +91,9 @@ def export_model(
         batches = _evaluation_batches(evaluation, lowered, max_accuracy_drop)
         images = None
         if calibration is not None:
-            images = choose_calibration(calibration, lowered, num_calibration)
+            images = choose_calibration(
+                calibration, lowered, num_calibration, sets_ranges=calibrates
+            )
         check_finite(lowered.model, images)
         reference, batches = _reference(batches, images, lowered)
         keras_runner = load(lowered.source)

@@ -231,3 +231,17 @@ def test_enough_images_of_two_classes_are_not_warned_of():
         warnings.simplefilter("error")
         choose_calibration(numbered([0, 2] * 30), small_model())
         choose_calibration(numbered([0, 2] * 30)[0], small_model())
+
+
+def test_a_file_without_ranges_is_compared_on_a_few_without_a_word(tmp_path):
+    images = np.random.default_rng(0).uniform(0, 1, (7, 4, 4, 3))
+    model = small_model().source
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        report = export.to_tflite(
+            model,
+            tmp_path / "model.tflite",
+            scheme="float32",
+            calibration=images.astype("float32"),
+        )
+    assert (report.num_images, report.reference) == (7, "calibration")
