@@ -68,6 +68,17 @@ def test_long_cells_are_wrapped_below_themselves():
     assert not any(line.endswith(" ") for line in (first, *rest))
 
 
+def test_cells_are_as_wide_as_the_columns():
+    """A word that fills its column stays, and a longer one is broken."""
+    sizes = (128, 128), (64, 64)
+    full = AntialiasRow("l" * 26, "k" * 17, *sizes, "replaced", "r" * 25)
+    assert _lines(full)[4:-2] == [f"{'l' * 26} {'k' * 17} 128->64   {'r' * 25}"]
+    more = AntialiasRow("l" * 27, "k" * 18, *sizes, "replaced", "r" * 26)
+    assert _lines(more)[5:-2] == [f"l{' ' * 26}k{' ' * 27}r"]
+    title = str(AntialiasReport("n" * 99, (), None, None)).splitlines()[0]
+    assert title == f"Anti-aliasing of {'n' * 63}"
+
+
 def test_what_cannot_be_counted_is_not_told():
     assert _lines(REFUSED, LEFT)[-1] == (
         "0 anti-aliased (strides 1 now, the blur subsamples), 2 left as they "

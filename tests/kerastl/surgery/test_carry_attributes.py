@@ -140,6 +140,17 @@ def test_numbers_are_carried_under_another_policy_too():
     assert _carried("float32", policy="float16") == "nothing"
 
 
+def test_what_is_left_alone_keeps_nothing_behind_it_back():
+    """A text of another policy, what is not plain, and what is there."""
+    original, clone = Worded(), Worded(dtype="float16")
+    for name, value in (("a", "text"), ("b", print), ("c", 1), ("d", 2)):
+        setattr(original, name, value)
+    clone.c = 1
+    carry_attributes(original, clone)
+    assert clone.d == 2
+    assert not hasattr(clone, "a") and not hasattr(clone, "b")
+
+
 def test_what_keras_keeps_is_not_the_layers_own():
     original, clone = Worded(name="original"), Worded(name="clone")
     original.trainable, original._self_made = False, 1
