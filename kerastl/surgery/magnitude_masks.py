@@ -76,10 +76,9 @@ def _pattern_mask(weights, axis, n, m):
     channels = moved.shape[-1]
     # What fills up the last block is smaller than every weight.
     padding = [(0, 0)] * (moved.ndim - 1) + [(0, -channels % m)]
-    blocks = np.pad(moved, padding, constant_values=-1.0)
-    blocks = blocks.reshape(*moved.shape[:-1], -1, m)
-    order = np.argsort(-blocks, axis=-1, kind="stable")
+    blocks = np.pad(moved, padding, constant_values=-1.0).reshape(-1, m)
+    order = np.argsort(-blocks, axis=1, kind="stable")
     mask = np.zeros(blocks.shape, bool)
-    np.put_along_axis(mask, order[..., :n], True, axis=-1)
+    np.put_along_axis(mask, order[:, :n], True, axis=1)
     mask = mask.reshape(*moved.shape[:-1], -1)[..., :channels]
     return np.moveaxis(mask, -1, axis)

@@ -7,7 +7,9 @@ from keras import layers
 
 from kerastl import export
 from kerastl.export.calibration import choose_calibration
+from kerastl.export.calibration import spread_images
 from kerastl.export.calibration import stretch_to_pixel_range
+from kerastl.export.image_batches import ImageBatches
 from kerastl.export.lower import lower
 
 
@@ -45,6 +47,39 @@ def test_a_small_class_is_filled_up_from_the_others():
     counts = np.bincount(data[1][chosen.astype(int)], minlength=3)
     assert counts[1] == 2
     assert counts.sum() == 15
+
+
+def test_one_score_tells_two_classes():
+    data = numbered([0] * 50 + [1] * 8)
+    chosen = choose_calibration(data, small_model(num_classes=1), 11)
+    # A share is rounded up, and what is too much falls off at the end.
+    labels = data[1][chosen[:, 0, 0, 0].astype(int)]
+    np.testing.assert_array_equal(labels, [0] * 6 + [1] * 5)
+
+
+def test_images_and_labels_stay_together():
+    model = small_model()
+    data = numbered([2, 2, 2, 1, 0, 2])
+    batches = ImageBatches(data, model.input_shape, 3, "calibration")
+    images, labels = spread_images(batches, model, 5)
+    # One more of the class that has more than its share.
+    np.testing.assert_array_equal(images[:, 0, 0, 0], [0, 1, 3, 4, 2])
+    assert labels == (2, 2, 1, 0, 2)
+
+
+def test_how_long_a_rare_class_is_looked_for():
+    """For as many images as twenty times those that are kept."""
+    read = []
+
+    def batches():
+        for batch in range(30):
+            read.append(batch)
+            yield np.full((10, 4, 4, 3), batch), np.zeros(10, int)
+
+    with pytest.warns(UserWarning, match="of 1 class"):
+        choose_calibration(batches(), small_model(), 9)
+    # The first batch may be read once more, to see what the data is.
+    assert max(read) == 17
 
 
 def test_without_labels_the_first_images_are_taken():
@@ -219,6 +254,20 @@ def test_few_images_are_warned_of_with_their_number():
     with pytest.warns(UserWarning, match="Only 7 images") as caught:
         choose_calibration(numbered([0, 1, 2, 0, 1, 2, 0]), small_model())
     assert len(caught) == 1
+    # Fifty are enough, and of one no class is missed.
+    with pytest.warns(UserWarning, match="Only 49 images"):
+        choose_calibration(numbered([0, 1] * 30), small_model(), 49)
+    with pytest.warns(UserWarning, match="Only 1 image in") as caught:
+        choose_calibration(numbered([0, 1]), small_model(), 1)
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        choose_calibration(numbered([0, 1] * 30), small_model(), 50)
+
+
+def test_a_pair_of_one_class_is_warned_of_as_of_two():
+    with pytest.warns(UserWarning, match=r"All 2 .* \(index 0\) of 2"):
+        choose_calibration(numbered([0, 0]), small_model(num_classes=1))
 
 
 def test_one_class_is_warned_of_with_its_index():

@@ -13,6 +13,7 @@ from kerastl.export import load
 from kerastl.export import to_tflite
 from kerastl.export.package.metadata import Metadata
 from kerastl.export.package.read_metadata import read_metadata
+from kerastl.export.package.tflite_archive import split_archive
 from kerastl.export.package.write_metadata import write_metadata
 
 pytestmark = pytest.mark.tensorflow_only
@@ -100,6 +101,23 @@ def test_a_single_output_has_two_names(tmp_path):
     to_tflite(model, tmp_path / "a.tflite", "float32")
     write_metadata(tmp_path / "a.tflite", Metadata(["no", "yes"]))
     assert read_metadata(tmp_path / "a.tflite").class_names == ["no", "yes"]
+    # Two names do not say what one output is: phones are not told them.
+    assert b"labels.txt" not in _graph(tmp_path / "a.tflite")
+
+
+def _graph(path):
+    return split_archive(path.read_bytes())[0]
+
+
+def test_phones_find_a_name_for_each_output(cnn, files):
+    path = files / "float.tflite"
+    to_tflite(cnn, path, "float32")
+    write_metadata(path, Metadata(NAMES))
+    assert b"TFLITE_METADATA" in _graph(path)
+    assert b"labels.txt" in _graph(path)
+    # They have no bytes below zero.
+    write_metadata(files / "model.tflite", Metadata(NAMES))
+    assert b"TFLITE_METADATA" not in _graph(files / "model.tflite")
 
 
 @BOTH

@@ -58,3 +58,37 @@ def test_a_margin_makes_the_levels_as_much_wider():
     assert quantizer.range() == pytest.approx((0, 15))
     outputs = quantizer(np.array([[21 / 255], [10.0]]))
     np.testing.assert_allclose(outputs, [[15 / 255], [10.0]], rtol=1e-5)
+
+
+def test_what_was_never_seen_is_not_rounded():
+    quantizer = ActivationQuantizer()
+    values = np.array([[0.3], [-7.7]], "float32")
+    np.testing.assert_array_equal(quantizer(values), values)
+    np.testing.assert_array_equal(quantizer(values, training=False), values)
+    with pytest.raises(ValueError, match="never trained"):
+        quantizer.range()
+
+
+@pytest.mark.parametrize("training", [True, False, None])
+@pytest.mark.parametrize("images", [True, False])
+def test_what_was_seen_is_rounded_and_cut_off(training, images):
+    quantizer = ActivationQuantizer(images=images)
+    observe(quantizer, np.array([[0.0], [127.5]]))
+    values = np.array([[0.3], [0.2], [64.1], [127.5]])
+    outputs = quantizer(values, training=training)
+    # Training moves the range on by no more than a step of its average.
+    np.testing.assert_allclose(outputs, [[0.5], [0], [64], [127.5]], atol=1e-3)
+    if not training:
+        assert seen(quantizer) == (0, 127.5)
+        np.testing.assert_array_equal(
+            quantizer(np.array([[-3.0], [500.0]])), [[0], [127.5]]
+        )
+
+
+def test_the_first_batch_sets_the_range():
+    quantizer = ActivationQuantizer()
+    quantizer(np.array([[-51.0], [204.0]]), training=True)
+    assert seen(quantizer) == pytest.approx((-51, 204))
+    outputs = quantizer(np.array([[0.4], [0.6], [300.0]]))
+    np.testing.assert_allclose(outputs, [[0], [1], [204]], atol=1e-3)
+    assert float(quantizer.num_batches) == 1

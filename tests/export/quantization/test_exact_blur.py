@@ -125,3 +125,17 @@ def test_the_gain_is_one_in_every_int8_file(tmp_path):
     path = tmp_path / "aware.onnx"
     export.to_onnx(aware, path, evaluation=IMAGES)
     check(onnx_kernels(path), 1)
+
+
+def test_only_blurs_of_two_to_six_taps_are_recognised():
+    [row] = match_blur(np.int8([[[64], [127], [64]]]))[:1]
+    np.testing.assert_array_equal(row, [[[63], [126], [63]]])
+    column, factors = match_blur(np.int8([[[-127]], [[-127]]]))
+    np.testing.assert_array_equal(column, [[[-127]], [[-127]]])
+    np.testing.assert_allclose(factors, [1])
+    # A row of seven, a single tap, a channel that is dead, and no blur.
+    seven = np.rint(np.array([1, 6, 15, 20, 15, 6, 1]) * 6.35)
+    assert match_blur(seven.astype("int8")[None, :, None]) is None
+    assert match_blur(np.full((1, 1, 2), 127, "int8")) is None
+    assert match_blur(np.int8([[[64, 0], [127, 0], [64, 0]]])) is None
+    assert match_blur(np.int8([[[127], [0], [127]]])) is None

@@ -27,3 +27,13 @@ def test_what_was_kept_is_told_in_figures():
 def test_what_was_not_kept_has_a_reason():
     record = RefinementRecord([], reason="there are too few images")
     assert str(record) == "not refined: there are too few images"
+
+
+def test_a_record_begins_empty():
+    record, layer = RefinementRecord(["bias"]), LayerRecord("stem")
+    assert (record.num_images, record.num_held_out) == (0, 0)
+    assert (record.kept, record.reason) == (False, "")
+    assert record.plain is record.refined is layer.plain_error is None
+    for each in (record.gains, record.seconds, layer.left, layer.errors):
+        assert each == {}
+    assert record.layers == layer.done == []

@@ -310,3 +310,36 @@ def test_what_nan_reaches_is_left_and_named():
     np.testing.assert_array_equal(
         copy.get_layer("behind").kernel, model.get_layer("behind").kernel
     )
+
+
+def test_each_output_keeps_the_rounding_that_is_better_on_images_held_out():
+    """Without a bias the mean of its errors counts as their spread does."""
+    generator = np.random.default_rng(4)
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((2, 2, 3))
+    outputs = layers.Dense(24, name="head")(layers.Flatten()(inputs))
+    model = keras.Model(inputs, outputs)
+    images = generator.normal(1, 1, (24, 2, 2, 3)).astype("float32")
+    held = images[16:].reshape(8, -1).astype("float64")
+    refined, [record] = refine(
+        model, images[:16], images[16:], ("rounding",), rounds=False
+    )
+    weights = model.get_layer("head").get_weights()[0]
+    found = refined.get_layer("head").get_weights()[0]
+    scales = np.abs(weights).max(0) / 127
+    nearest = np.round(weights / scales) * scales
+
+    def errors(rounded):
+        return np.square(held @ (rounded - weights)).mean(0)
+
+    moved = (np.abs(found - nearest) > 1e-3 * scales).any(0)
+    assert 0 < moved.sum() < 24
+    assert np.all(errors(found)[moved] < errors(nearest)[moved])
+    # The errors in the record are shares of what the layer says.
+    power = np.square(held @ weights).mean(0).sum()
+    assert record.plain_error == pytest.approx(
+        errors(nearest).sum() / power, rel=1e-3
+    )
+    assert record.errors["rounding"] == pytest.approx(
+        errors(found).sum() / power, rel=1e-3
+    )

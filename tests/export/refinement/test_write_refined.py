@@ -10,6 +10,8 @@ import kerastl
 from kerastl import export
 from kerastl.export import pipeline
 from kerastl.export.lower import lower
+from kerastl.export.refinement import write_refined as module
+from kerastl.export.refinement.record import LayerRecord
 from kerastl.export.refinement.record import RefinementRecord
 from kerastl.export.refinement.write_refined import Written
 from kerastl.export.refinement.write_refined import write_refined
@@ -227,3 +229,40 @@ def test_unknown_names_are_refused(cnn, calibration, tmp_path, refine, message):
             cnn, tmp_path / "a.tflite", calibration=calibration, refine=refine
         )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "gains, is_less",
+    [
+        # By the standard error of the mean, which is 1 / sqrt(3) of these.
+        ([1 - 1.7, 1, 1 + 1.7], True),
+        ([1 - 1.8, 1, 1 + 1.8], False),
+        ([0.0, 0.0, 0.0], False),
+        ([0.1, 0.1, 0.1], True),
+        ([-1.0, -1.1, -1.2], False),
+    ],
+)
+def test_a_gain_must_be_larger_than_its_chance(gains, is_less):
+    before = np.full(3, 5.0)
+    assert module._is_less(before - gains, before) is is_less
+
+
+def test_a_gain_is_over_the_step_before():
+    records = [
+        LayerRecord("a", plain_error=8.0, errors={"one": 4.0, "two": 1.0}),
+        LayerRecord("b", plain_error=9.0, errors={"two": 1.0}),
+        LayerRecord("c", plain_error=0.0, errors={"one": 0.0, "two": 0.0}),
+        LayerRecord("d"),
+    ]
+    steps = ["pixels", "one", "two"]
+    assert module._gain("one", steps, records) == pytest.approx(2)
+    assert module._gain("two", steps, records) == pytest.approx(6)
+    assert module._gain("pixels", steps, records) == 1
+
+
+def test_every_fifth_image_judges(cnn):
+    images = np.arange(12)
+    fit, held, judges = module._split(images, cnn)
+    np.testing.assert_array_equal(held, [4, 9])
+    np.testing.assert_array_equal(fit, np.setdiff1d(images, [4, 9]))
+    np.testing.assert_array_equal(judges, held)

@@ -91,6 +91,16 @@ def test_says_that_a_run_is_too_short(
     assert np.mean(kernel == 0) == pytest.approx(zeros, abs=0.02)
 
 
+def test_epochs_that_are_over_do_not_count(compressible, train, recwarn):
+    """A training that goes on at its third epoch has one left."""
+    going_on = dict(epochs=3, initial_epoch=2)
+    train(compressible(), MagnitudePruning(SCHEDULE), **going_on)
+    assert not any("before the pruning" in str(w.message) for w in recwarn)
+    longer = PolynomialSparsity(0.0, 0.75, 0, 8, power=1, frequency=2)
+    with pytest.warns(UserWarning, match="step 4.* 38% of.* ends at 75%"):
+        train(compressible(), MagnitudePruning(longer), **going_on)
+
+
 def test_the_smallest_go(compressible, train, kernels_of):
     model = compressible(keras.optimizers.SGD(0.0))
     before = kernels_of(model)

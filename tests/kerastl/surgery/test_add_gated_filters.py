@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,8 @@ from keras import ops
 import kerastl
 from kerastl.surgery import add_gated_filters
 from kerastl.surgery import copy_model
+from kerastl.surgery.gated_parts import Part
+from kerastl.surgery.graph import read_graph
 
 CONVOLUTIONS = ["stem_conv", "block1_conv", "down_conv", "block2_conv"]
 
@@ -209,3 +213,13 @@ def test_errors(make_network):
         add_gated_filters(make_network(), ["stem_bn"])
     with pytest.raises(ValueError, match="Received: mode="):
         add_gated_filters(make_network(), gate="soft")
+
+
+def test_a_part_is_what_it_was_found_as():
+    inputs = keras.Input((4,))
+    middle = layers.ReLU()(inputs)
+    nodes = read_graph(keras.Model(inputs, layers.ELU()(middle))).nodes
+    part = Part("two", nodes, inputs)
+    assert part.end is nodes[1].outputs[0]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        part.name = "other"

@@ -4,6 +4,7 @@ from keras import layers
 from keras import ops
 
 import kerastl
+from kerastl.surgery import FoldedGates
 from kerastl.surgery import add_block_routing
 from kerastl.surgery import add_gated_filters
 
@@ -91,3 +92,36 @@ def test_errors(make_network, images):
         kerastl.fold_gates(gated, images, threshold=2)
     with pytest.raises(ValueError, match="no image"):
         kerastl.fold_gates(gated, images[:0])
+
+
+@pytest.mark.parametrize(
+    "before, after, told",
+    [
+        (None, None, ""),
+        (0.9, 0.85, "; accuracy 90.0 % -> 85.0 % (5.0 points lost)"),
+        (0.5, 0.5, "; accuracy 50.0 % -> 50.0 % (0.0 points lost)"),
+        (0.25, 0.405, "; accuracy 25.0 % -> 40.5 % (15.5 points won)"),
+    ],
+)
+def test_what_was_lost_in_words(before, after, told):
+    gates = {"a": np.array([0.5, 0.49, 1.0]), "b": np.array([0.0])}
+    assert str(FoldedGates(None, gates, 0.875, before, after)) == (
+        "2 of 4 gates fixed on the tuned branch, the others on the frozen one; "
+        f"same class as before for 87.5 % of the images{told}"
+    )
+
+
+@pytest.mark.parametrize("threshold", [0, 1])
+def test_the_ends_of_the_range_are_thresholds(
+    make_network, images, set_gates, threshold
+):
+    gated = add_gated_filters(make_network(), seed=0)
+    set_gates(gated, [1.0])
+    folded = kerastl.fold_gates(gated, images[:4], threshold=threshold)
+    assert folded.agreement == 1
+
+
+@pytest.mark.parametrize("threshold", [-0.01, 1.01])
+def test_what_is_no_share(make_network, images, threshold):
+    with pytest.raises(ValueError, match="must be between 0 and 1"):
+        kerastl.fold_gates(make_network(), images, threshold=threshold)

@@ -60,6 +60,10 @@ PROBABILITIES = {
         [dense(activation="softmax")(x), ops.softmax(dense()(x))]
     ),
     "a user's": lambda x: Ends(ops.softmax)(dense()(x)),
+    # It is asked as it is used, not as it is trained.
+    "a user's, dropout": lambda x: layers.Dropout(0.5, seed=0)(
+        Ends(ops.softmax)(dense()(x))
+    ),
     "by hand": lambda x: ops.relu(x) / ops.sum(ops.relu(x), -1, keepdims=True),
     "sparsemax": lambda x: dense(activation="sparsemax")(x),
 }
