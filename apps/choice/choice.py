@@ -5,6 +5,8 @@ import math
 import pathlib
 import shlex
 
+from kerastl.apps.choice.evidence import PROBE
+from kerastl.apps.choice.evidence import expected_gains
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.recipes.table import RECIPES
 
@@ -78,9 +80,6 @@ class Choice:
     @property
     def lift(self):
         """Points that fine-tuning gained over the probe on tasks like this."""
-        from kerastl.apps.choice.evidence import PROBE
-        from kerastl.apps.choice.evidence import expected_gains
-
         network = self.networks[self.candidates[0].network]
         shots = len(network.data.parts["train"]) / network.data.num_classes
         gains = expected_gains(shots, 100 * network.probe)
