@@ -28,7 +28,10 @@ def test_every_file_is_timed_with_every_number_of_threads(result):
     assert [each["threads"] for each in onnx["timings"]] == [1, 2]
     assert [each["threads"] for each in keras["timings"]] == [None]
     for row in result.rows:
-        assert row["multiply_adds"] == keras["multiply_adds"] > 0
+        # A refined file scales its pixels by a kernel.
+        more = row["multiply_adds"] - keras["multiply_adds"]
+        assert more in (0, 16 * 16 * 3)
+        assert keras["multiply_adds"] > 0
         assert row["load_ms"] > 0
         for timing in row["timings"]:
             assert 0 < timing["latency_ms"] <= timing["latency_p90_ms"]

@@ -321,7 +321,7 @@ def test_each_output_keeps_the_rounding_that_is_better_on_images_held_out():
     model = keras.Model(inputs, outputs)
     images = generator.normal(1, 1, (24, 2, 2, 3)).astype("float32")
     held = images[16:].reshape(8, -1).astype("float64")
-    refined, [record] = refine(
+    refined, [record], _ = refine(
         model, images[:16], images[16:], ("rounding",), rounds=False
     )
     weights = model.get_layer("head").get_weights()[0]
