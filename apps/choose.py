@@ -17,6 +17,7 @@ from kerastl.apps.choice.weights_at_hand import Weights
 from kerastl.apps.choice.weights_at_hand import preset_of
 from kerastl.apps.choice.weights_at_hand import usual_places
 from kerastl.apps.choice.weights_at_hand import weights_at_hand
+from kerastl.apps.choice.weights_at_hand import with_width
 from kerastl.apps.data.load_task import load_task
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.recipes.table import RECIPES
@@ -93,8 +94,8 @@ def choose(
 
     Raises:
         FileNotFoundError: There are no such photos, or no weights at hand.
-        ValueError: An argument does not fit, or weights belong to another
-            network than their name says.
+        ValueError: An argument does not fit, or no weights belong to the
+            network that their name says; of several, those are left out.
 
     Example:
 
@@ -114,17 +115,31 @@ def choose(
         if networks and time.monotonic() > started + _LOOKS * 60 * minutes:
             left_out.append(each.label)
             continue
-        size = image_size or get_preset(each.preset).default_size
+        size = image_size
+        if size is None:
+            size = get_preset(each.preset).default_size
         if size not in loaded:
             loaded[size] = load_task(
                 photos, size, batch_size, shots, seed, augment
             )
-        networks.append(judge_network(each, loaded[size]))
+        try:
+            networks.append(judge_network(each, loaded[size]))
+        except ValueError as error:
+            # Its name may mislead; of several, the others are left.
+            if len(found) == 1:
+                raise
+            say(console, f"{each.path.name} is left out: {error}")
+            continue
         scores = networks[-1].scores
         say(
             console,
             f"{each.label}, {size} px: {100 * scores.neighbours:.1f} % by "
             f"nearest neighbours, {100 * scores.discriminant:.1f} % by LDA",
+        )
+    if not networks:
+        raise ValueError(
+            "None of the weights fit the networks that they are named after. "
+            f"Received: {', '.join(str(each.path) for each in found)}"
         )
     if left_out:
         say(console, f"no time to look at {', '.join(left_out)}")
@@ -179,10 +194,9 @@ def find_candidates(networks, epochs):
     made = []
     for place, network in enumerate(networks):
         part = network.data.parts["train"]
-        shots = len(part) / network.data.num_classes
         apart = 100 * (network.probe - networks[best].probe)
         unsure = 0.0 if place == best else _FEATURE_ERROR
-        gains = expected_gains(shots, 100 * network.probe)
+        gains = expected_gains(network.shots, 100 * network.probe)
         for method, gain in gains.items():
             recipe = RECIPES[method]
             if not is_candidate(recipe):
@@ -227,7 +241,14 @@ def _find_weights(photos, presets, weights, alpha):
     if presets and len(presets) == 1 and weights and len(weights) == 1:
         path = pathlib.Path(weights[0])
         if path.is_file() and (alpha or preset_of(path.name) != presets[0]):
-            return [Weights(presets[0], {"alpha": alpha or 1.0}, path)]
+            return [Weights(presets[0], with_width(presets[0], alpha), path)]
+    if alpha is not None:
+        raise ValueError(
+            "A width belongs to one file of one MobileNet. Name both, "
+            "`presets` (--preset) and `weights` (--weights), or leave `alpha` "
+            f"(--alpha) out. Received: alpha={alpha}, presets={presets}, "
+            f"weights={weights}"
+        )
     places = weights or usual_places(photos)
     found = [
         each

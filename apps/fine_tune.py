@@ -275,7 +275,7 @@ def fine_tune(
             with folder.noting_divergence():
                 student, history = train_soup(
                     soup,
-                    lambda: make_student()[0],
+                    student,
                     source,
                     recipe,
                     data,

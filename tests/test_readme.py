@@ -358,3 +358,18 @@ def test_what_the_tests_notice_has_the_figures_of_the_results():
             sum(row[key] for row in rows) for key in ("killed", "drawn")
         )
         assert f"{killed} of {drawn} in `{folder}`" in text
+
+
+def test_inspection_has_the_figures_of_the_results():
+    found = results("inspect_photos.json")
+    text = " ".join(README.split())
+    labels = [draw["found"] for draw in found["labels"]]
+    assert f"Of {found['swapped']} labels that were swapped among" in text
+    assert f"{found['photos']:,} photos of clothing" in text
+    assert f"{min(labels)} to {max(labels)} are among the first" in text
+    assert len(labels) == 10
+    assert f"ten draws, {sum(labels) / 10:.1f} on average" in text
+    # Nothing was chosen on the last four.
+    assert f"{sum(labels[6:]) / 4:.1f} over the four" in text
+    assert all(draw["found"] == found["leaked"] for draw in found["copies"])
+    assert f"of {found['leaked']} copies from training to test all" in text

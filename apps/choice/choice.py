@@ -9,9 +9,7 @@ from kerastl.apps.choice.evidence import PROBE
 from kerastl.apps.choice.evidence import expected_gains
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.recipes.table import RECIPES
-
-# Of a normal variable, 95 % lie within so many standard errors.
-_NINETY_FIVE = 1.96
+from kerastl.apps.report.figures import NINETY_FIVE
 
 
 @dataclasses.dataclass
@@ -75,14 +73,13 @@ class Choice:
         accuracy = min(1.0, max(0.0, base + points / 100))
         # By Agresti and Coull nothing is certain after a few photos.
         spread = accuracy * (1 - accuracy) / photos + 1 / photos**2
-        return accuracy, _NINETY_FIVE * math.hypot(spread**0.5, error / 100)
+        return accuracy, NINETY_FIVE * math.hypot(spread**0.5, error / 100)
 
     @property
     def lift(self):
         """Points that fine-tuning gained over the probe on tasks like this."""
         network = self.networks[self.candidates[0].network]
-        shots = len(network.data.parts["train"]) / network.data.num_classes
-        gains = expected_gains(shots, 100 * network.probe)
+        gains = expected_gains(network.shots, 100 * network.probe)
         return -gains[PROBE].points if PROBE in gains else 0.0
 
     @property
@@ -111,7 +108,7 @@ class Choice:
         else:
             second = (
                 f"{title} is expected to gain {points:.1f} ± "
-                f"{_NINETY_FIVE * error:.1f} points over fine-tuning"
+                f"{NINETY_FIVE * error:.1f} points over fine-tuning"
             )
             second += (
                 f" of {self.networks[self.candidates[0].network].label}"
@@ -125,12 +122,12 @@ class Choice:
     @property
     def command(self):
         """The command line that trains what was chosen."""
-        network, settings = self.network, self.settings
+        weights, settings = self.network.weights, self.settings
         words = ["kerastl", "finetune", str(self.photos)]
-        words += ["--preset", network.preset]
-        for name, value in network.arguments.items():
+        words += ["--preset", weights.preset]
+        for name, value in weights.arguments.items():
             words += [f"--{name}", str(value)]
-        words += ["--weights", str(network.weights)]
+        words += ["--weights", str(weights.path)]
         words += ["--method", self.method]
         if settings["image_size"] is not None:
             words += ["--image-size", str(settings["image_size"])]
@@ -155,7 +152,7 @@ class Choice:
                     "network": self.networks[each.network].label,
                     "method": each.method,
                     "gain_points": points,
-                    "gain_interval": _NINETY_FIVE * error,
+                    "gain_interval": NINETY_FIVE * error,
                     "accuracy": accuracy,
                     "accuracy_interval": half,
                     "trials": len(each.hits),
@@ -167,11 +164,12 @@ class Choice:
     def to_dict(self):
         """Returns all of it, ready for JSON."""
         accuracy, half = self.expected()
+        weights = self.network.weights
         return {
             "photos": str(self.photos),
-            "preset": self.network.preset,
-            "arguments": self.network.arguments,
-            "weights": str(self.network.weights),
+            "preset": weights.preset,
+            "arguments": weights.arguments,
+            "weights": str(weights.path),
             "method": self.method,
             "accuracy": accuracy,
             "accuracy_interval": half,
@@ -181,7 +179,7 @@ class Choice:
             "networks": [
                 {
                     "network": each.label,
-                    "title": get_preset(each.preset).title,
+                    "title": get_preset(each.weights.preset).title,
                     "parameters": each.parameters,
                     "image_size": each.data.image_size,
                     **each.scores._asdict(),

@@ -7,6 +7,7 @@ import pathlib
 from typing import NamedTuple
 
 from kerastl.apps.recipes.table import RECIPES
+from kerastl.apps.report.figures import NINETY_FIVE
 
 BASELINE = "fine_tune"
 PROBE = "linear_probe"
@@ -103,7 +104,7 @@ def verdict(method, rows=None) -> str:
         return "not measured"
     mean = sum(row["gain"] for row in found) / len(found)
     error = math.sqrt(sum(row["error"] ** 2 for row in found)) / len(found)
-    if abs(mean) < 1.96 * error:
+    if abs(mean) < NINETY_FIVE * error:
         return "no difference"
     return "yes" if mean > 0 else "no"
 

@@ -1,7 +1,6 @@
 """Pre-trained networks, judged on the photos without training any."""
 
 import dataclasses
-import pathlib
 import time
 from typing import Any
 
@@ -11,6 +10,7 @@ from kerastl.apps.choice.judge_features import FeatureScores
 from kerastl.apps.choice.judge_features import discriminant_accuracy
 from kerastl.apps.choice.judge_features import neighbour_accuracy
 from kerastl.apps.choice.look import look
+from kerastl.apps.choice.weights_at_hand import Weights
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.surgery.embed import embed
 from kerastl.surgery.fit_head import fit_classifier
@@ -22,9 +22,7 @@ class JudgedNetwork:
     """A pre-trained network, and what its features say of some photos.
 
     Args:
-        preset: Key of `apps.PRESETS`.
-        arguments: Dict of the family's arguments, such as `alpha`.
-        weights: The weights file.
+        weights: A `Weights`: the file, and which network it belongs to.
         data: `apps.ImageData` at the network's image size.
         source: The network, without a classifier.
         rate: The preset's learning rate.
@@ -33,9 +31,7 @@ class JudgedNetwork:
         seconds: Time that one photo takes through the network.
     """
 
-    preset: str
-    arguments: dict
-    weights: pathlib.Path
+    weights: Weights
     data: Any
     source: Any
     rate: float
@@ -45,7 +41,12 @@ class JudgedNetwork:
 
     @property
     def label(self):
-        return " ".join([self.preset, *map(str, self.arguments.values())])
+        return self.weights.label
+
+    @property
+    def shots(self):
+        """Training photos a class."""
+        return len(self.data.parts["train"]) / self.data.num_classes
 
     @property
     def probe(self):
@@ -81,9 +82,7 @@ def judge_network(weights, data) -> JudgedNetwork:
         seconds = (time.perf_counter() - started) / len(images)
     _, _, fit = fit_classifier(features, labels, data.seed)
     return JudgedNetwork(
-        weights.preset,
-        weights.arguments,
-        weights.path,
+        weights,
         data,
         source,
         preset.usual_rate(str(weights.path), weights.arguments.get("alpha", 1)),

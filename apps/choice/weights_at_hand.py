@@ -92,14 +92,25 @@ def preset_of(name) -> str | None:
     return max(known, key=len, default=None)
 
 
+def with_width(preset, alpha=None) -> dict:
+    """The arguments of a network of that width; only MobileNets have one.
+
+    Args:
+        preset: Key of `apps.PRESETS`.
+        alpha: The width; `None` is the full one.
+    """
+    if alpha is None and not preset.startswith("mobilenet"):
+        return {}
+    return {"alpha": 1.0 if alpha is None else alpha}
+
+
 def _arguments(preset, name):
+    width, old = _WIDTH.search(name), _OLD_WIDTH.search(name)
     if not preset.startswith("mobilenet"):
         return {}
-    width = _WIDTH.search(name)
     if width:
-        return {"alpha": float(width[1])}
-    old = _OLD_WIDTH.search(name)
-    return {"alpha": _OLD_WIDTHS[old[1]] if old else 1.0}
+        return with_width(preset, float(width[1]))
+    return with_width(preset, _OLD_WIDTHS[old[1]] if old else None)
 
 
 def _files(places):

@@ -5,8 +5,13 @@ from typing import Annotated
 
 import typer
 
+from kerastl_command_line.support import BatchSize
 from kerastl_command_line.support import Debug
+from kerastl_command_line.support import Epochs
 from kerastl_command_line.support import Json
+from kerastl_command_line.support import NoAugment
+from kerastl_command_line.support import Seed
+from kerastl_command_line.support import Shots
 from kerastl_command_line.support import open_console
 from kerastl_command_line.support import report_errors
 from kerastl_command_line.support import show
@@ -50,18 +55,9 @@ def choose(
             metavar="PIXELS", min=8, help="Side. Default: each preset's."
         ),
     ] = None,
-    shots: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, help="Training images a class. Default: all."
-        ),
-    ] = None,
-    epochs: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Passes over the images.")
-    ] = 20,
-    batch_size: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Images a step.")
-    ] = 32,
+    shots: Shots = None,
+    epochs: Epochs = 20,
+    batch_size: BatchSize = 32,
     minutes: Annotated[
         float,
         typer.Option(
@@ -70,13 +66,8 @@ def choose(
             "at them leaves.",
         ),
     ] = 5.0,
-    no_augment: Annotated[
-        bool,
-        typer.Option("--no-augment", help="Train on centre crops, unmirrored."),
-    ] = False,
-    seed: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Of all that is drawn.")
-    ] = 0,
+    no_augment: NoAugment = False,
+    seed: Seed = 0,
     plot: Annotated[
         pathlib.Path | None,
         typer.Option(metavar="FILE", help="Also draw the candidates, as .svg."),

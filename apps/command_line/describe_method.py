@@ -53,12 +53,13 @@ def _measured(recipe):
     from kerastl.apps.choice.evidence import BASELINE
     from kerastl.apps.choice.evidence import measured
     from kerastl.apps.choice.evidence import verdict
+    from kerastl.apps.report.figures import NINETY_FIVE
 
     if recipe.name == BASELINE:
         return "it is what others are measured against"
     tasks = [
-        f"{row['gain']:+.1f} ± {1.96 * row['error']:.1f} points to fine_tune "
-        f"on {row['data']}, {row['shots']} a class"
+        f"{row['gain']:+.1f} ± {NINETY_FIVE * row['error']:.1f} points to "
+        f"fine_tune on {row['data']}, {row['shots']} a class"
         for row in measured()
         if row["method"] == recipe.name
     ]

@@ -5,9 +5,15 @@ from typing import Annotated
 
 import typer
 
+from kerastl_command_line.support import Alpha
+from kerastl_command_line.support import BatchSize
 from kerastl_command_line.support import Debug
+from kerastl_command_line.support import Epochs
 from kerastl_command_line.support import Gate
 from kerastl_command_line.support import Json
+from kerastl_command_line.support import NoAugment
+from kerastl_command_line.support import Seed
+from kerastl_command_line.support import Shots
 from kerastl_command_line.support import Switch
 from kerastl_command_line.support import Target
 from kerastl_command_line.support import Threads
@@ -60,12 +66,7 @@ def finetune(
             "your own, or none.",
         ),
     ] = "imagenet",
-    alpha: Annotated[
-        float | None,
-        typer.Option(
-            metavar="WIDTH", help="Width of MobileNets, such as 0.35."
-        ),
-    ] = None,
+    alpha: Alpha = None,
     keep_head: Annotated[
         Switch,
         typer.Option(
@@ -79,12 +80,7 @@ def finetune(
             metavar="PIXELS", min=8, help="Side. Default: the preset's."
         ),
     ] = None,
-    shots: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, help="Training images a class. Default: all."
-        ),
-    ] = None,
+    shots: Shots = None,
     unlabelled: Annotated[
         pathlib.Path | None,
         typer.Option(
@@ -93,9 +89,7 @@ def finetune(
             "Default: what --shots leaves over.",
         ),
     ] = None,
-    epochs: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Passes over the images.")
-    ] = 20,
+    epochs: Epochs = 20,
     soup: Annotated[
         int,
         typer.Option(
@@ -105,15 +99,13 @@ def finetune(
             "training, and no larger.",
         ),
     ] = 1,
-    batch_size: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Images a step.")
-    ] = 32,
+    batch_size: BatchSize = 32,
     learning_rate: Annotated[
         float | None,
         typer.Option(
             metavar="RATE",
             min=0.0,
-            help="The highest; it falls to zero. Default: the network's.",
+            help="The highest. Default: the network's and the method's.",
         ),
     ] = None,
     strength: Annotated[
@@ -125,13 +117,8 @@ def finetune(
             "more of the source, below 1 less.",
         ),
     ] = 1.0,
-    no_augment: Annotated[
-        bool,
-        typer.Option("--no-augment", help="Train on centre crops, unmirrored."),
-    ] = False,
-    seed: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Of all that is drawn.")
-    ] = 0,
+    no_augment: NoAugment = False,
+    seed: Seed = 0,
     qat: Annotated[
         int | None,
         typer.Option(

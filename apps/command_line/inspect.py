@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kerastl_command_line.support import Alpha
 from kerastl_command_line.support import Debug
 from kerastl_command_line.support import Json
 from kerastl_command_line.support import open_console
@@ -31,12 +32,7 @@ def inspect(
     preset: Annotated[
         str, typer.Option(metavar="NAME", help="Network: see kerastl presets.")
     ] = "mobilenet_v2",
-    alpha: Annotated[
-        float | None,
-        typer.Option(
-            metavar="WIDTH", help="Width of MobileNets, such as 0.35."
-        ),
-    ] = None,
+    alpha: Alpha = None,
     image_size: Annotated[
         int,
         typer.Option(

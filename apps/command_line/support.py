@@ -59,6 +59,29 @@ Threads = Annotated[
         metavar="N", min=1, help="Threads of the runtimes that are timed."
     ),
 ]
+Alpha = Annotated[
+    float | None,
+    typer.Option(metavar="WIDTH", help="Width of MobileNets, such as 0.35."),
+]
+Shots = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=1, help="Training images a class. Default: all."
+    ),
+]
+Epochs = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Passes over the images.")
+]
+BatchSize = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Images a step.")
+]
+NoAugment = Annotated[
+    bool,
+    typer.Option("--no-augment", help="Train on centre crops, unmirrored."),
+]
+Seed = Annotated[
+    int, typer.Option(metavar="N", min=0, help="Of all that is drawn.")
+]
 Gate = Annotated[
     float | None,
     typer.Option(

@@ -6,6 +6,8 @@ from kerastl.export.format_figures import format_change
 from kerastl.export.format_figures import format_size
 
 NOTHING = "–"
+#: Of a normal variable, 95 % lie within so many standard errors.
+NINETY_FIVE = 1.96
 
 
 def percent(value):

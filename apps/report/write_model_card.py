@@ -11,8 +11,6 @@ from kerastl.apps.report.describe_origins import describe_origins
 from kerastl.apps.report.shipped_rows import shipped_rows
 from kerastl.export.stage import staged_file
 
-# Of the normal distribution: 95 % of it lie within so many deviations.
-_DEVIATIONS = 1.96
 _MOST_CLASSES = 50
 
 
@@ -253,10 +251,10 @@ def _making(report):
 
 def _interval(share, count):
     """Returns Wilson's 95 % interval of a share that was counted."""
-    square = _DEVIATIONS**2 / count
+    square = figures.NINETY_FIVE**2 / count
     middle = (share + square / 2) / (1 + square)
     half = (
-        _DEVIATIONS
+        figures.NINETY_FIVE
         / (1 + square)
         * math.sqrt(share * (1 - share) / count + square / (4 * count))
     )

@@ -53,9 +53,8 @@ def train_network(
         recipe: An `apps.Recipe`.
         data: An `apps.ImageData`.
         epochs: Number of epochs.
-        learning_rate: The highest learning rate; it rises to it first where
-            the recipe says so, and falls to zero along a cosine. Defaults to
-            the recipe's.
+        learning_rate: The highest learning rate, of which the recipe makes
+            its schedule. Defaults to the recipe's.
         jit_compile: Compile the step with XLA. `None` does so on a GPU only:
             on a CPU compiling takes longer than a short run gains.
         checkpoint: Path of the `.npz` that a killed training resumes from.

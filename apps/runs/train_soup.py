@@ -7,6 +7,7 @@ import numpy as np
 
 from kerastl.apps.report.say import say
 from kerastl.apps.runs.train_network import train_network
+from kerastl.surgery import copy_model
 
 
 def check_soup(soup, recipe, weights):
@@ -37,7 +38,7 @@ def check_soup(soup, recipe, weights):
 
 
 def train_soup(
-    soup, make_student, source, recipe, data, epochs, folder=None, **options
+    soup, student, source, recipe, data, epochs, folder=None, **options
 ):
     """Trains one start `soup` times and averages the weights.
 
@@ -48,7 +49,8 @@ def train_soup(
 
     Args:
         soup: Number of trainings; with 1 it is that training.
-        make_student: Function that returns the student, its head in place.
+        student: The network to train, its head in place: every training gets
+            a copy, a single one the network itself.
         source: As in `train_network`.
         recipe: As in `train_network`; `check_soup` says which can be averaged.
         data: As in `train_network`.
@@ -69,7 +71,7 @@ def train_soup(
         soup. Theirs averages other hyperparameters too.
     """
     console = options.get("console")
-    means, history = None, {}
+    start, means, history = student, None, {}
     for number in range(soup):
         again = data if number == 0 else _redrawn(data, number)
         options["checkpoint"] = _place(folder, _checkpoint_name(number))
@@ -81,7 +83,12 @@ def train_soup(
             if soup > 1:
                 say(console, f"training {number + 1} of {soup}")
             student, columns = train_network(
-                make_student(), source, recipe, again, epochs, **options
+                start if soup == 1 else copy_model(start),
+                source,
+                recipe,
+                again,
+                epochs,
+                **options,
             )
             if folder is not None and soup > 1:
                 # The network last: where it is, all of it is.

@@ -108,7 +108,8 @@ def write_refined(
     record.seconds["files"] = time.perf_counter() - start
     record.kept = _is_less(after, before)
     record.reason = (
-        f"the refined file differs {'less' if record.kept else 'no less'} "
+        "the refined file differs "
+        f"{'less' if record.kept else 'no less, chance aside,'} "
         f"from the float network on {len(judges)} blends of images held "
         f"out: {after.mean():.2g}, the plain one {before.mean():.2g}"
     )

@@ -97,6 +97,7 @@ def test_without_time_for_trials_looks_and_measurements_decide(shapes, weights):
         (["--preset", "resnet9"], "Did you mean 'resnet8'"),
         (["--weights", "missing"], "no such weights"),
         (["--preset", "vgg16"], "no weights at hand"),
+        (["--alpha", "0.5"], "A width belongs to one file"),
     ],
 )
 def test_bad_input(shapes, weights, options, message):
@@ -120,6 +121,32 @@ def test_a_file_of_any_name_goes_with_one_preset(shapes, weights, tmp_path):
     )
     assert choice.network.label == "mobilenet 0.25"
     assert choice.network.parameters == 218_544
+
+
+def test_a_network_without_widths_takes_a_file_of_any_name(
+    shapes, weights, tmp_path
+):
+    path = tmp_path / "mine.weights.h5"
+    path.write_bytes((weights / "resnet8_notop.weights.h5").read_bytes())
+    choice = apps.choose(
+        shapes, presets="resnet8", weights=path, image_size=32, minutes=0.001
+    )
+    assert choice.network.weights == ("resnet8", {}, path)
+
+
+def test_a_file_under_another_networks_name_is_left_out(
+    shapes, weights, tmp_path
+):
+    wrong = tmp_path / "resnet20_notop.weights.h5"
+    wrong.write_bytes(
+        (weights / "mobilenet_0.25_notop.weights.h5").read_bytes()
+    )
+    right = weights / "resnet8_notop.weights.h5"
+    arguments = {"image_size": 32, "minutes": 0.001}
+    choice = apps.choose(shapes, weights=[right, wrong], **arguments)
+    assert [each.label for each in choice.networks] == ["resnet8"]
+    with pytest.raises(ValueError):
+        apps.choose(shapes, weights=wrong, **arguments)
 
 
 def test_two_photos_in_a_class_and_photos_that_are_all_the_same(

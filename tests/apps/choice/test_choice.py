@@ -13,7 +13,7 @@ def _choice(candidates, probe=0.6, photos=100):
         parts={"train": range(photos)}, num_classes=10, image_size=96
     )
     network = types.SimpleNamespace(
-        label="net", preset="resnet8", probe=probe, data=data
+        label="net", probe=probe, data=data, shots=photos / 10
     )
     return Choice("photos", [network], candidates, {}, 0, [], 1.0)
 

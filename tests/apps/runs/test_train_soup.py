@@ -66,7 +66,7 @@ def soup(count, folder=None, die_in=None, data=None):
     recipe = Recipe("test", "Test", "", "", callbacks=callbacks)
     network, history = train_soup(
         count,
-        make_student,
+        make_student(),
         None,
         recipe,
         data or make_data(),
@@ -145,7 +145,7 @@ def test_the_mean_predicts_with_a_head_that_was_fitted_once():
     recipe = Recipe("test", "Test", "", "", callbacks=callbacks)
     train_soup(
         2,
-        make_student,
+        make_student(),
         None,
         recipe,
         make_data(),

@@ -57,16 +57,12 @@ def run_cell(cell: Cell, folders: dict, weights: dict, revision: str) -> dict:
         include_top="auto" if recipe.needs_source_head else False,
         **arguments,
     )
-
-    def make_student():
-        student, _ = prepare_student(
-            source,
-            num_classes=data.num_classes,
-            kernel_size=cell.antialias or None,
-            seed=cell.seed,
-        )
-        return student
-
+    student, _ = prepare_student(
+        source,
+        num_classes=data.num_classes,
+        kernel_size=cell.antialias or None,
+        seed=cell.seed,
+    )
     row = dataclasses.asdict(cell)
     found = versions()
     row |= {name: found[name] for name in ("kerastl", "keras", "tensorflow")}
@@ -83,7 +79,7 @@ def run_cell(cell: Cell, folders: dict, weights: dict, revision: str) -> dict:
     try:
         student, _ = train_soup(
             cell.soup,
-            make_student,
+            student,
             source,
             recipe,
             data,
