@@ -26,6 +26,7 @@ NETWORK = "mobilenet_v2_0.35"
 _USUAL = {
     "network": NETWORK,
     "antialias": 0,
+    "epochs": 20,
     "head": "fitted",
     "optimizer": "adam",
     "batch_norm": "",

@@ -41,6 +41,8 @@ BASELINE = {
 }
 #: The product's for a MobileNet of width 0.35, rounded.
 DEFAULT_RATE = 0.0005
+#: As many as `kerastl finetune` takes; shorter trainings are told apart.
+_EPOCHS = 20
 
 
 def summarize(rows, part="test"):
@@ -139,6 +141,7 @@ def evidence(settings):
     """
     usual = {
         "antialias": 0,
+        "epochs": _EPOCHS,
         "head": "fitted",
         "optimizer": "adam",
         "batch_norm": "",
@@ -214,6 +217,7 @@ def readme_table(settings):
     usual = {
         **BASELINE,
         "network": "mobilenet_v2_0.35",
+        "epochs": _EPOCHS,
         "batch_norm": "",
         "learning_rate": DEFAULT_RATE,
         "strength": 1.0,
@@ -272,6 +276,7 @@ _METHODS_AT = {
     "data": "clothing10",
     "network": "mobilenet_v2_0.35",
     "shots": 25,
+    "epochs": _EPOCHS,
     "head": "fitted",
     "optimizer": "adam",
     "batch_norm": "",
