@@ -6,6 +6,8 @@ import keras
 import numpy as np
 
 from kerastl.surgery import graph
+from kerastl.surgery.fold_blurs import fold_blurs
+from kerastl.surgery.fold_blurs import has_kernel_blurs
 from kerastl.surgery.rebuild import rebuild
 from kerastl.surgery.remake import remake
 
@@ -94,13 +96,13 @@ def lower(model):
             if layer.compute_dtype in _LOW_PRECISION
         }
     )
-    lowered = source
+    lowered = fold_blurs(source) if has_kernel_blurs(source) else source
     dtype = keras.backend.standardize_dtype(source.inputs[0].dtype)
     # NumPy's numbers make the result float64, which the converters refuse.
     wide = any(out.dtype == "float64" for node in nodes for out in node.outputs)
     if augmentations or policies or "int" in dtype or wide:
         lowered = rebuild(
-            source,
+            lowered,
             clone=_in_float32,
             call=_call_in_inference,
             clone_input=_float_input,

@@ -31,6 +31,28 @@ def checked_count(name, value, least=1, most=None) -> int:
     return number
 
 
+def checked_pair(name, value, most=None) -> tuple[int, int]:
+    """`value` as a pair of ints of at least 1; one int stands for both.
+
+    Args:
+        name: name of the argument, for the error.
+        value: what was passed.
+        most: the largest number that is allowed, or `None`.
+    """
+    pair = value if isinstance(value, (list, tuple)) else (value, value)
+    numbers = [_index(each) for each in pair]
+    if len(numbers) != 2 or not all(
+        number is not None and 1 <= number <= (most or number)
+        for number in numbers
+    ):
+        limits = f"from 1 to {most}" if most else "of 1 or more"
+        raise ValueError(
+            f"`{name}` must be an integer {limits}, or a pair of them. "
+            f"Received: {name}={value!r}"
+        )
+    return tuple(numbers)
+
+
 def checked_seed(name, value) -> int | None:
     """`value` as an int of at least 0, or `None` as it is."""
     if value is None:

@@ -11,6 +11,7 @@ def prepare_student(
     padding="reflect",
     stem=True,
     seed=None,
+    place="after",
 ):
     """Makes the student: a blurred copy of the source, with a new head.
 
@@ -21,6 +22,7 @@ def prepare_student(
         padding: Border rule of the blurs.
         stem: Whether the first down-sampling is blurred too.
         seed: Seed of the new head.
+        place: Where the blurs of convolutions go, see `kerastl.antialias`.
 
     Returns:
         The student, and the `AntialiasReport` (`None` without blurs).
@@ -40,6 +42,7 @@ def prepare_student(
             "kernel_size": kernel_size,
             "padding": padding,
             "stem": stem,
+            "place": place,
         }
         report = kerastl.inspect_antialias(source, **options)
         student = kerastl.antialias(source, **options)

@@ -14,6 +14,7 @@ from kerastl.apps.runs.stored_training import stored_training
 from kerastl.apps.runs.stored_training import trains_on_features
 from kerastl.callbacks.optimizer_parts import optimizer_parts
 from kerastl.data import FilteredBatches
+from kerastl.surgery.downsampling import is_blur
 from kerastl.surgery.graph import hidden_layers
 from kerastl.surgery.set_batch_norm import batch_normalizations
 from kerastl.training.finite_images import check_finite_images
@@ -162,10 +163,7 @@ def train_network(
 
 
 def _blurs(network):
-    return sum(
-        isinstance(layer, kerastl.layers.BlurPooling2D)
-        for layer in hidden_layers(network)
-    )
+    return sum(map(is_blur, hidden_layers(network)))
 
 
 def _kept(keeper):

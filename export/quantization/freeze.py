@@ -15,6 +15,7 @@ from kerastl.export.quantization.input_scales import range_scale
 from kerastl.export.quantization.placement import affine_chain
 from kerastl.export.quantization.quantized_activation import apply_activation
 from kerastl.export.quantization.unique_names import UniqueNames
+from kerastl.layers.kernel_blur import KernelBlur
 from kerastl.surgery import graph as graphs
 from kerastl.surgery.rebuild import rebuild
 
@@ -124,14 +125,17 @@ class _Freezer:
                 "padding": layer.padding,
                 "dilation_rate": layer.dilation_rate,
             }
-        kernel = None if separable else _numpy(layer.kernel)
+        spatial = _numpy(layer.weights[0])
+        if isinstance(layer, KernelBlur):
+            x, options["padding"] = self._bordered(name, layer, x)
+            spatial = layer.larger_kernel()
+        kernel = spatial
         kind = "dense" if dense else "conv"
         if separable:
-            depthwise = _numpy(layer.depthwise_kernel)
             x = self._apply(
                 self._names.new(f"{name}_depthwise"),
                 "depthwise",
-                depthwise,
+                spatial,
                 x,
                 shared=not layer.per_channel,
                 **options,
@@ -167,6 +171,14 @@ class _Freezer:
             input_scale = range_scale(*activation.input_quantizer.range())
         name = self._names.new(f"{name}_activation")
         return self._activate(name, activation.activation, x, input_scale)
+
+    def _bordered(self, name, layer, x):
+        """The map with the zeros that the convolution does not add itself."""
+        padding, widths = layer.placement(x.shape)
+        if np.any(widths):
+            name = self._names.new(f"{name}_border")
+            x = keras.layers.ZeroPadding2D(widths, name=name)(x)
+        return x, padding
 
     def _apply(
         self,

@@ -7,15 +7,25 @@ from keras import layers
 from kerastl.export.quantization.activation_quantizer import ActivationQuantizer
 from kerastl.export.quantization.quantized_activation import FUSED
 from kerastl.export.quantization.quantized_activation import QuantizedActivation
+from kerastl.export.quantization.quantized_conv_2d import QuantizedBlurredConv2D
 from kerastl.export.quantization.quantized_conv_2d import QuantizedConv2D
 from kerastl.export.quantization.quantized_dense import QuantizedDense
 from kerastl.export.quantization.quantized_depthwise_conv_2d import (
+    QuantizedBlurredDepthwiseConv2D,
+)
+from kerastl.export.quantization.quantized_depthwise_conv_2d import (
     QuantizedDepthwiseConv2D,
+)
+from kerastl.export.quantization.quantized_separable_conv_2d import (
+    QuantizedBlurredSeparableConv2D,
 )
 from kerastl.export.quantization.quantized_separable_conv_2d import (
     QuantizedSeparableConv2D,
 )
 from kerastl.layers import BlurPooling2D
+from kerastl.layers import BlurredConv2D
+from kerastl.layers import BlurredDepthwiseConv2D
+from kerastl.layers import BlurredSeparableConv2D
 from kerastl.layers.shifted_depthwise_conv_2d import ShiftedDepthwiseConv2D
 from kerastl.surgery.graph import is_graph
 
@@ -26,6 +36,9 @@ QUANTIZED = {
     layers.DepthwiseConv2D: QuantizedDepthwiseConv2D,
     ShiftedDepthwiseConv2D: QuantizedDepthwiseConv2D,
     layers.SeparableConv2D: QuantizedSeparableConv2D,
+    BlurredConv2D: QuantizedBlurredConv2D,
+    BlurredDepthwiseConv2D: QuantizedBlurredDepthwiseConv2D,
+    BlurredSeparableConv2D: QuantizedBlurredSeparableConv2D,
 }
 # They hand values on: their output has the levels of their input.
 _PASSING = (

@@ -4,6 +4,7 @@ import keras
 
 from kerastl.export.quantization.kernel_quantized import KernelQuantized
 from kerastl.export.quantization.quantize_kernel import quantize_kernel
+from kerastl.layers import BlurredConv2D
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -27,3 +28,21 @@ class QuantizedConv2D(KernelQuantized, keras.layers.Conv2D):
     def convolution_op(self, inputs, kernel):
         kernel = quantize_kernel(kernel, self, self.per_channel)
         return super().convolution_op(inputs, kernel)
+
+
+@keras.saving.register_keras_serializable(package="kerastl")
+class QuantizedBlurredConv2D(KernelQuantized, BlurredConv2D):
+    """`kerastl.layers.BlurredConv2D` with an int8 kernel, the larger one.
+
+    Args:
+        *args: As in `kerastl.layers.BlurredConv2D`.
+        activation: One of `QuantizedActivation`'s names.
+        per_channel: Whether each channel has a scale of its own.
+        **kwargs: As in `kerastl.layers.BlurredConv2D`.
+    """
+
+    def linear(self, inputs, training):
+        return BlurredConv2D.call(self, inputs)
+
+    def blurred(self, kernel):
+        return quantize_kernel(super().blurred(kernel), self, self.per_channel)

@@ -5,6 +5,7 @@ from keras import ops
 
 from kerastl.export.quantization.kernel_quantized import KernelQuantized
 from kerastl.export.quantization.quantize_kernel import quantize_kernel
+from kerastl.layers import BlurredDepthwiseConv2D
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -32,6 +33,24 @@ class QuantizedDepthwiseConv2D(KernelQuantized, keras.layers.DepthwiseConv2D):
             data_format=self.data_format,
         )
         return outputs if self.bias is None else ops.add(outputs, self.bias)
+
+
+@keras.saving.register_keras_serializable(package="kerastl")
+class QuantizedBlurredDepthwiseConv2D(KernelQuantized, BlurredDepthwiseConv2D):
+    """`kerastl.layers.BlurredDepthwiseConv2D` with the larger kernel in int8.
+
+    Args:
+        *args: As in `kerastl.layers.BlurredDepthwiseConv2D`.
+        activation: One of `QuantizedActivation`'s names.
+        per_channel: Whether each channel has a scale of its own.
+        **kwargs: As in `kerastl.layers.BlurredDepthwiseConv2D`.
+    """
+
+    def linear(self, inputs, training):
+        return BlurredDepthwiseConv2D.call(self, inputs)
+
+    def blurred(self, kernel):
+        return quantize_depthwise(super().blurred(kernel), self)
 
 
 def quantize_depthwise(kernel, layer):

@@ -9,21 +9,11 @@ from kerastl.export.quantization.quantize_kernel import quantize_kernel
 from kerastl.export.quantization.quantized_depthwise_conv_2d import (
     quantize_depthwise,
 )
+from kerastl.layers import BlurredSeparableConv2D
 
 
-@keras.saving.register_keras_serializable(package="kerastl")
-class QuantizedSeparableConv2D(KernelQuantized, keras.layers.SeparableConv2D):
-    """`keras.layers.SeparableConv2D` as the two convolutions that it becomes.
-
-    Both kernels have a scale for each channel, and the map between the two
-    convolutions is rounded too.
-
-    Args:
-        *args: As in `keras.layers.SeparableConv2D`.
-        activation: One of `QuantizedActivation`'s names.
-        per_channel: Whether each channel has a scale of its own.
-        **kwargs: As in `keras.layers.SeparableConv2D`.
-    """
+class _TwoKernels(KernelQuantized):
+    """A separable convolution, the map between its convolutions rounded."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -36,11 +26,12 @@ class QuantizedSeparableConv2D(KernelQuantized, keras.layers.SeparableConv2D):
         self.depthwise_quantizer.build(None)
 
     def linear(self, inputs, training):
+        inputs, padding = self.lay(inputs)
         x = ops.depthwise_conv(
             inputs,
-            quantize_depthwise(self.depthwise_kernel, self),
+            self.rounded_depthwise(),
             strides=self.strides,
-            padding=self.padding,
+            padding=padding,
             dilation_rate=self.dilation_rate,
             data_format=self.data_format,
         )
@@ -51,3 +42,43 @@ class QuantizedSeparableConv2D(KernelQuantized, keras.layers.SeparableConv2D):
             data_format=self.data_format,
         )
         return outputs if self.bias is None else ops.add(outputs, self.bias)
+
+    def rounded_depthwise(self):
+        """The rounded kernel of the first convolution."""
+        raise NotImplementedError
+
+
+@keras.saving.register_keras_serializable(package="kerastl")
+class QuantizedSeparableConv2D(_TwoKernels, keras.layers.SeparableConv2D):
+    """`keras.layers.SeparableConv2D` as the two convolutions that it becomes.
+
+    Both kernels have a scale for each channel, and the map between the two
+    convolutions is rounded too.
+
+    Args:
+        *args: As in `keras.layers.SeparableConv2D`.
+        activation: One of `QuantizedActivation`'s names.
+        per_channel: Whether each channel has a scale of its own.
+        **kwargs: As in `keras.layers.SeparableConv2D`.
+    """
+
+    def lay(self, inputs):
+        return inputs, self.padding
+
+    def rounded_depthwise(self):
+        return quantize_depthwise(self.depthwise_kernel, self)
+
+
+@keras.saving.register_keras_serializable(package="kerastl")
+class QuantizedBlurredSeparableConv2D(_TwoKernels, BlurredSeparableConv2D):
+    """`kerastl.layers.BlurredSeparableConv2D` with its larger kernel in int8.
+
+    Args:
+        *args: As in `kerastl.layers.BlurredSeparableConv2D`.
+        activation: One of `QuantizedActivation`'s names.
+        per_channel: Whether each channel has a scale of its own.
+        **kwargs: As in `kerastl.layers.BlurredSeparableConv2D`.
+    """
+
+    def rounded_depthwise(self):
+        return quantize_depthwise(self.blurred(self.depthwise_kernel), self)

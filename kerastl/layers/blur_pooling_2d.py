@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerastl.arguments import checked_pair
 from kerastl.layers import blur_grid
 from kerastl.layers.sum_of_shifts import sum_of_shifts
 
@@ -87,10 +88,12 @@ class BlurPooling2D(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.kernel_size = _pair("kernel_size", kernel_size, MAX_KERNEL_SIZE)
-        self.strides = _pair("strides", strides)
+        self.kernel_size = checked_pair(
+            "kernel_size", kernel_size, MAX_KERNEL_SIZE
+        )
+        self.strides = checked_pair("strides", strides)
         self.padding = _choice("padding", padding, BORDERS)
-        self.window_size = _pair("window_size", window_size)
+        self.window_size = checked_pair("window_size", window_size)
         self.window_padding = _choice(
             "window_padding", window_padding, ("valid", "same")
         )
@@ -250,23 +253,6 @@ def _slice(x, axis, start, stop):
 
 def _pixel(x, axis, i):
     return _slice(x, axis, i, i + 1 or None)
-
-
-def _pair(name, value, largest=None):
-    pair = value if isinstance(value, (list, tuple)) else (value, value)
-    valid = len(pair) == 2 and all(
-        isinstance(v, (int, np.integer))
-        and not isinstance(v, bool)
-        and 1 <= v <= (largest or v)
-        for v in pair
-    )
-    if not valid:
-        limits = f"from 1 to {largest}" if largest else "of 1 or more"
-        raise ValueError(
-            f"`{name}` must be an integer {limits}, or a pair of them. "
-            f"Received: {name}={value!r}"
-        )
-    return tuple(int(v) for v in pair)
 
 
 def _choice(name, value, choices):

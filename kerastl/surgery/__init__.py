@@ -23,6 +23,7 @@ from kerastl.surgery.find_head import Head
 from kerastl.surgery.find_head import find_head
 from kerastl.surgery.fit_head import HeadFit
 from kerastl.surgery.fit_head import fit_head
+from kerastl.surgery.fold_blurs import fold_blurs
 from kerastl.surgery.fold_gates import FoldedGates
 from kerastl.surgery.fold_gates import fold_gates
 from kerastl.surgery.fold_training_layers import fold_training_layers
@@ -70,6 +71,7 @@ __all__ = [
     "feature_extractor",
     "find_head",
     "fit_head",
+    "fold_blurs",
     "fold_gates",
     "fold_training_layers",
     "fresh_weights",

@@ -8,7 +8,13 @@ from kerastl.surgery.rebuild import rebuild
 
 
 def antialias(
-    model, kernel_size=3, padding="reflect", stem=True, exclude=(), name=None
+    model,
+    kernel_size=3,
+    padding="reflect",
+    stem=True,
+    exclude=(),
+    name=None,
+    place="after",
 ) -> keras.Model:
     """Makes an anti-aliased copy of a CNN, with its weights.
 
@@ -69,7 +75,7 @@ def antialias(
     - Zhang, "Making Convolutional Networks Shift-Invariant Again", ICML 2019,
       section 3.2 (arXiv 1904.11486).
     """
-    plan = plan_antialias(model, kernel_size, padding, stem, exclude)
+    plan = plan_antialias(model, kernel_size, padding, stem, exclude, place)
     _raise_if_refused(plan, model)
 
     def clone(layer):
@@ -79,6 +85,8 @@ def antialias(
         return replacement.from_config(config)
 
     def call(node, layer, *args, **kwargs):
+        if node.key in plan.skipped:
+            return args[0]
         blur = plan.before.get(node.key)
         if blur:
             args, kwargs = keras.tree.map_structure(

@@ -2,19 +2,22 @@
 
 import dataclasses
 import math
+from collections import Counter
 
-from kerastl.arguments import nearest_hint
 from kerastl.layers import BlurPooling2D
 from kerastl.layers import blur_grid
-from kerastl.layers.blur_pooling_2d import BORDERS
 from kerastl.layers.blur_pooling_2d import MAX_KERNEL_SIZE
 from kerastl.surgery import downsampling as sampling
 from kerastl.surgery import graph as graphs
+from kerastl.surgery.antialias_arguments import check_arguments
+from kerastl.surgery.antialias_arguments import check_exclude
+from kerastl.surgery.antialias_arguments import names_of
 from kerastl.surgery.antialias_report import AntialiasRow
 from kerastl.surgery.blur_place import blur_place
 from kerastl.surgery.count_multiply_adds import has_multiply_adds
 from kerastl.surgery.count_multiply_adds import layer_multiply_adds
 from kerastl.surgery.count_multiply_adds import sizes_are_known
+from kerastl.surgery.kernel_blurs import plan_kernel_blur
 
 _SHORT_KINDS = {
     "AveragePooling2D": "AvgPool",
@@ -34,6 +37,7 @@ class AntialiasPlan:
         layers: id of a layer -> the function that makes its replacement.
         before: key of a call -> the blur that its input goes through first.
         after: key of a call -> the blur that its output goes through.
+        skipped: keys of the calls that another layer takes over.
         costs: key of a call -> the multiply-adds that its rewrite adds, `None`
             when a size is not known.
     """
@@ -42,6 +46,7 @@ class AntialiasPlan:
     layers: dict = dataclasses.field(default_factory=dict)
     before: dict = dataclasses.field(default_factory=dict)
     after: dict = dataclasses.field(default_factory=dict)
+    skipped: set = dataclasses.field(default_factory=set)
     costs: dict = dataclasses.field(default_factory=dict)
 
     @property
@@ -49,16 +54,17 @@ class AntialiasPlan:
         return [row for row in self.rows if row.action == "refused"]
 
 
-def plan_antialias(model, kernel_size, padding, stem, exclude):
+def plan_antialias(model, kernel_size, padding, stem, exclude, place="after"):
     """Makes the `AntialiasPlan` of a functional or sequential model.
 
     The arguments are those of `kerastl.antialias`.
     """
-    _check_arguments(kernel_size, padding)
+    check_arguments(kernel_size, padding, place)
     # A nested model is rewritten once, however often it is called.
     calls = list({n.key: (g, n) for g, n in graphs.walk(model)}.values())
-    exclude = _check_exclude(exclude, calls)
-    planner = _Planner(kernel_size, padding, _names(calls))
+    exclude = check_exclude(exclude, calls)
+    counts = Counter(id(node.operation) for _, node in calls)
+    planner = _Planner(kernel_size, padding, place, names_of(calls), counts)
     left = None if stem else _stem(calls)
     for graph, node in calls:
         reason = None
@@ -71,10 +77,12 @@ def plan_antialias(model, kernel_size, padding, stem, exclude):
 
 
 class _Planner:
-    def __init__(self, kernel_size, padding, names):
+    def __init__(self, kernel_size, padding, place, names, counts):
         self.kernel_size = kernel_size
         self.padding = padding
+        self.place = place
         self.names = names
+        self.counts = counts
         self.plan = AntialiasPlan()
 
     def add(self, graph, node, reason_to_leave):
@@ -88,6 +96,12 @@ class _Planner:
                 found.is_subsampling and found.kind != sampling.CONVOLUTION
             ) or found.kind == sampling.AVERAGE_POOLING:
                 self._replace(node, found)
+            elif (
+                self.place == "kernel"
+                and found.kind == sampling.CONVOLUTION
+                and not found.is_subsampling
+            ):
+                self._enlarge(graph, node, found)
             else:
                 self._densify(graph, node, found)
         elif sampling.is_blur(layer):
@@ -140,23 +154,67 @@ class _Planner:
         )
         self._cost(node, blur, node.outputs[0].shape)
 
-    def _densify(self, graph, node, found):
+    def _enlarge(self, graph, node, found):
+        """Convolves the kernel with the blur."""
+        layer = node.operation
+        size = _pixels(_dense_shape(node, found), found.data_format)
+        taps = self._blur_size(found, size)
+        if self.counts[id(layer)] > 1:
+            planned = "it is called several times"
+        else:
+            planned = plan_kernel_blur(graph, node, found, taps)
+        if isinstance(planned, str):
+            self._densify(graph, node, found, f" ({planned})")
+            return
+        # As for mirrored borders: a blur that reads more border than map is
+        # none.
+        if not all(
+            pixels is None
+            or blur_grid.reflects(pixels, (count - 1) // 2, count // 2)
+            for pixels, count in zip(size, taps, strict=True)
+        ):
+            self._refuse(node, found, size, taps)
+            return
+        self.plan.layers[id(layer)] = planned.layer, planned.config
+        if planned.border is not None:
+            self.plan.skipped.add(planned.border.key)
+        larger = planned.layer.from_config(planned.config)
+        reason = f"blur {_taps(taps)} in its kernel, {_by(larger.blurred_size)}"
+        self._row(node, found, "in kernel", reason, layer.name)
+        self.plan.costs[node.key] = None
+        if sizes_are_known(node):
+            # Of the map without its border: that holds no channels.
+            shapes = node.inputs[0].shape, node.outputs[0].shape
+            before, after = (
+                layer_multiply_adds(each, *shapes) for each in (layer, larger)
+            )
+            self.plan.costs[node.key] = after - before
+
+    def _blur_size(self, found, size):
+        return tuple(
+            1 if stride == 1 or pixels == 1 else self.kernel_size
+            for stride, pixels in zip(found.strides, size, strict=True)
+        )
+
+    def _densify(self, graph, node, found, why=""):
         """Sets strides to 1 and blurs behind the non-linearity."""
         layer = node.operation
         place, non_linear = blur_place(graph, node, found)
         # Nothing bends the map between a 1x1 convolution and a blur, so they
-        # may change places: the convolution then runs on the small map.
+        # may change places: the convolution then runs on the small map. In a
+        # kernel, the blur comes before whatever bends it in any case.
         convolution = found.kind == sampling.CONVOLUTION
-        blur_first = convolution and found.is_subsampling and not non_linear
+        blur_first = (
+            convolution
+            and found.is_subsampling
+            and (not non_linear or self.place == "kernel")
+        )
         if blur_first:
             dense = node.inputs[0].shape
         else:
             dense = _dense_shape(node, found)
         size = _pixels(dense, found.data_format)
-        taps = tuple(
-            1 if stride == 1 or pixels == 1 else self.kernel_size
-            for stride, pixels in zip(found.strides, size, strict=True)
-        )
+        taps = self._blur_size(found, size)
         # A dense "same" map and the strided one start at different pixels; a
         # dense "valid" map holds the strided one's pixels from the first on.
         window = found.window if found.padding == "same" else (1, 1)
@@ -176,7 +234,7 @@ class _Planner:
         else:
             self.plan.after[place.key] = blur
             where = "it" if place is node else place.operation.name
-            reason = f"blur {_taps(taps)} after {where}"
+            reason = f"blur {_taps(taps)} after {where}{why}"
             self._row(node, found, "blur after", reason, name)
             self._cost(node, blur, node.outputs[0].shape, dense)
 
@@ -211,15 +269,19 @@ class _Planner:
             )
         ):
             return True
+        self._refuse(
+            node, found, size, blur["kernel_size"], "use padding='edge', "
+        )
+        return False
+
+    def _refuse(self, node, found, size, taps, way_on=""):
         self._row(
             node,
             found,
             "refused",
-            f"a map of {size[0]}x{size[1]} is too small to be reflected for "
-            f"{_taps(blur['kernel_size'])} taps; use padding='edge', fewer "
-            "taps or a larger input",
+            f"a map of {size[0]}x{size[1]} is too small for {_taps(taps)} "
+            f"taps; {way_on}use fewer taps or a larger input",
         )
-        return False
 
     def _row(self, node, found, action, reason, blur=None):
         layer = node.operation
@@ -308,39 +370,6 @@ def _stem(calls):
         if area > largest:
             largest, stem = area, node.operation
     return stem
-
-
-def _names(calls):
-    return {name for _, node in calls for name in node.path.split("/")}
-
-
-def _check_arguments(kernel_size, padding):
-    if (
-        not isinstance(kernel_size, int)
-        or isinstance(kernel_size, bool)
-        or not 1 <= kernel_size <= MAX_KERNEL_SIZE
-    ):
-        raise ValueError(
-            f"`kernel_size` must be an integer from 1 to {MAX_KERNEL_SIZE}. "
-            f"Received: kernel_size={kernel_size!r}"
-        )
-    if padding not in BORDERS:
-        raise ValueError(
-            f"`padding` must be one of {list(BORDERS)}. "
-            f"Received: padding={padding!r}"
-        )
-
-
-def _check_exclude(exclude, calls):
-    exclude = {exclude} if isinstance(exclude, str) else set(exclude)
-    known = {node.path for _, node in calls} | _names(calls)
-    for name in sorted(exclude - known):
-        raise ValueError(
-            "`exclude` names a layer that the model does not have."
-            f"{nearest_hint(name, known)} Received: "
-            f"exclude={sorted(exclude)} with {name!r}"
-        )
-    return exclude
 
 
 def _taps(taps):

@@ -19,10 +19,11 @@ class AntialiasRow:
         output_size: height and width that it writes.
         action: `"blur after"` (strides 1, then a blur), `"blur before"` (the
             blur first, the layer with strides 1 on the small map),
-            `"replaced"` (by a blur), `"done"` (a blur already), `"left"` as it
-            was, or `"refused"`: `antialias` raises.
+            `"in kernel"` (the kernel convolved with the blur), `"replaced"`
+            (by a blur), `"done"` (a blur already), `"left"` as it was, or
+            `"refused"`: `antialias` raises.
         reason: why it was left or refused, or what was done.
-        blur: name of the blur layer, or `None`.
+        blur: name of the layer that blurs, or `None`.
     """
 
     layer: str
@@ -75,10 +76,11 @@ class AntialiasReport:
     def _summary(self):
         blurs = sum(row.blur is not None for row in self.rows)
         left = sum(row.action in ("left", "refused") for row in self.rows)
-        lines = [
-            f"{blurs} anti-aliased (strides 1 now, the blur subsamples), "
-            f"{left} left as they are."
-        ]
+        in_kernel = sum(row.action == "in kernel" for row in self.rows)
+        how = "strides 1 now, the blur subsamples"
+        if in_kernel:
+            how = f"{in_kernel} by a larger kernel"
+        lines = [f"{blurs} anti-aliased ({how}), {left} left as they are."]
         if self.multiply_adds_before:
             before, after = self.multiply_adds_before, self.multiply_adds_after
             lines.append(

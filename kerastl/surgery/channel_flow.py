@@ -8,13 +8,22 @@ from keras import layers
 from keras import ops
 
 from kerastl.layers.blur_pooling_2d import BlurPooling2D
+from kerastl.layers.blurred_conv_2d import BlurredConv2D
+from kerastl.layers.blurred_depthwise_conv_2d import BlurredDepthwiseConv2D
+from kerastl.layers.blurred_separable_conv_2d import BlurredSeparableConv2D
 from kerastl.layers.gaussian_smoothing_2d import GaussianSmoothing2D
 from kerastl.layers.shifted_depthwise_conv_2d import ShiftedDepthwiseConv2D
 from kerastl.surgery import graph as graphs
 from kerastl.surgery.channel_use import ChannelUse
 from kerastl.surgery.pointwise import pointwise_effect
 
-_DEPTHWISE = (layers.DepthwiseConv2D, ShiftedDepthwiseConv2D)
+_CONVOLUTIONS = (layers.Conv2D, BlurredConv2D)
+_DEPTHWISE = (
+    layers.DepthwiseConv2D,
+    BlurredDepthwiseConv2D,
+    ShiftedDepthwiseConv2D,
+)
+_SEPARABLE = (layers.SeparableConv2D, BlurredSeparableConv2D)
 _PASSING = (
     BlurPooling2D,
     GaussianSmoothing2D,
@@ -252,9 +261,9 @@ class ChannelFlow:
 
 def _mixes(layer):
     """Whether every output of a layer reads all its channels."""
-    if type(layer) is layers.Conv2D:
+    if type(layer) in _CONVOLUTIONS:
         return layer.groups == 1
-    return type(layer) in (layers.Dense, layers.SeparableConv2D)
+    return type(layer) in (layers.Dense, *_SEPARABLE)
 
 
 def _mixes_in_activation(layer):

@@ -7,6 +7,7 @@ from keras import layers
 
 from kerastl.layers import AdaptiveBlurPooling2D
 from kerastl.layers import BlurPooling2D
+from kerastl.layers.kernel_blur import KernelBlur
 from kerastl.surgery import graph as graphs
 
 _CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
@@ -87,7 +88,10 @@ def layer_multiply_adds(layer, input_shape, output_shape) -> int:
     outputs = math.prod(output_shape[1:])
     if isinstance(layer, layers.Dense):
         return outputs * input_shape[-1]
-    window = math.prod(layer.kernel_size)
+    carries_blur = isinstance(layer, KernelBlur)
+    window = math.prod(
+        layer.blurred_size if carries_blur else layer.kernel_size
+    )
     if isinstance(layer, AdaptiveBlurPooling2D):
         # Every output channel reads its window; so does every predicted tap
         # of every group, in all channels.

@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from kerastl.layers import BlurPooling2D
+from kerastl.layers.kernel_blur import KernelBlur
 from kerastl.surgery.graph import is_graph
 from kerastl.surgery.graph import read_graph
 
@@ -101,7 +102,11 @@ def default_taps(model, student=None) -> list:
     if student is None:
         return names
     steps = _Flattener().flatten(student)
-    blurs = [s.index for s in steps if isinstance(s.operation, BlurPooling2D)]
+    blurs = [
+        s.index
+        for s in steps
+        if isinstance(s.operation, (BlurPooling2D, KernelBlur))
+    ]
     first_blur = min(blurs, default=-1)
     features = {
         step.operation.name: (step.size, step.channels)

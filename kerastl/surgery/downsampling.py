@@ -7,6 +7,7 @@ import keras
 from keras import layers
 
 from kerastl.layers import BlurPooling2D
+from kerastl.layers.kernel_blur import KernelBlur
 from kerastl.surgery import graph as graphs
 
 CONVOLUTION = "convolution"
@@ -56,7 +57,12 @@ class Downsampling:
 
 
 def downsampling(layer) -> Downsampling | None:
-    """Describes `layer` if it is a strided convolution or pooling."""
+    """Describes `layer` if it is a strided convolution or pooling.
+
+    One that blurs before it skips is none: see `is_blur`.
+    """
+    if is_blur(layer):
+        return None
     if isinstance(layer, _CONVOLUTIONS):
         kind, window = CONVOLUTION, layer.kernel_size
     elif isinstance(layer, layers.MaxPooling2D):
@@ -78,7 +84,8 @@ def downsampling(layer) -> Downsampling | None:
 
 def is_blur(layer) -> bool:
     """Whether `layer` lowers the resolution without aliasing."""
-    return isinstance(layer, BlurPooling2D) and max(layer.strides) > 1
+    blurs = isinstance(layer, (BlurPooling2D, KernelBlur))
+    return blurs and max(layer.strides) > 1
 
 
 def hides_downsampling(layer) -> bool:

@@ -57,17 +57,24 @@ class Graph:
     outputs: Any
 
     def __post_init__(self):
-        readers = {}
+        readers, makers = {}, {}
         for node in self.nodes:
             for tensor in node.inputs:
                 readers.setdefault(id(tensor), []).append(node)
+            for tensor in node.outputs:
+                makers[id(tensor)] = node
         object.__setattr__(self, "_readers", readers)
+        object.__setattr__(self, "_makers", makers)
         output_ids = {id(t) for t in keras.tree.flatten(self.outputs)}
         object.__setattr__(self, "_output_ids", output_ids)
 
     def readers(self, tensor) -> list[Node]:
         """The calls that read `tensor`, once for every time they read it."""
         return self._readers.get(id(tensor), [])
+
+    def maker(self, tensor) -> Node | None:
+        """The call that makes `tensor`; `None` of an input of the model."""
+        return self._makers.get(id(tensor))
 
     def is_output(self, tensor) -> bool:
         """Whether `tensor` is an output of the model."""

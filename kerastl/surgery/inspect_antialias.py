@@ -9,7 +9,12 @@ from kerastl.surgery.count_multiply_adds import sizes_are_known
 
 
 def inspect_antialias(
-    model, kernel_size=3, padding="reflect", stem=True, exclude=()
+    model,
+    kernel_size=3,
+    padding="reflect",
+    stem=True,
+    exclude=(),
+    place="after",
 ) -> AntialiasReport:
     """Reports what `kerastl.antialias` does to each down-sampling layer.
 
@@ -18,7 +23,7 @@ def inspect_antialias(
 
     Args:
         model: as for `kerastl.antialias`, and so are `kernel_size`, `padding`,
-            `stem` and `exclude`.
+            `stem`, `exclude` and `place`.
 
     Returns:
         An `AntialiasReport`: `rows`, the multiply-adds of one image before and
@@ -35,7 +40,7 @@ def inspect_antialias(
     >>> kerastl.inspect_antialias(model).rows[0].blur
     'pool_blur'
     """
-    plan = plan_antialias(model, kernel_size, padding, stem, exclude)
+    plan = plan_antialias(model, kernel_size, padding, stem, exclude, place)
     nodes = [node for _, node in graphs.walk(model)]
     before = after = None
     if all(

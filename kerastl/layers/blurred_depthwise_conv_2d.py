@@ -1,0 +1,60 @@
+"""A strided depthwise convolution with a blur inside its kernel."""
+
+import keras
+from keras import ops
+
+from kerastl.layers.kernel_blur import KernelBlur
+from kerastl.layers.sum_of_shifts import sum_of_shifts
+
+
+@keras.saving.register_keras_serializable(package="kerastl")
+class BlurredDepthwiseConv2D(KernelBlur, keras.layers.DepthwiseConv2D):
+    """`keras.layers.DepthwiseConv2D` that is blurred before it is strided.
+
+    It has the weights of the Keras layer, and computes one convolution with
+    a larger kernel; see `KernelBlur`. `kerastl.surgery.fold_blurs` makes that one.
+
+    Args:
+        *args: As in `keras.layers.DepthwiseConv2D`.
+        blur_size: As in `KernelBlur`.
+        zero_padding: As in `KernelBlur`.
+        **kwargs: As in `keras.layers.DepthwiseConv2D`.
+
+    Input and output shape: as in `keras.layers.DepthwiseConv2D`.
+
+    Raises:
+        ValueError: As in `KernelBlur`.
+
+    Example:
+
+    >>> layer = kerastl.layers.BlurredDepthwiseConv2D(3, 2, padding="same")
+    >>> layer(np.ones((1, 8, 8, 3))).shape, layer.kernel.shape
+    ((1, 4, 4, 3), (3, 3, 3, 1))
+    """
+
+    #: Whether shifted maps are summed, see `sum_of_shifts`.
+    shifts = False
+
+    def convolve(self, inputs):
+        kernel = self.blurred(self.kernel)
+        if self.shifts and self._has_one_map_each(inputs):
+            _, height, width, _ = self.compute_output_shape(inputs.shape)
+            inputs, _ = self.lay(inputs, explicit=True)
+            return sum_of_shifts(
+                inputs, kernel[..., 0], self.strides, (height, width)
+            )
+        inputs, padding = self.lay(inputs)
+        return ops.depthwise_conv(
+            inputs,
+            kernel,
+            strides=self.strides,
+            padding=padding,
+            data_format=self.data_format,
+        )
+
+    def _has_one_map_each(self, inputs):
+        return (
+            self.data_format == "channels_last"
+            and self.depth_multiplier == 1
+            and None not in inputs.shape[1:3]
+        )
