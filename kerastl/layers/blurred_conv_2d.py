@@ -11,7 +11,8 @@ class BlurredConv2D(KernelBlur, keras.layers.Conv2D):
     """`keras.layers.Conv2D` whose output is blurred before it is strided.
 
     It has the weights of the Keras layer, and computes one convolution with
-    a larger kernel; see `KernelBlur`. `kerastl.surgery.fold_blurs` makes that one.
+    a larger kernel, which `kerastl.surgery.fold_blurs` makes a plain layer of;
+    see `KernelBlur`.
 
     Args:
         *args: As in `keras.layers.Conv2D`.

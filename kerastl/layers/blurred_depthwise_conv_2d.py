@@ -12,7 +12,8 @@ class BlurredDepthwiseConv2D(KernelBlur, keras.layers.DepthwiseConv2D):
     """`keras.layers.DepthwiseConv2D` that is blurred before it is strided.
 
     It has the weights of the Keras layer, and computes one convolution with
-    a larger kernel; see `KernelBlur`. `kerastl.surgery.fold_blurs` makes that one.
+    a larger kernel, which `kerastl.surgery.fold_blurs` makes a plain layer of;
+    see `KernelBlur`.
 
     Args:
         *args: As in `keras.layers.DepthwiseConv2D`.

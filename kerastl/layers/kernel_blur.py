@@ -75,6 +75,11 @@ class KernelBlur:
             )
         )
 
+    def build(self, input_shape):
+        super().build(input_shape)
+        # Says at once when its border cannot be known.
+        self.placement(input_shape)
+
     def call(self, inputs):
         outputs = self.convolve(inputs)
         if self.use_bias:
