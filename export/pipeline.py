@@ -141,7 +141,7 @@ def export_model(
                 notes=[
                     *writable.notes,
                     *notes,
-                    *describe_compression(lowered.model),
+                    *describe_compression(lowered.source),
                 ],
                 versions={
                     name: importlib.metadata.version(name)

@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from kerastl.arguments import nearest_hint
+from kerastl.layers.kernel_blur import KernelBlur
 from kerastl.surgery.graph import hidden_layers
 from kerastl.surgery.layer_paths import layers_named
 
@@ -43,7 +44,9 @@ def find_kernels(model, names=None, depthwise=False) -> list[Kernel]:
     """Lists the kernels of convolutions and dense layers, nested ones too.
 
     Depthwise kernels hold few of the weights and suffer most, so they are
-    left out unless they are asked for.
+    left out unless they are asked for. Kernels that carry a blur are left out
+    in any case: what is written of them is the product with the blur, which
+    has neither zeros nor few values.
 
     Args:
         model: a built `keras.Model`.
@@ -73,7 +76,8 @@ def find_kernels(model, names=None, depthwise=False) -> list[Kernel]:
             found = {id(layer) for layer in layers_named(model, name)}
             if not found & known.keys():
                 raise ValueError(
-                    "No layer with a kernel has that name."
+                    "No layer with a kernel has that name, or its kernel "
+                    "carries a blur and cannot be pruned or clustered."
                     f"{nearest_hint(name, known.values())} "
                     f"Received: layers={names}"
                 )
@@ -90,6 +94,9 @@ def find_kernels(model, names=None, depthwise=False) -> list[Kernel]:
 def _kernels(layer, depthwise):
     if not layer.built:
         return []
+    blurred = isinstance(layer, KernelBlur)
+    if blurred and not isinstance(layer, _SEPARABLE):
+        return []
     if isinstance(layer, _CONVOLUTIONS):
         return [Kernel(layer, layer.kernel, -2)]
     if isinstance(layer, _TRANSPOSED):
@@ -97,7 +104,7 @@ def _kernels(layer, depthwise):
     if isinstance(layer, _SEPARABLE):
         first = [Kernel(layer, layer.depthwise_kernel, None)]
         return [
-            *(first if depthwise else []),
+            *(first if depthwise and not blurred else []),
             Kernel(layer, layer.pointwise_kernel, -2),
         ]
     if depthwise and isinstance(layer, _DEPTHWISE):
