@@ -22,6 +22,7 @@ from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.recipes.get_recipe import get_recipe
 from kerastl.apps.report.say import say
 from kerastl.apps.runs.add_aware import add_aware
+from kerastl.apps.runs.check_method import check_blur_place
 from kerastl.apps.runs.check_method import check_head
 from kerastl.apps.runs.check_method import check_numbers
 from kerastl.apps.runs.check_method import check_strength
@@ -58,6 +59,7 @@ def fine_tune(
     method="auto",
     antialias=None,
     stem=True,
+    blur_place=None,
     weights="imagenet",
     preset_arguments=None,
     keep_head=None,
@@ -104,6 +106,10 @@ def fine_tune(
             pre-trained weights, or where their head is kept, fine-tuning.
         antialias: Taps of the blurs that are inserted; `None` inserts none.
         stem: Whether the first down-sampling is blurred too.
+        blur_place: With `antialias`, where the blurs of convolutions go:
+            `"after"` their activations, which is the default, or into their
+            `"kernel"`, which costs little time on a device (see
+            `kerastl.antialias`).
         weights: `"imagenet"`, a file, a Keras model, or `None` (random).
         preset_arguments: Dict of the family's arguments, such as `alpha`.
         keep_head: Whether the head of the weights is kept, because it knows
@@ -182,6 +188,8 @@ def fine_tune(
     numbers = check_numbers(arguments)
     # NumPy's numbers are accepted, and go on as Python's.
     arguments |= numbers
+    blur_place = check_blur_place(blur_place, antialias, recipe)
+    arguments["blur_place"] = blur_place
     epochs, batch_size = numbers["epochs"], numbers["batch_size"]
     shots, image_size = numbers["shots"], numbers["image_size"]
     qat, seed, threads = numbers["qat"], numbers["seed"], numbers["threads"]
@@ -244,6 +252,7 @@ def fine_tune(
             kernel_size=antialias,
             stem=stem,
             seed=seed,
+            place=blur_place or "after",
         )
 
     student, blurs = make_student()

@@ -1,5 +1,6 @@
 """The verb `kerastl finetune`."""
 
+import enum
 import pathlib
 from typing import Annotated
 
@@ -20,6 +21,13 @@ from kerastl_command_line.support import Threads
 from kerastl_command_line.support import open_console
 from kerastl_command_line.support import report_errors
 from kerastl_command_line.support import show
+
+
+class Place(enum.StrEnum):
+    """Where a blur goes."""
+
+    AFTER = "after"
+    KERNEL = "kernel"
 
 
 def finetune(
@@ -49,6 +57,13 @@ def finetune(
             min=1,
             max=7,
             help="Insert blurs of so many taps, 1 to 7; 3 as a rule.",
+        ),
+    ] = None,
+    blur_place: Annotated[
+        Place | None,
+        typer.Option(
+            help="With --antialias: blur after the activation, or in the "
+            "strided kernel, which costs a device little time. Default: after."
         ),
     ] = None,
     no_stem: Annotated[
@@ -193,6 +208,7 @@ def finetune(
             method=method,
             antialias=antialias,
             stem=not no_stem,
+            blur_place=blur_place and blur_place.value,
             weights=None if weights.lower() == "none" else weights,
             preset_arguments={} if alpha is None else {"alpha": alpha},
             keep_head=keep_head.choice,

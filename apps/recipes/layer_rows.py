@@ -82,6 +82,7 @@ ROWS = [
         paper="Zou et al., BMVC 2020",
         summary="learns what to blur at every place before subsampling",
         surgery=_adaptive_blurs,
+        needs_blur_layers=True,
         batch_norm="train",
         cost=4.81,
     ),

@@ -120,6 +120,7 @@ class Recipe:
         needs_unlabelled: Whether every batch has unlabelled images beside.
         hides_samples: Whether the method leaves images out of an epoch, by
             the data's `sample_filter`.
+        needs_blur_layers: Whether the surgery rewrites blurs that are layers.
         rates_by_layer: Whether the optimizer has several learning rates.
         starts_head: Whether the surgery gives a new classifier its first
             weights. Of other methods it is fitted to the source's features
@@ -183,6 +184,7 @@ class Recipe:
     needs_index: bool = False
     needs_unlabelled: bool = False
     hides_samples: bool = False
+    needs_blur_layers: bool = False
     rates_by_layer: bool = False
     starts_head: bool = False
     narrows: bool = False

@@ -60,6 +60,7 @@ def write_report(report, path, folder=None):
         headline=_headline,
         change=_change,
     )
+    rows = (report.get("antialias") or {}).get("rows", ())
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     html = template.render(
         report={**_EMPTY, **report},
@@ -70,10 +71,8 @@ def write_report(report, path, folder=None):
         examples=_examples(
             report.get("examples", ()), pathlib.Path(folder or path.parent)
         ),
-        rewritten=sum(
-            row.get("blur") is not None
-            for row in (report.get("antialias") or {}).get("rows", ())
-        ),
+        rewritten=sum(row.get("blur") is not None for row in rows),
+        in_kernel=sum(row.get("action") == "in kernel" for row in rows),
     )
     with staged_file(path, path.suffix, overwrite=True) as temporary:
         temporary.write_text(html, encoding="utf-8", errors="backslashreplace")

@@ -1,8 +1,10 @@
 """Whether a method fits what a run is given, checked before it begins."""
 
+from kerastl.arguments import checked_choice
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_number
 from kerastl.surgery import find_head
+from kerastl.surgery.antialias_arguments import PLACES
 
 # What counts something, and the least of it.
 _COUNTS = {
@@ -42,6 +44,31 @@ def check_numbers(arguments):
             value = checked_number(name, value, above=0)
         numbers[name] = value
     return numbers
+
+
+def check_blur_place(place, antialias, recipe):
+    """The place of the blurs, `None` where there are none.
+
+    Raises:
+        ValueError: For a place that there is not, or that the method or the
+            lack of blurs does not allow.
+    """
+    if place is None:
+        return "after" if antialias else None
+    checked_choice("blur_place", place, PLACES)
+    if not antialias:
+        raise ValueError(
+            "There are no blurs to place. Pass their number of taps, "
+            "`antialias=3` (--antialias 3), or leave `blur_place` "
+            f"(--blur-place) out. Received: blur_place={place!r}"
+        )
+    if place == "kernel" and recipe.needs_blur_layers:
+        raise ValueError(
+            f"The method '{recipe.name}' learns the filters of blurs that are "
+            "layers of their own. Leave `blur_place` (--blur-place) out, or "
+            f"choose another method. Received: blur_place={place!r}"
+        )
+    return place
 
 
 def check_strength(strength, recipe):

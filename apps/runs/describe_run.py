@@ -16,7 +16,9 @@ def describe_training(arguments, preset, recipe, data, reason=None):
     if arguments["antialias"]:
         taps = arguments["antialias"]
         stem = "" if arguments["stem"] else ", stem left as it was"
-        blurred = f" was anti-aliased with {taps}-tap blurs{stem}, and"
+        kernel = arguments.get("blur_place") == "kernel"
+        where = " in its strided kernels" if kernel else ""
+        blurred = f" was anti-aliased with {taps}-tap blurs{where}{stem}, and"
     strength = arguments["strength"]
     scaled = f" at {strength:g} times its strength" if strength != 1 else ""
     how = f"for {arguments['epochs']} epochs " if recipe.trains else ""

@@ -53,8 +53,9 @@ def adapt_blurs(model, groups=8, softmax="group", name=None) -> keras.Model:
             channels[id(blur)] = node.inputs[0].shape[axis]
     if not channels:
         raise ValueError(
-            "The model has no blur whose filter could be chosen. Make it "
-            "anti-aliased first: `kerastl.antialias(model, kernel_size=3)`. "
+            "The model has no blur whose filter could be chosen (one in a "
+            "kernel is fixed). Make it anti-aliased first: "
+            "`kerastl.antialias(model, kernel_size=3, place='after')`. "
             f"Received: model={model.name!r}"
         )
 

@@ -1,6 +1,7 @@
 import dataclasses
 import io
 import json
+import re
 import shutil
 
 import keras
@@ -14,6 +15,7 @@ from kerastl.apps.page.find_runtime import VERSION
 from kerastl.apps.runs import train_aware
 from kerastl.apps.runs.epoch_checkpoint import EpochCheckpoint
 from kerastl.layers import BlurPooling2D
+from kerastl.layers import BlurredConv2D
 
 pytestmark = [
     pytest.mark.tensorflow_only,
@@ -110,7 +112,9 @@ def test_resume_names_arguments_that_differ(finished_run, tiny_arguments):
 
 
 def test_resume_adds_missing_exports_only(tiny_arguments, tmp_path):
+    """Also with blurs in the kernels, which is said wherever it belongs."""
     arguments = {**tiny_arguments, "epochs": 1, "output": tmp_path / "run"}
+    arguments |= {"antialias": 3, "blur_place": "kernel"}
     arguments["exports"] = ["tflite:float32"]
     apps.fine_tune(**arguments)
     before = (tmp_path / "run" / "model.keras").stat().st_mtime_ns
@@ -119,6 +123,27 @@ def test_resume_adds_missing_exports_only(tiny_arguments, tmp_path):
     assert (tmp_path / "run" / "model.keras").stat().st_mtime_ns == before
     files = [row["file"] for row in result.report["exports"]]
     assert files == ["model_float32.tflite", "model_float32.onnx"]
+    for row in result.report["exports"]:
+        assert row["top1_agreement"] == 1.0
+    rows = {row["layer"]: row for row in result.report["antialias"]["rows"]}
+    assert "in kernel" in {row["action"] for row in rows.values()}
+    assert (
+        "3-tap blurs in its strided kernels"
+        in (result.report["summary"]["text"])
+    )
+    assert isinstance(
+        result.model.get_layer(
+            next(n for n, r in rows.items() if r["action"] == "in kernel")
+        ),
+        BlurredConv2D,
+    )
+    state = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert state["arguments"]["blur_place"] == "kernel"
+    card = (tmp_path / "run" / "MODEL_CARD.md").read_text()
+    assert re.search(r"blur place \| +kernel", card)
+    arguments["blur_place"] = "after"
+    with pytest.raises(ValueError, match="blur_place was 'kernel', is 'after'"):
+        apps.fine_tune(**arguments, resume=True)
 
 
 def test_resume_adds_quantization_aware_training(

@@ -131,6 +131,15 @@ def test_numbers_out_of_range(shapes, run):
     refused(finetune(shapes, run, "--antialias", 8), run=run)
 
 
+def test_a_place_without_blurs(shapes, run):
+    refused(
+        finetune(shapes, run, "--blur-place", "kernel"), "--antialias", run=run
+    )
+    refused(
+        finetune(shapes, run, "--antialias", 3, "--blur-place", "no"), run=run
+    )
+
+
 def test_weights_that_do_not_fit(shapes, finished_run, tmp_path, run):
     def with_weights(file):
         return call(

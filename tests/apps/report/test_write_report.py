@@ -233,6 +233,19 @@ def test_compares_methods(render):
     assert "95.0 %" in text
 
 
+def test_blurs_in_kernels_are_told_apart(render):
+    first, second = REPORT["antialias"]["rows"]
+    first = {**first, "action": "in kernel", "reason": "blur 3 in its kernel"}
+    rows = [first, second]
+    _, page = render(
+        {**REPORT, "antialias": {**REPORT["antialias"], "rows": rows}}
+    )
+    text = " ".join(page.text)
+    assert "1 of 2 down-sampling layers were rewritten: 1 of them as a" in (
+        " ".join(text.split())
+    )
+
+
 def test_many_classes_and_unknown_costs(render):
     names = [f"class number {index}" for index in range(30)]
     report = {

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from kerastl import apps
+from kerastl.apps.runs.check_method import check_blur_place
 from kerastl.apps.runs.check_method import check_numbers
 
 GOOD = {
@@ -52,3 +53,24 @@ def test_other_values_are_refused_before_a_run(name, value, tmp_path):
 def test_some_must_be_given(name):
     with pytest.raises(ValueError, match=f"Received: {name}=None"):
         check_numbers({**GOOD, name: None})
+
+
+def test_blurs_have_a_place_where_there_are_some():
+    recipe = apps.get_recipe("fine_tune")
+    assert check_blur_place(None, None, recipe) is None
+    assert check_blur_place(None, 3, recipe) == "after"
+    assert check_blur_place("kernel", 3, recipe) == "kernel"
+
+
+@pytest.mark.parametrize(
+    ("place", "antialias", "method", "message"),
+    [
+        ("kernel", None, "fine_tune", "antialias=3.*Received: blur_place"),
+        ("kernels", 3, "fine_tune", "'after', 'kernel'.*Did you mean 'kernel'"),
+        ("kernel", 3, "l2_sp+ddac", "'l2_sp.ddac' learns the filters"),
+    ],
+)
+def test_places_that_do_not_fit(place, antialias, method, message):
+    recipe = apps.get_recipe(method)
+    with pytest.raises(ValueError, match=message):
+        check_blur_place(place, antialias, recipe)
