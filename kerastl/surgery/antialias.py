@@ -30,6 +30,19 @@ def antialias(
     - an average pooling, and a pooling that only picks pixels, becomes a blur
       and keeps its name.
 
+    With `place="kernel"` a strided convolution stays strided, and its kernel
+    is convolved with the blur: a 3x3 one computes as a 5x5 one. That blurs
+    before the activation, so the network answers otherwise than with the
+    blur behind it; on a device it costs little time. What is learned, saved
+    and held to a source is the kernel of `model`
+    (`kerastl.layers.BlurredConv2D`), and files get the larger one. The map is
+    continued by zeros, and the answer is that of the dense convolution over
+    it, blurred, on the border too. A `ZeroPadding2D` that only such a layer
+    reads becomes a part of it. A 1x1 convolution is blurred before it, which
+    is the same and cheaper, poolings are rewritten as above, and what cannot
+    carry a blur in its kernel (a layer of a class of its own, or one that is
+    called several times) gets it behind its activation.
+
     The copy has the layer names, weights and output sizes of `model`, and with
     an odd `kernel_size` the sampling phase too: with `kernel_size=1` it
     computes what `model` computes. (An average pooling with an even window is
@@ -47,12 +60,15 @@ def antialias(
             are rewritten too, and stay nested.
         kernel_size: taps of the blurs, 1 to 7. More taps make the network
             steadier and blurrier.
-        padding: border of the blurs: `"reflect"`, `"edge"` or `"zeros"`.
+        padding: border of the blurs that are layers of their own:
+            `"reflect"`, `"edge"` or `"zeros"`.
         stem: whether to rewrite the layer that reads the largest map, which
             costs the most.
         exclude: names of layers to leave as they are (`"conv1"`, or with the
             nested models that hold them: `"backbone/conv1"`).
         name: name of the new model. Defaults to the name of `model`.
+        place: where the blur of a strided convolution goes: `"after"` its
+            activation, or into its `"kernel"`.
 
     Returns:
         A functional `keras.Model` that shares nothing with `model`, not
@@ -61,7 +77,8 @@ def antialias(
     Raises:
         ValueError: if an argument is out of range, the model is subclassed or
             has down-sampling hidden in a custom layer, nothing in it lowers
-            the resolution of a 2-D map, or a map is too small to be reflected.
+            the resolution of a 2-D map, or a map is too small to be reflected
+            or has fewer pixels than a kernel's blur reaches.
 
     Example:
 
@@ -74,6 +91,9 @@ def antialias(
 
     - Zhang, "Making Convolutional Networks Shift-Invariant Again", ICML 2019,
       section 3.2 (arXiv 1904.11486).
+    - Vasconcelos et al., "Impact of Aliasing on Generalization in Deep
+      Convolutional Networks", ICCV 2021 (arXiv 2108.03489), for fixed filters
+      before the activation.
     """
     plan = plan_antialias(model, kernel_size, padding, stem, exclude, place)
     _raise_if_refused(plan, model)

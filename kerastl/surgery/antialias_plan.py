@@ -183,7 +183,6 @@ class _Planner:
         self._row(node, found, "in kernel", reason, layer.name)
         self.plan.costs[node.key] = None
         if sizes_are_known(node):
-            # Of the map without its border: that holds no channels.
             shapes = node.inputs[0].shape, node.outputs[0].shape
             before, after = (
                 layer_multiply_adds(each, *shapes) for each in (layer, larger)

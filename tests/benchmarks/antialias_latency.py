@@ -2,12 +2,14 @@
 
     python tests/benchmarks/antialias_latency.py
 
-writes `antialias_latency.json` beside this file. MobileNetV2 1.0 at 224 px,
-strided as it comes, anti-aliased with 3 taps, and the same network with its
-borders mirrored by the MIRROR_PAD operator. The three files are timed in turn
-in one run, a few inferences each, so that whatever else the machine does hits
-all of them while each still finds its own weights in the cache. Weights are
-random: they do not change the time.
+writes `antialias_latency.json` beside this file. MobileNetV2 1.0 at 224 px and
+0.35 at 128 px, strided as they come, with 3-tap blurs after the activations,
+with them in the strided kernels (the stem left alone, too), and with blurs
+after the activations whose borders are mirrored by the MIRROR_PAD operator. The
+files of a network are timed in turn in one run, a few inferences each, so that
+whatever else the machine does hits all of them while each still finds its own
+weights in the cache; a ratio is the median over the rounds. Weights are random:
+they do not change the time.
 """
 
 import argparse
@@ -27,7 +29,19 @@ from kerastl.surgery.rebuild import rebuild
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 WARM_UP = 3
 BLOCK = 7
-TARGETS = {"antialiased / strided": 1.75, "mirror_pad / antialiased": 5.0}
+# Width and size of MobileNetV2.
+NETWORKS = ((1.0, 224), (0.35, 128))
+RATIOS = (
+    ("after", "strided"),
+    ("kernel", "strided"),
+    ("kernel, stem left", "strided"),
+    ("mirror_pad", "after"),
+)
+TARGETS = {
+    "after / strided": 1.75,
+    "kernel / strided": {"224 px": 1.10, "128 px": 1.20},
+    "mirror_pad / after": 5.0,
+}
 
 
 class MirrorPadBlurPooling2D(kerastl.layers.BlurPooling2D):
@@ -47,18 +61,21 @@ def with_mirror_pad(layer):
     return MirrorPadBlurPooling2D.from_config(layer.get_config())
 
 
-def build_models(size, kernel_size):
+def build_models(alpha, size, kernel_size):
     inputs = keras.Input((size, size, 3))
     x = keras.layers.Rescaling(1 / 127.5, offset=-1)(inputs)
     backbone = keras.applications.MobileNetV2(
-        input_tensor=x, weights=None, classes=1000
+        input_tensor=x, alpha=alpha, weights=None, classes=1000
     )
     strided = keras.Model(inputs, backbone.output)
-    antialiased = kerastl.antialias(strided, kernel_size=kernel_size)
+    after = kerastl.antialias(strided, kernel_size=kernel_size)
+    kernel = {"kernel_size": kernel_size, "place": "kernel"}
     return {
         "strided": strided,
-        "antialiased": antialiased,
-        "mirror_pad": rebuild(antialiased, clone=with_mirror_pad),
+        "after": after,
+        "kernel": kerastl.antialias(strided, **kernel),
+        "kernel, stem left": kerastl.antialias(strided, stem=False, **kernel),
+        "mirror_pad": rebuild(after, clone=with_mirror_pad),
     }
 
 
@@ -86,24 +103,25 @@ def compare(times, one, other):
     }
 
 
-def measure(size=224, kernel_size=3, rounds=60):
+def measure(alpha, size, kernel_size, rounds):
+    """Times the files of one network."""
     generator = np.random.default_rng(0)
     images = generator.uniform(0, 255, (8, size, size, 3)).astype("float32")
     runs, reports = {}, {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, model in build_models(size, kernel_size).items():
-            path = pathlib.Path(folder) / f"{name}.tflite"
-            reports[name] = export.to_tflite(model, path, calibration=images)
+        for name, model in build_models(alpha, size, kernel_size).items():
+            path = pathlib.Path(folder) / f"{len(runs)}.tflite"
+            reports[name] = export.to_tflite(
+                model, path, calibration=images, refine="none"
+            )
             runs[name] = export.load(path, threads=1).prepare(images[:1])
         times = {name: [] for name in runs}
+        load = []
         for _ in range(rounds):
             for name, run in runs.items():
                 times[name].append(time_block(run))
-    report = reports["antialiased"]
+            load.append(os.getloadavg()[0])
     return {
-        "network": f"MobileNetV2 1.0, {size} px, int8 TFLite, 1 thread",
-        "kernel_size": kernel_size,
-        "runs": rounds * BLOCK,
         "latency_ms": {
             name: round(float(np.median(taken)), 3)
             for name, taken in times.items()
@@ -113,30 +131,48 @@ def measure(size=224, kernel_size=3, rounds=60):
             for name, taken in times.items()
         },
         "ratios": {
-            "antialiased / strided": compare(times, "antialiased", "strided"),
-            "mirror_pad / antialiased": compare(
-                times, "mirror_pad", "antialiased"
-            ),
+            f"{one} / {other}": compare(times, one, other)
+            for one, other in RATIOS
         },
-        "targets": TARGETS,
         "partitions": {name: each.partitions for name, each in reports.items()},
         "size_bytes": {name: each.size_bytes for name, each in reports.items()},
         "ops": {name: each.ops for name, each in reports.items()},
-        "processor": report.processor,
-        "processors": os.cpu_count(),
-        "load_average": round(os.getloadavg()[0], 1),
-        "versions": report.versions,
+        "load_average": round(float(np.median(load)), 1),
+        "processor": reports["strided"].processor,
+        "versions": reports["strided"].versions,
     }
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--kernel-size", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
     options = parser.parse_args()
-    results = measure(options.size, options.kernel_size, options.rounds)
+    networks = {
+        f"MobileNetV2 {alpha}, {size} px": measure(
+            alpha, size, options.kernel_size, options.rounds
+        )
+        for alpha, size in NETWORKS
+    }
+    shared = [networks[name] for name in networks][-1]
+    results = {
+        "files": "int8 TFLite, 1 thread",
+        "kernel_size": options.kernel_size,
+        "runs": options.rounds * BLOCK,
+        "targets": TARGETS,
+        "processors": os.cpu_count(),
+        "processor": shared["processor"],
+        "versions": shared["versions"],
+        "networks": {
+            name: {
+                key: value
+                for key, value in found.items()
+                if key not in ("processor", "versions")
+            }
+            for name, found in networks.items()
+        },
+    }
     options.output.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
 

@@ -344,3 +344,14 @@ def test_batch_norm_is_adjusted_to_what_the_blur_changes(
         before[3] * variances[1] / variances[0],
         rtol=1e-3,
     )
+
+
+def test_gated_filters_fold_to_kernels_with_a_blur(
+    small_cnn, randomise, make_images, predict
+):
+    model = kerastl.antialias(randomise(small_cnn()), place="kernel")
+    backbone = model.get_layer("backbone")
+    gated = kerastl.surgery.add_gated_filters(backbone)
+    folded = kerastl.fold_gates(gated, make_images()).model
+    assert isinstance(folded.get_layer("stem"), BlurredConv2D)
+    assert_same(predict, folded, backbone, make_images(), atol=1e-4)
