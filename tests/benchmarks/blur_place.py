@@ -1,6 +1,7 @@
 """Where the blur goes: after the activation, or into the strided kernel.
 
     python tests/benchmarks/blur_place.py DATA WEIGHTS
+    python tests/benchmarks/blur_place.py --methods digits DATA WEIGHTS
 
 DATA is a folder with train, validation and test folders of class folders;
 WEIGHTS are headless ImageNet weights of MobileNetV2 0.35. Every network is
@@ -8,12 +9,15 @@ trained as `kerastl finetune` does by default, at 128 px on 25 photos a class
 that the seed draws, and measured on the validation and test photos together:
 accuracy, the share of photos that keep their class when the crop moves by up
 to 16 pixels, and accuracy under Gaussian noise and Gaussian blur. Nothing is
-chosen on these photos. `blur_place.json` beside this file keeps every training,
-and none is repeated; its summary has differences paired by seed, with the
-95 % interval of Student's t.
+chosen on these photos. With the method `digits` it is the transfer of `kerastl
+quickstart` instead, whose images are not augmented, measured on its test images
+under shifts by up to 6 pixels. `blur_place.json` beside this file keeps every
+training, and none is repeated; its summary has differences paired by seed, with
+the 95 % interval of Student's t.
 """
 
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -27,6 +31,7 @@ from scipy import stats
 
 import kerastl
 from kerastl import apps
+from kerastl.apps.runs import digits_experiment
 from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.train_network import train_network
 from kerastl.apps.runs.versions import versions
@@ -40,7 +45,7 @@ ALPHA = 0.35
 PASSES = 5
 NOISE = 16.0
 BLUR = 1.0
-PARTS = ("validation", "test")
+DIGITS = "digits"
 # What is passed to `prepare_student`.
 VARIANTS = {
     "strided": {},
@@ -57,6 +62,8 @@ MEASURES = ("accuracy", "consistency", "noisy", "blurred")
 def train(variant, method, seed, folder, weights):
     """One training, and what it reached."""
     keras.backend.clear_session()
+    if method == DIGITS:
+        return train_digits(variant, seed)
     keras.utils.set_random_seed(seed)
     data = apps.load_image_folder(
         folder,
@@ -88,16 +95,44 @@ def train(variant, method, seed, folder, weights):
         seed=seed,
         new_head=True,
     )
-    return measure(student, data)
+    return measure(student, data, ("validation", "test"), MARGIN)
 
 
-def measure(model, data):
-    """Accuracies and shift consistency on the photos not trained on."""
-    parts = [data.larger_images(part, margin=0) for part in PARTS]
+def train_digits(variant, seed):
+    """One transfer of the quickstart, from the same source every time."""
+    source = digits_source()
+    data = digits_experiment.digits_target(seed)
+    keras.utils.set_random_seed(seed)
+    student, _ = prepare_student(
+        source, data.num_classes, seed=seed, **VARIANTS[variant]
+    )
+    blurred = "antialias" if VARIANTS[variant] else "fine_tune"
+    student, _ = train_network(
+        student,
+        source,
+        apps.get_recipe("fine_tune").from_scratch(),
+        data,
+        digits_experiment.EPOCHS,
+        learning_rate=digits_experiment.LEARNING_RATES[blurred],
+        validate=False,
+        seed=seed,
+    )
+    return measure(student, data, ("test",))
+
+
+@functools.cache
+def digits_source():
+    return digits_experiment.train_digits_source()[0]
+
+
+def measure(model, data, parts, margin=None):
+    """Accuracies and shift consistency on the images not trained on."""
+    names = parts
+    parts = [data.larger_images(part, margin=0) for part in names]
     images = np.concatenate([images for images, _ in parts]).astype("float32")
     labels = np.concatenate([labels for _, labels in parts])
     larger = np.concatenate(
-        [data.larger_images(part, margin=MARGIN)[0] for part in PARTS]
+        [data.larger_images(part, margin=margin)[0] for part in names]
     )
     noise = np.random.default_rng(0).normal(0, NOISE, images.shape)
     noisy = np.clip(images + noise, 0, 255).astype("float32")
@@ -108,7 +143,7 @@ def measure(model, data):
         return 100 * float(np.mean(scores.argmax(-1) == labels))
 
     consistency = kerastl.metrics.shift_consistency(
-        model, larger, IMAGE_SIZE, passes=PASSES
+        model, larger, data.image_size, passes=PASSES
     )
     found = {
         "accuracy": accuracy(images),
