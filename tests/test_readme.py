@@ -373,3 +373,41 @@ def test_inspection_has_the_figures_of_the_results():
     assert f"{sum(labels[6:]) / 4:.1f} over the four" in text
     assert all(draw["found"] == found["leaked"] for draw in found["copies"])
     assert f"of {found['leaked']} copies from training to test all" in text
+
+
+def test_places_of_a_blur_have_the_figures_of_the_results():
+    table = {name: cells for name, *cells in rows("3-tap blurs")}
+    places = ("strided", "after", "kernel")
+    for network, found in results("antialias_latency.json")["networks"].items():
+        assert table.pop(f"int8 latency, {network}") == [
+            "1",
+            *(
+                f"{found['ratios'][f'{place} / strided']['round_median']:.2f}"
+                for place in places[1:]
+            ),
+        ]
+    steps = results("antialias_step.json")["networks"]
+    for network, found in steps.items():
+        for way in dict.fromkeys(
+            name.partition(":")[0] for name in found["step_ms"]["processor"]
+        ):
+            ratios = found["ratios"]["processor"]
+            name = f"training step, {network.partition(',')[0]}, {way}"
+            assert table.pop(name) == [
+                "1",
+                *(
+                    f"{ratios[f'{way}: {place} / strided']['median']:.2f}"
+                    for place in places[1:]
+                ),
+            ]
+    summary = results("blur_place.json")["summary"]
+    for data, method in (
+        ("clothing", "averaged_imprinting"),
+        ("digits", "digits"),
+    ):
+        for measure in ("accuracy", "consistency"):
+            assert table.pop(f"{data}: {measure}") == [
+                f"{summary[method][place]['mean'][measure]:.1f}"
+                for place in places
+            ]
+    assert not table

@@ -30,6 +30,12 @@ CLASSES = 10
 CLOCKS = {"clock": time.perf_counter, "processor": time.process_time}
 # How a step is compiled, and how many there are in a round.
 WAYS = {"plain": 3, "xla": 1, "FineTuner, xla": 1}
+# Width, size and ways by the name for `--networks`. XLA is slow on the CPU.
+NETWORKS = {
+    "narrow": (0.35, 128, ["plain"]),
+    "wide": (1.0, 224, ["plain"]),
+    "compiled": (0.35, 96, ["xla", "FineTuner, xla"]),
+}
 PLACES = ("strided", "after", "kernel")
 TARGETS = {"plain: kernel / strided": "at most 1.15"}
 
@@ -114,24 +120,25 @@ def _quartiles(values):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--xla-rounds", type=int, default=5)
+    parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
     options = parser.parse_args()
-    results = {
-        "batch": 32,
-        "targets": TARGETS,
-        "cores": os.cpu_count(),
-        "versions": versions(),
-        "networks": {},
-    }
-    for alpha, size, rounds, ways in (
-        (0.35, 128, options.rounds, ["plain"]),
-        (1.0, 224, max(options.rounds // 4, 1), ["plain"]),
-        # XLA is slow on the CPU.
-        (0.35, 96, options.xla_rounds, ["xla", "FineTuner, xla"]),
-    ):
-        name = f"MobileNetV2 {alpha}, {size} px, {' and '.join(ways)}"
-        results["networks"][name] = measure(alpha, size, rounds, ways)
+    networks = {}
+    if options.output.exists():
+        networks = json.loads(options.output.read_text())["networks"]
+    for name in options.networks.split(","):
+        alpha, size, ways = NETWORKS[name]
+        title = f"MobileNetV2 {alpha}, {size} px"
+        networks[f"{title}, {' and '.join(ways)}"] = measure(
+            alpha, size, options.rounds, ways
+        )
+        results = {
+            "batch": 32,
+            "targets": TARGETS,
+            "cores": os.cpu_count(),
+            "versions": versions(),
+            "networks": networks,
+        }
         options.output.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
 
