@@ -8,8 +8,10 @@ with them in the strided kernels (the stem left alone, too), and with blurs
 after the activations whose borders are mirrored by the MIRROR_PAD operator. The
 files of a network are timed in turn in one run, a few inferences each, so that
 whatever else the machine does hits all of them while each still finds its own
-weights in the cache; a ratio is the median over the rounds. Weights are random:
-they do not change the time.
+weights in the cache; a ratio is the median over the rounds. Processor time is
+counted, which for one thread is the same, and steadier on a busy machine.
+Weights are random: they do not change the time. `--networks` and `--variants`
+choose what is measured (anew).
 """
 
 import argparse
@@ -29,8 +31,9 @@ from kerastl.surgery.rebuild import rebuild
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 WARM_UP = 3
 BLOCK = 7
-# Width and size of MobileNetV2.
-NETWORKS = ((1.0, 224), (0.35, 128))
+# Width and size of MobileNetV2, by the name for `--networks`.
+NETWORKS = {"wide": (1.0, 224), "narrow": (0.35, 128)}
+VARIANTS = ("strided", "after", "kernel", "kernel, stem left", "mirror_pad")
 RATIOS = (
     ("after", "strided"),
     ("kernel", "strided"),
@@ -80,13 +83,13 @@ def build_models(alpha, size, kernel_size):
 
 
 def time_block(run):
-    """Milliseconds of `BLOCK` runs after a warm-up."""
+    """Milliseconds of processor time of `BLOCK` runs after a warm-up."""
     taken = []
     for turn in range(WARM_UP + BLOCK):
-        start = time.perf_counter()
+        start = time.process_time()
         run()
         if turn >= WARM_UP:
-            taken.append(1000 * (time.perf_counter() - start))
+            taken.append(1000 * (time.process_time() - start))
     return taken
 
 
@@ -103,16 +106,17 @@ def compare(times, one, other):
     }
 
 
-def measure(alpha, size, kernel_size, rounds):
+def measure(alpha, size, kernel_size, rounds, variants):
     """Times the files of one network."""
     generator = np.random.default_rng(0)
     images = generator.uniform(0, 255, (8, size, size, 3)).astype("float32")
     runs, reports = {}, {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, model in build_models(alpha, size, kernel_size).items():
+        models = build_models(alpha, size, kernel_size)
+        for name in variants:
             path = pathlib.Path(folder) / f"{len(runs)}.tflite"
             reports[name] = export.to_tflite(
-                model, path, calibration=images, refine="none"
+                models[name], path, calibration=images, refine="none"
             )
             runs[name] = export.load(path, threads=1).prepare(images[:1])
         times = {name: [] for name in runs}
@@ -122,6 +126,7 @@ def measure(alpha, size, kernel_size, rounds):
                 times[name].append(time_block(run))
             load.append(os.getloadavg()[0])
     return {
+        "runs": rounds * BLOCK,
         "latency_ms": {
             name: round(float(np.median(taken)), 3)
             for name, taken in times.items()
@@ -133,6 +138,7 @@ def measure(alpha, size, kernel_size, rounds):
         "ratios": {
             f"{one} / {other}": compare(times, one, other)
             for one, other in RATIOS
+            if one in times and other in times
         },
         "partitions": {name: each.partitions for name, each in reports.items()},
         "size_bytes": {name: each.size_bytes for name, each in reports.items()},
@@ -146,34 +152,32 @@ def measure(alpha, size, kernel_size, rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kernel-size", type=int, default=3)
+    parser.add_argument("--networks", default=",".join(NETWORKS))
+    parser.add_argument("--variants", default=";".join(VARIANTS))
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
     options = parser.parse_args()
-    networks = {
-        f"MobileNetV2 {alpha}, {size} px": measure(
-            alpha, size, options.kernel_size, options.rounds
+    networks = {}
+    if options.output.exists():
+        networks = json.loads(options.output.read_text())["networks"]
+    for name in options.networks.split(","):
+        alpha, size = NETWORKS[name]
+        found = measure(
+            alpha,
+            size,
+            options.kernel_size,
+            options.rounds,
+            options.variants.split(";"),
         )
-        for alpha, size in NETWORKS
-    }
-    shared = [networks[name] for name in networks][-1]
-    results = {
-        "files": "int8 TFLite, 1 thread",
-        "kernel_size": options.kernel_size,
-        "runs": options.rounds * BLOCK,
-        "targets": TARGETS,
-        "processors": os.cpu_count(),
-        "processor": shared["processor"],
-        "versions": shared["versions"],
-        "networks": {
-            name: {
-                key: value
-                for key, value in found.items()
-                if key not in ("processor", "versions")
-            }
-            for name, found in networks.items()
-        },
-    }
-    options.output.write_text(json.dumps(results, indent=2) + "\n")
+        networks[f"MobileNetV2 {alpha}, {size} px"] = found
+        results = {
+            "files": "int8 TFLite, 1 thread, processor time",
+            "kernel_size": options.kernel_size,
+            "targets": TARGETS,
+            "processors": os.cpu_count(),
+            "networks": networks,
+        }
+        options.output.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
 
 
