@@ -85,8 +85,17 @@ def finetune(
         pathlib.Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Images without labels, for the methods that train on them. "
-            "Default: what --shots leaves over.",
+            help="Images without labels, for a teacher and for the methods "
+            "that train on them.",
+        ),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A bigger network that is adapted first and then teaches: a "
+            "preset, PRESET:WEIGHTS, a .keras file, or a run; several by "
+            "comma. It never ships.",
         ),
     ] = None,
     epochs: Epochs = 20,
@@ -177,6 +186,8 @@ def finetune(
         kerastl finetune photos/ --method ktft --antialias 3
         kerastl finetune photos/ --qat 5 --target tflite-micro
         kerastl finetune photos/ --preset mobilenet_v2 --alpha 0.35 \\
+            --teacher mobilenet_v2 --unlabelled more/
+        kerastl finetune photos/ --preset mobilenet_v2 --alpha 0.35 \\
             --image-size 128 --shots 25 --epochs 20 \\
             --export tflite:int8,onnx:int8 --max-accuracy-drop 0.01 \\
             --output runs/mine
@@ -199,6 +210,7 @@ def finetune(
             image_size=image_size,
             shots=shots,
             unlabelled=unlabelled,
+            teacher=teacher,
             epochs=epochs,
             soup=soup,
             batch_size=batch_size,

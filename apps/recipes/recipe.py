@@ -27,11 +27,18 @@ def same_dataset(setting, dataset):
 _MOST_GRADIENT = 3.0
 # Share of the steps in which the learning rate rises.
 _WARM_UP = 0.1
+# Steps that Adam needs for it, in short trainings at most half of all.
+_LEAST_WARM_UP = 20
 
 
 def cosine_decay(rate, setting):
     """A learning rate that falls to zero along a cosine."""
     return keras.optimizers.schedules.CosineDecay(rate, setting.steps)
+
+
+def warm_up_steps(steps) -> int:
+    """The steps in which the learning rate rises, of a training's `steps`."""
+    return max(int(_WARM_UP * steps), min(_LEAST_WARM_UP, steps // 2))
 
 
 def warm_cosine_decay(rate, setting):
@@ -40,7 +47,7 @@ def warm_cosine_decay(rate, setting):
     Adam's first steps are as long as the rate allows, wherever they lead: at
     their full length they may lose in an epoch what the source knew.
     """
-    rising = int(_WARM_UP * setting.steps)
+    rising = warm_up_steps(setting.steps)
     if not rising:
         return cosine_decay(rate, setting)
     return keras.optimizers.schedules.CosineDecay(
@@ -54,7 +61,7 @@ def warm_constant(rate, setting):
     The weights go on moving about the lowest point that they are near, and
     their mean lies closer to it than a training that comes to rest.
     """
-    rising = int(_WARM_UP * setting.steps)
+    rising = warm_up_steps(setting.steps)
     if not rising:
         return rate
     return keras.optimizers.schedules.CosineDecay(

@@ -30,7 +30,15 @@ from kerastl import apps
 EVIDENCE = pathlib.Path(__file__).parents[3] / "apps/choice/evidence.json"
 #: What makes a task; the rest of a cell, but for the seed, is a setting.
 _TASK = ("data", "network", "shots", "image_size", "epochs")
-_METHOD = ("method", "antialias", "head", "optimizer", "soup")
+_METHOD = (
+    "method",
+    "antialias",
+    "head",
+    "optimizer",
+    "soup",
+    "teacher",
+    "unlabelled",
+)
 #: What every difference is to.
 BASELINE = {
     "method": "fine_tune",
@@ -38,6 +46,8 @@ BASELINE = {
     "head": "fitted",
     "optimizer": "adam",
     "soup": 1,
+    "teacher": "",
+    "unlabelled": 0,
 }
 #: The product's for a MobileNet of width 0.35, rounded.
 DEFAULT_RATE = 0.0005
@@ -147,6 +157,7 @@ def evidence(settings):
         "batch_norm": "",
         "strength": 1.0,
         "soup": 1,
+        "teacher": "",
     }
     kept = [
         line
@@ -182,6 +193,10 @@ def evidence(settings):
     ]
 
 
+_AVERAGED = {
+    "method": "averaged_imprinting",
+    "learning_rate": 2 * DEFAULT_RATE,
+}
 #: The README's rows: a label, and what the setting has.
 _README_ROWS = (
     (
@@ -194,7 +209,15 @@ _README_ROWS = (
     ("`imprinting`", {"method": "imprinting"}),
     (
         "`averaged_imprinting`",
-        {"method": "averaged_imprinting", "learning_rate": 2 * DEFAULT_RATE},
+        _AVERAGED,
+    ),
+    (
+        "that, and a bigger teacher (`--teacher`)",
+        {**_AVERAGED, "teacher": "mobilenet_v2_1.0"},
+    ),
+    (
+        "that, and photos without labels (`--unlabelled`)",
+        {**_AVERAGED, "teacher": "mobilenet_v2_1.0", "unlabelled": 1},
     ),
 )
 _README_TASKS = (
@@ -282,6 +305,7 @@ _METHODS_AT = {
     "batch_norm": "",
     "strength": 1.0,
     "soup": 1,
+    "teacher": "",
 }
 
 
