@@ -27,8 +27,9 @@ def same_dataset(setting, dataset):
 _MOST_GRADIENT = 3.0
 # Share of the steps in which the learning rate rises.
 _WARM_UP = 0.1
-# Steps that Adam needs for it, in short trainings at most half of all.
-_LEAST_WARM_UP = 20
+# Fewer steps lose what the source knew: of eight without a rise, with five
+# photos a class, 11 % was left where four rising ones leave 48.
+_LEAST_WARM_UP = 4
 
 
 def cosine_decay(rate, setting):
@@ -37,7 +38,7 @@ def cosine_decay(rate, setting):
 
 
 def warm_up_steps(steps) -> int:
-    """The steps in which the learning rate rises, of a training's `steps`."""
+    """The steps in which the rate rises: a tenth, or four of very few."""
     return max(int(_WARM_UP * steps), min(_LEAST_WARM_UP, steps // 2))
 
 

@@ -79,7 +79,7 @@ def describe_changes(before, now):
     if before["source_classes"] != now["source_classes"]:
         changes.append("the labels.txt beside the weights names other classes")
     # Runs of before teachers have none.
-    if before.get("teachers", []) != now["teachers"]:
+    if before.get("teachers", []) != now.get("teachers", []):
         changes.append("the teacher has other contents")
     return changes
 
