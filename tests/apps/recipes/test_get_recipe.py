@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from kerastl import apps
+from kerastl.apps.recipes.recipe import warm_constant
+from kerastl.apps.recipes.recipe import warm_cosine_decay
 from kerastl.apps.recipes.setting import Setting
 
 
@@ -115,6 +117,24 @@ def test_the_learning_rate_rises_and_falls_to_zero(setting):
     setting.epochs = 0
     with pytest.raises(ValueError, match="epochs=0"):
         recipe.optimizer(setting)
+
+
+@pytest.mark.parametrize(
+    ("steps", "rising"), [(100, 10), (40, 4), (8, 4), (5, 2), (2, 1)]
+)
+@pytest.mark.parametrize("make", [warm_cosine_decay, warm_constant])
+def test_the_rate_rises_over_few_steps_too(setting, make, steps, rising):
+    setting.epochs, setting.steps_per_epoch = 1, steps
+    schedule = make(0.01, setting)
+    rates = [float(schedule(step)) for step in range(rising + 1)]
+    expected = 0.01 * np.arange(rising + 1) / rising
+    np.testing.assert_allclose(rates, expected, rtol=1e-5)
+
+
+def test_a_single_step_has_its_whole_rate(setting):
+    setting.epochs = setting.steps_per_epoch = 1
+    assert float(warm_cosine_decay(0.01, setting)(0)) == pytest.approx(0.01)
+    assert warm_constant(0.01, setting) == 0.01
 
 
 def test_random_weights_train_otherwise(setting):
