@@ -9,6 +9,7 @@ import keras
 
 from kerastl.apps.choice.choose_method import AUTO
 from kerastl.apps.choice.choose_method import choose_method
+from kerastl.apps.choice.choose_method import describe_lesson
 from kerastl.apps.choice.evidence import BASELINE
 from kerastl.apps.data.describe_data import describe_data
 from kerastl.apps.data.image_data import ImageData
@@ -287,6 +288,8 @@ def fine_tune(
         folder.begin()
         say(console, describe_opening(folder, data))
         say(console, reason)
+        if reason and not teachers and not folder.trained:
+            say(console, describe_lesson(source, data))
         if not folder.trained:
             usual = row.usual_rate(
                 weights, (preset_arguments or {}).get("alpha", 1.0)

@@ -2,12 +2,19 @@
 
 from kerastl.apps.choice.evidence import BASELINE
 from kerastl.apps.choice.evidence import expected_gains
+from kerastl.apps.choice.evidence import expected_lesson
 from kerastl.apps.choice.judge_features import discriminant_accuracy
 from kerastl.apps.choice.look import look
+from kerastl.apps.presets.table import PRESETS
 from kerastl.apps.recipes.table import RECIPES
 from kerastl.apps.report.figures import NINETY_FIVE
 
 AUTO = "auto"
+# The teacher that was measured, and the smallest images it was tried on.
+_TEACHER = "mobilenet_v2"
+_TEACHES_FROM = 96
+# Points that are worth a hint.
+_LEAST_LESSON = 3.0
 # Points that a method has to promise. Far from all that was measured, with
 # hundreds of photos a class, none does.
 _LEAST = 0.5
@@ -50,6 +57,35 @@ def choose_method(source, data):
     return method, (
         f"{chosen}: {gain.points:+.1f} ± {half:.1f} points over fine-tuning "
         f"are expected {task}"
+    )
+
+
+def describe_lesson(source, data) -> str | None:
+    """What a teacher is expected to bring, for who has none.
+
+    Args:
+        source: The pre-trained network.
+        data: An `apps.ImageData`.
+
+    Returns:
+        A sentence; `None` where the network is no smaller than the teachers
+        that were measured, where nothing like the task was, or where little is
+        expected.
+    """
+    teacher = PRESETS[_TEACHER]
+    large = 2 * source.count_params() > 1e6 * teacher.parameters
+    if large or data.image_size < _TEACHES_FROM:
+        return None
+    probe = 100 * discriminant_accuracy(*look(source, data))
+    shots = len(data.parts["train"]) / data.num_classes
+    gain = expected_lesson(shots, probe, unlabelled=True)
+    if gain.points < _LEAST_LESSON:
+        return None
+    return (
+        "A bigger network could teach this one, most of all from photos that "
+        f"nobody sorted: {gain.points:+.1f} ± {NINETY_FIVE * gain.error:.1f} "
+        "points over fine-tuning are expected of --teacher "
+        f"{_TEACHER} --unlabelled FOLDER"
     )
 
 

@@ -157,7 +157,6 @@ def evidence(settings):
         "batch_norm": "",
         "strength": 1.0,
         "soup": 1,
-        "teacher": "",
     }
     kept = [
         line
@@ -166,7 +165,7 @@ def evidence(settings):
         and line["learning_rate"]
         == apps.get_recipe(line["method"]).highest_rate(DEFAULT_RATE)
         and line.get("gain_interval") is not None
-        and line["method"] != BASELINE["method"]
+        and (line["method"] != BASELINE["method"] or line["teacher"])
     ]
     squares = sum(
         line["gain_spread"] ** 2 * (line["common"] - 1) for line in kept
@@ -184,6 +183,8 @@ def evidence(settings):
             "shots": line["shots"],
             "probe": round(probes[task], 2),
             "method": line["method"],
+            "teacher": line["teacher"],
+            "unlabelled": line["unlabelled"],
             "gain": round(line["gain"], 2),
             "error": round(spread / line["common"] ** 0.5, 2),
             "seeds": line["common"],
