@@ -11,7 +11,9 @@ from kerastl.apps.choice.choose_method import AUTO
 from kerastl.apps.choice.choose_method import choose_method
 from kerastl.apps.choice.choose_method import describe_lesson
 from kerastl.apps.choice.evidence import BASELINE
+from kerastl.apps.data.describe_data import class_counts
 from kerastl.apps.data.describe_data import describe_data
+from kerastl.apps.data.describe_data import describe_uneven
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.labels_file import labels_text
 from kerastl.apps.data.labels_file import read_labels
@@ -52,6 +54,7 @@ from kerastl.apps.teachers.taught import taught
 from kerastl.apps.teachers.teacher_spec import read_teachers
 from kerastl.export import load
 from kerastl.export.quantization.require_quantizable import require_quantizable
+from kerastl.surgery import adjust_logits
 
 # Enough for a standard error of about one point.
 _SHIFT_IMAGES = 500
@@ -76,6 +79,7 @@ def fine_tune(
     batch_size=32,
     learning_rate=None,
     strength=1.0,
+    balance=False,
     augment=True,
     seed=0,
     qat=None,
@@ -135,6 +139,9 @@ def fine_tune(
         strength: Factor of the weights that the method's loss terms or its
             penalty of the weights have in `apps.RECIPES`: what to search when
             a method changes too little or too much.
+        balance: Whether all classes count alike in the answers, however many
+            images each has in training (see
+            `kerastl.surgery.adjust_logits`).
         augment: Whether training images are cropped and mirrored.
         seed: Seed of everything that is drawn.
         qat: Number of epochs that a copy of the trained network is trained
@@ -290,6 +297,8 @@ def fine_tune(
         say(console, reason)
         if reason and not teachers and not folder.trained:
             say(console, describe_lesson(source, data))
+        if not balance and not folder.trained:
+            say(console, describe_uneven(data))
         if not folder.trained:
             usual = row.usual_rate(
                 weights, (preset_arguments or {}).get("alpha", 1.0)
@@ -328,6 +337,8 @@ def fine_tune(
                     # Features of random weights tell little to start from.
                     new_head=not keep_head and weights is not None,
                 )
+            if balance:
+                adjust_logits(student, class_counts(data))
             folder.save_model(student)
             save_class_means(folder.file("class_means.npz"), student, data)
             save_history(folder, history)
@@ -373,7 +384,7 @@ def fine_tune(
             remove_state(folder, soup)
             remove_teachers(folder, teachers)
         if qat is not None:
-            add_aware(folder, data, qat, jit_compile, console, seed)
+            add_aware(folder, data, qat, jit_compile, console, seed, balance)
         return finish_run(
             folder,
             data,

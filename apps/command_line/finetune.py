@@ -126,6 +126,14 @@ def finetune(
             "more of the source, below 1 less.",
         ),
     ] = 1.0,
+    balance: Annotated[
+        bool,
+        typer.Option(
+            "--balance",
+            help="Let all classes count alike in the answers, however many "
+            "photos each has.",
+        ),
+    ] = False,
     no_augment: NoAugment = False,
     seed: Seed = 0,
     qat: Annotated[
@@ -216,6 +224,7 @@ def finetune(
             batch_size=batch_size,
             learning_rate=learning_rate,
             strength=strength,
+            balance=balance,
             augment=not no_augment,
             seed=seed,
             qat=qat,

@@ -26,12 +26,18 @@ def describe_training(
     scaled = f" at {strength:g} times its strength" if strength != 1 else ""
     how = f"for {arguments['epochs']} epochs " if recipe.trains else ""
     soup = arguments["soup"]
+    balanced = ""
+    if arguments["balance"]:
+        balanced = (
+            " All classes count alike in its answers: what their shares in "
+            "training had added was taken out."
+        )
     averaged = f" The weights of {soup} trainings were averaged." * (soup > 1)
     return (
         f"A {network} at {data.image_size} px{blurred} was adapted by "
         f"{recipe.title}{scaled} ({recipe.summary}) {how}on {count} images of "
         f"{data.num_classes} classes.{averaged}"
-        f"{_describe_lesson(teachers, data)}"
+        f"{_describe_lesson(teachers, data)}{balanced}"
         + (f" {reason}." if reason else "")
     )
 
