@@ -194,7 +194,8 @@ def evidence(settings):
     ]
 
 
-_AVERAGED = {
+#: What `finetune` takes by itself.
+AVERAGED = {
     "method": "averaged_imprinting",
     "learning_rate": 2 * DEFAULT_RATE,
 }
@@ -207,18 +208,17 @@ _README_ROWS = (
     ("`linear_probe`", {"method": "linear_probe"}),
     ("`fine_tune`", {}),
     ("`fine_tune`, mean of three (`--soup 3`)", {"soup": 3}),
-    ("`imprinting`", {"method": "imprinting"}),
     (
         "`averaged_imprinting`",
-        _AVERAGED,
+        AVERAGED,
     ),
     (
-        "that, and a bigger teacher (`--teacher`)",
-        {**_AVERAGED, "teacher": "mobilenet_v2_1.0"},
+        "that, taught by a bigger network (`--teacher`)",
+        {**AVERAGED, "teacher": "mobilenet_v2_1.0"},
     ),
     (
-        "that, and photos without labels (`--unlabelled`)",
-        {**_AVERAGED, "teacher": "mobilenet_v2_1.0", "unlabelled": 1},
+        "that, also on photos nobody sorted (`--unlabelled`)",
+        {**AVERAGED, "teacher": "mobilenet_v2_1.0", "unlabelled": 1},
     ),
 )
 _README_TASKS = (
