@@ -47,9 +47,9 @@ def _describe_lesson(teachers, data):
         return ""
     more = ""
     if data.unlabelled is not None:
-        more = f", and of {len(data.unlabelled)} images without labels"
+        more = f" and of {len(data.unlabelled)} images without labels"
     names = "; ".join(map(describe_teacher, teachers))
-    return f" It also learned the answers to them{more} ({names})."
+    return f" It also learned what a teacher says of them{more} ({names})."
 
 
 def describe_aware(epochs):

@@ -1,5 +1,7 @@
 """The sentence on a teacher."""
 
+from kerastl.apps.report.figures import percent
+
 
 def describe_teacher(row) -> str:
     """Returns the sentence that says what a teacher knows."""
@@ -7,6 +9,6 @@ def describe_teacher(row) -> str:
     at = f" at {size} px" if size else ""
     taken = f", adapted in {row['seconds']} s" if "seconds" in row else ""
     return (
-        f"teacher {row['label']}{at}: {row['accuracy']:.1%} of the "
+        f"teacher {row['label']}{at}: {percent(row['accuracy'])} of the "
         f"{row['part']} images{taken}"
     )

@@ -11,6 +11,7 @@ from kerastl.apps.choice.judge_features import discriminant_accuracy
 from kerastl.apps.choice.look import look
 from kerastl.apps.data.read_class_names import read_class_names
 from kerastl.apps.presets.get_preset import get_preset
+from kerastl.apps.report.figures import percent
 from kerastl.apps.report.say import say
 from kerastl.apps.teachers.adapt_teacher import adapt_teacher
 from kerastl.apps.teachers.adapt_teacher import teacher_size
@@ -161,9 +162,9 @@ def _warn_of_less_than_the_student(found, source, data):
     for row in found:
         if row["accuracy"] < start:
             warnings.warn(
-                f"The teacher {row['label']} names {row['accuracy']:.1%} of "
+                f"The teacher {row['label']} names {percent(row['accuracy'])} of "
                 f"the {row['part']} images, and a linear classifier on the "
-                f"student's own features {start:.1%} of training images that "
+                f"student's own features {percent(start)} of training images that "
                 "it has not seen: there is little to learn from it. Does it "
                 "read pixels 0 to 255, and are its classes in this order?",
                 stacklevel=4,

@@ -97,7 +97,7 @@ def test_other_classes_are_refused(prepare, tmp_path):
 def test_a_teacher_that_knows_less_than_the_student_is_told(prepare, tmp_path):
     model = perfect(["circle", "cross", "square"], tmp_path)
     model.get_layer("predictions").bias.assign([50.0, 0.0, 0.0])
-    with pytest.warns(UserWarning, match="names 33.3% of .*little to learn"):
+    with pytest.warns(UserWarning, match="names 33.3 % of .*little to learn"):
         prepare(model)
 
 
