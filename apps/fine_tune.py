@@ -48,6 +48,7 @@ from kerastl.apps.runs.train_soup import check_soup
 from kerastl.apps.runs.train_soup import remove_state
 from kerastl.apps.runs.train_soup import train_soup
 from kerastl.apps.runs.versions import versions
+from kerastl.apps.teachers.load_teachers import load_teachers
 from kerastl.apps.teachers.prepare_teachers import prepare_teachers
 from kerastl.apps.teachers.prepare_teachers import remove_teachers
 from kerastl.apps.teachers.taught import taught
@@ -241,6 +242,8 @@ def fine_tune(
         image_size = image_size or row.default_size
         data = load_at(image_size, unlabelled or recipe.needs_unlabelled)
     check_unlabelled(unlabelled, recipe, data, has_teacher=bool(teachers))
+    taught_by = [each.model or each.weights for each in teachers]
+    teachers = load_teachers(teachers, data.class_names)
     part = _evaluation_part(data)
     source_classes = _class_names(weights)
     if keep_head is None:
@@ -279,7 +282,7 @@ def fine_tune(
         weights,
         source_classes,
         unlabelled,
-        [each.model or each.weights for each in teachers],
+        taught_by,
     )
     suggestion = None
     if not folder.trained:
@@ -289,7 +292,7 @@ def fine_tune(
         reason = None
         if method == AUTO and weights is not None and not keep_head:
             chosen, reason = folder.settle(
-                "method", lambda: choose_method(source, data)
+                "method", lambda: choose_method(source, data, epochs)
             )
             recipe = get_recipe(chosen)
         folder.begin()
@@ -303,7 +306,9 @@ def fine_tune(
             usual = row.usual_rate(
                 weights, (preset_arguments or {}).get("alpha", 1.0)
             )
-            rate = learning_rate or recipe.highest_rate(usual)
+            rate = learning_rate or recipe.highest_rate(
+                usual, epochs * data.steps_per_epoch
+            )
             findings = {}
             if suggestion is not None:
                 say(console, f"{suggestion}; this run takes Adam at {rate:g}")

@@ -1,5 +1,7 @@
 """A bigger network, adapted to the user's photos."""
 
+from kerastl.apps.choice.choose_method import LEAST_STEPS
+from kerastl.apps.choice.evidence import BASELINE
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.recipes.table import RECIPES
 from kerastl.apps.runs.prepare_student import prepare_student
@@ -39,7 +41,9 @@ def adapt_teacher(spec, data, epochs, **options):
     Returns:
         The adapted `keras.Model`.
     """
-    preset, recipe = get_preset(spec.preset), RECIPES[METHOD]
+    steps = epochs * data.steps_per_epoch
+    preset = get_preset(spec.preset)
+    recipe = RECIPES[METHOD if steps >= LEAST_STEPS else BASELINE]
     source = preset.build(
         spec.weights,
         input_shape=(data.image_size, data.image_size, 3),
@@ -56,7 +60,7 @@ def adapt_teacher(spec, data, epochs, **options):
         recipe,
         data,
         epochs,
-        learning_rate=recipe.highest_rate(usual),
+        learning_rate=recipe.highest_rate(usual, steps),
         validate=False,
         new_head=True,
         **options,

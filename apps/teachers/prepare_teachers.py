@@ -1,7 +1,6 @@
 """From what a user names to networks that teach."""
 
 import time
-import unicodedata
 import warnings
 
 import keras
@@ -9,26 +8,26 @@ import numpy as np
 
 from kerastl.apps.choice.judge_features import discriminant_accuracy
 from kerastl.apps.choice.look import look
-from kerastl.apps.data.read_class_names import read_class_names
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.report.figures import percent
 from kerastl.apps.report.say import say
 from kerastl.apps.teachers.adapt_teacher import adapt_teacher
 from kerastl.apps.teachers.adapt_teacher import teacher_size
 from kerastl.apps.teachers.describe_teacher import describe_teacher
-from kerastl.surgery import find_head
+from kerastl.training.class_outputs import class_outputs
+from kerastl.training.class_outputs import class_probabilities
 
 
 def prepare_teachers(
     specs, source, data, load_at, folder, epochs, console=None, **options
 ):
-    """Adapts or loads the teachers of a run, and says what they know.
+    """Adapts the teachers of a run, and says what they know.
 
     A teacher that is adapted is kept in the folder, `teacher-1.keras`; its
     training goes on after a kill.
 
     Args:
-        specs: List of `TeacherSpec`.
+        specs: List of `TeacherSpec`, as `load_teachers` returns them.
         source: The student's source, whose features they are held against.
         data: The `apps.ImageData` of the run.
         load_at: Function of an image size that returns the run's data at that
@@ -43,16 +42,12 @@ def prepare_teachers(
         The list of models, and one of dicts for the report: `label`,
         `image_size`, `accuracy` on `part`, and `seconds`, where it was
         adapted here.
-
-    Raises:
-        ValueError: If a trained teacher has other classes.
     """
     models, found = [], []
     for number, spec in enumerate(specs, start=1):
         started = time.monotonic()
-        if spec.preset is None:
-            model = _load(spec, data.class_names)
-        else:
+        model = spec.model
+        if spec.preset is not None:
             model = _adapt(
                 spec,
                 _name(number),
@@ -112,45 +107,16 @@ def _adapt(spec, name, data, load_at, folder, epochs, console, **options):
     return model
 
 
-def _load(spec, class_names):
-    model, names = spec.model, None
-    if not isinstance(model, keras.Model):
-        path, model = model, keras.saving.load_model(model, compile=False)
-        names = read_class_names(path, model.output_shape[-1])
-    count = max(model.output_shape[-1], 2)
-    if names is None and count == len(class_names):
-        return model
-    names = [unicodedata.normalize("NFC", each) for each in names or ()]
-    if sorted(names) != sorted(class_names):
-        known = ", ".join(names[:5]) or f"{count} classes without names"
-        raise ValueError(
-            "The teacher tells other classes apart than the photos' folders. "
-            "Fine-tune it on these photos first, or name its preset, which "
-            f"does so here. Received: teacher={spec.text!r} of {known}; "
-            f"photos of {', '.join(class_names[:5])}"
-        )
-    if names == list(class_names):
-        return model
-    head = find_head(model).layer
-    order = [names.index(each) for each in class_names]
-    for weight in head.weights:
-        values = keras.ops.convert_to_numpy(weight)
-        # One output is the second class: of the other two it is the first.
-        yes_or_no = values.shape[-1] == 1
-        weight.assign(-values if yes_or_no else values[..., order])
-    return model
-
-
 def _accuracy(model, data, part):
     right = count = 0
+    kind = class_outputs(model)
     size = model.input_shape[1:3]
     for images, labels in getattr(data, part):
         images = np.asarray(images)
         if None not in size and images.shape[1:3] != size:
             images = keras.ops.image.resize(images, size)
-        scores = np.asarray(model.predict_on_batch(images))
-        if scores.shape[-1] == 1:
-            scores = np.concatenate([1 - scores, scores], axis=-1)
+        scores = class_probabilities(model.predict_on_batch(images), kind)
+        scores = keras.ops.convert_to_numpy(scores)
         right += np.sum(scores.argmax(-1) == np.asarray(labels))
         count += len(labels)
     return float(right / count)
@@ -162,10 +128,11 @@ def _warn_of_less_than_the_student(found, source, data):
     for row in found:
         if row["accuracy"] < start:
             warnings.warn(
-                f"The teacher {row['label']} names {percent(row['accuracy'])} of "
-                f"the {row['part']} images, and a linear classifier on the "
-                f"student's own features {percent(start)} of training images that "
-                "it has not seen: there is little to learn from it. Does it "
-                "read pixels 0 to 255, and are its classes in this order?",
+                f"The teacher {row['label']} names "
+                f"{percent(row['accuracy'])} of the {row['part']} images, and "
+                "a linear classifier on the student's own features "
+                f"{percent(start)} of training images that it has not seen: "
+                "there is little to learn from it. Does it read pixels 0 to "
+                "255, and are its classes in this order?",
                 stacklevel=4,
             )

@@ -21,11 +21,13 @@ class TeacherSpec(NamedTuple):
         preset: Key of `apps.PRESETS` of a network to adapt, else `None`.
         weights: `"imagenet"` or the weights file of that network.
         model: A trained `keras.Model`, or the path of its `.keras` file.
+        name: What a loaded model is called.
     """
 
     preset: str | None = None
     weights: str | pathlib.Path | None = None
     model: keras.Model | pathlib.Path | None = None
+    name: str | None = None
 
     @property
     def arguments(self):
@@ -37,6 +39,8 @@ class TeacherSpec(NamedTuple):
     @property
     def label(self):
         """The teacher's name, for people."""
+        if self.name is not None:
+            return self.name
         if self.preset is None:
             path = self.model
             if isinstance(path, keras.Model):

@@ -21,10 +21,13 @@ def choose(monkeypatch):
             parts={"train": np.zeros(10 * shots)},
             num_classes=10,
             image_size=source.pop("image_size", 128),
+            steps_per_epoch=source.pop("steps", 2),
         )
         network = types.SimpleNamespace(
             count_params=lambda: source.get("parameters", 400_000)
         )
+        if what == "choose_method":
+            return module.choose_method(network, data, 20)
         return getattr(module, what)(network, data)
 
     return run
@@ -67,3 +70,9 @@ def test_a_lesson_is_hinted_at_where_it_is_worth_it(choose, monkeypatch):
     assert choose(25, 0.66, "describe_lesson", image_size=95) is None
     points = 2.9
     assert choose(25, 0.66, "describe_lesson") is None
+
+
+def test_in_a_few_steps_nothing_but_fine_tuning_was_measured(choose):
+    method, reason = choose(25, 0.66, steps=1)
+    assert method == "fine_tune"
+    assert "in trainings of 20 steps" in reason

@@ -157,3 +157,20 @@ def test_a_recipe_may_have_a_rate_of_its_own(setting):
     )
     schedule = recipe.optimizer(setting)._learning_rate
     np.testing.assert_allclose(float(schedule(10)), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "share"),
+    [
+        ("fine_tune", 4, 0.1),
+        ("fine_tune", 39, 39 / 40),
+        ("fine_tune", 40, 1),
+        ("fine_tune", 4000, 1),
+        ("averaged_imprinting", 10, 0.5),
+    ],
+)
+def test_a_training_of_few_steps_has_a_smaller_rate(name, steps, share):
+    recipe = apps.get_recipe(name)
+    assert recipe.highest_rate(0.001, steps) == pytest.approx(0.001 * share)
+    # Random weights have far to go.
+    assert recipe.from_scratch().highest_rate(0.001, steps) == 0.001

@@ -6,6 +6,7 @@ from kerastl import apps
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.runs.run_folder import RunFolder
 from kerastl.apps.teachers.adapt_teacher import teacher_size
+from kerastl.apps.teachers.load_teachers import load_teachers
 from kerastl.apps.teachers.prepare_teachers import prepare_teachers
 from kerastl.apps.teachers.prepare_teachers import remove_teachers
 from kerastl.apps.teachers.teacher_spec import read_teachers
@@ -27,8 +28,9 @@ def prepare(data, tmp_path):
         folder = RunFolder(tmp_path / "run", {}, {}, resume=True)
         with folder.hold():
             folder.begin()
+            specs = load_teachers(read_teachers(teacher), data.class_names)
             return prepare_teachers(
-                read_teachers(teacher), source, data, load_at, folder, 1, seed=3
+                specs, source, data, load_at, folder, 1, seed=3
             )
 
     return run
