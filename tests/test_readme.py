@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import statistics
 
 import pytest
 
@@ -373,3 +374,21 @@ def test_inspection_has_the_figures_of_the_results():
     assert f"{sum(labels[6:]) / 4:.1f} over the four" in text
     assert all(draw["found"] == found["leaked"] for draw in found["copies"])
     assert f"of {found['leaked']} copies from training to test all" in text
+
+
+def test_uneven_classes_have_the_figures_of_the_results():
+    rows = results("uneven.json")
+    for label, data in (("clothing", "clothing10"), ("signs", "sign_digits10")):
+        found = [row for row in rows if row["data"] == data]
+        assert len(found) == 5
+        plain = [row["plain"]["balanced"] for row in found]
+        cells = [f"| {label} | {statistics.fmean(plain):.1f}"]
+        for kind in ("adjusted", "weighted"):
+            values = [row[kind]["balanced"] for row in found]
+            gaps = [b - a for a, b in zip(plain, values, strict=True)]
+            half = 2.776 * statistics.stdev(gaps) / len(gaps) ** 0.5
+            cells.append(
+                f"{statistics.fmean(values):.1f} "
+                f"({statistics.fmean(gaps):+.1f} ± {half:.1f})"
+            )
+        assert " | ".join(cells) + " |" in PAGES["apps"]

@@ -82,7 +82,7 @@ def draw(rows):
     """Returns the SVG as a string."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.6, 3.4), layout="constrained")
+    figure = Figure(figsize=(8.6, 3.8), layout="constrained")
     panels = figure.subplots(1, len(PANELS))
     for axes, (data, title) in zip(panels, PANELS.items(), strict=True):
         axes.spines[["top", "right"]].set_visible(False)
@@ -109,7 +109,8 @@ def draw(rows):
         axes.yaxis.set_major_formatter("{x:g} %")
         axes.grid(axis="y")
         axes.set_title(title, loc="left")
-    panels[0].legend(loc="lower right")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return as_svg(figure, "Accuracy by photos a class")
 
 
