@@ -7,8 +7,8 @@ import numpy as np
 
 from kerastl.apps.data.read_class_names import read_class_names
 from kerastl.export.keras_files.load_keras_file import load_keras_file
+from kerastl.losses.teacher_distillation import check_teacher
 from kerastl.surgery import find_head
-from kerastl.surgery.graph import is_graph
 from kerastl.training.class_outputs import class_outputs
 from kerastl.training.class_outputs import class_probabilities
 
@@ -45,10 +45,11 @@ def _load(spec, class_names):
     model, names = spec.model, None
     if not isinstance(model, keras.Model):
         path, model = model, load_keras_file(model)
-        _check(model, spec)
+        check_teacher(model)
         names = read_class_names(path, model.output_shape[-1])
     else:
-        _check(model, spec)
+        check_teacher(model)
+    class_outputs(model)
     count = max(model.output_shape[-1], 2)
     if names is None and count == len(class_names):
         return model
@@ -64,31 +65,6 @@ def _load(spec, class_names):
     if names != class_names:
         _reorder(model, [names.index(each) for each in class_names])
     return model
-
-
-def _check(model, spec):
-    reason = None
-    if not model.built or not is_graph(model):
-        reason = "it is subclassed or not built, so that its layers are unknown"
-    elif len(model.inputs) != 1 or len(model.outputs) != 1:
-        counts = len(model.inputs), len(model.outputs)
-        reason = "it has {} inputs and {} outputs".format(*counts)
-    elif len(model.inputs[0].shape) != 4 or _channels(model) != 3:
-        reason = f"it reads {tuple(model.inputs[0].shape)}, no color images"
-    elif len(model.outputs[0].shape) != 2:
-        reason = "it ends in feature maps, not in one number a class"
-    if reason:
-        raise ValueError(
-            f"The network cannot teach: {reason}. A teacher is a Functional or "
-            "Sequential classifier of color images. "
-            f"Received: teacher={spec.text!r}"
-        )
-    class_outputs(model)
-
-
-def _channels(model):
-    first = keras.config.image_data_format() == "channels_first"
-    return model.inputs[0].shape[1 if first else -1]
 
 
 def _reorder(model, order):

@@ -9,6 +9,7 @@ from kerastl.apps.choice.weights_at_hand import preset_of
 from kerastl.apps.choice.weights_at_hand import width_of
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.presets.table import PRESETS
+from kerastl.arguments import unknown_name_error
 
 _MODEL = "model.keras"
 _WEIGHTS = ".h5"
@@ -110,7 +111,12 @@ def _read(teacher):
     if not path.is_file():
         # What looks like no file is a preset that is not spelled rightly.
         if not path.suffix and path.name == str(teacher):
-            get_preset(name)
+            raise unknown_name_error("teacher", name, PRESETS)
+        if path.name == _MODEL and path.parent.is_dir():
+            raise FileNotFoundError(
+                "The folder is no finished run: it has no model.keras. "
+                f"Received: teacher={str(teacher)!r}"
+            )
         raise FileNotFoundError(
             "A teacher is the name of a preset, PRESET:FILE with a weights "
             "file, a .keras file, or the folder of a finished run. There is "

@@ -5,6 +5,7 @@ from kerastl.arguments import checked_model
 from kerastl.arguments import checked_number
 from kerastl.losses.batch_mean import batch_mean
 from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.surgery.graph import is_graph
 from kerastl.training.class_outputs import class_outputs
 from kerastl.training.class_outputs import class_probabilities
 from kerastl.training.frozen_source import frozen_copy
@@ -30,15 +31,17 @@ class TeacherDistillation(TransferLoss):
     never changed, never runs in `evaluate` or `predict`, and never ships.
 
     Args:
-        teacher: A `keras.Model`, or a list of them, with the student's classes
-            in the student's order, which read the images that the student
-            reads. Images are resized where a teacher takes others.
+        teacher: A functional or sequential `keras.Model`, or a list of them,
+            with the student's classes in the student's order, which read the
+            color images that the student reads. Images are resized where
+            a teacher takes others.
         weight: Factor of the term in the total loss.
         temperature: `T`. More than 1 makes small probabilities count.
         name: Name in the progress bar and in `History`.
 
     Raises:
-        ValueError: If there is no teacher, or the temperature is not positive;
+        ValueError: If there is no teacher or one that is no classifier of
+            color images, or the temperature is not positive;
             at `compile`, if a teacher has other classes, or it cannot be told
             what its outputs are.
 
@@ -72,13 +75,14 @@ class TeacherDistillation(TransferLoss):
         name="teacher_distillation",
     ):
         super().__init__(weight, name=name)
-        teachers = list(teacher) if isinstance(teacher, list) else [teacher]
+        several = isinstance(teacher, (list, tuple))
+        teachers = list(teacher) if several else [teacher]
         if not teachers:
             raise ValueError(
                 "Distillation takes at least one teacher. Received: teacher=[]"
             )
         for each in teachers:
-            checked_model("teacher", each)
+            check_teacher(each)
         self.teachers = [frozen_copy(each) for each in teachers]
         self.temperature = checked_number("temperature", temperature, above=0)
 
@@ -155,6 +159,39 @@ class TeacherDistillation(TransferLoss):
     def from_config(cls, config):
         teachers = map(keras.saving.deserialize_keras_object, config["teacher"])
         return cls(**{**config, "teacher": list(teachers)})
+
+
+def check_teacher(model):
+    """Refuses what cannot teach, before anything is asked of it.
+
+    Args:
+        model: A `keras.Model`.
+
+    Raises:
+        ValueError: If it is subclassed, or no classifier of single images.
+    """
+    checked_model("teacher", model)
+    reason = None
+    if not model.built or not is_graph(model):
+        reason = "it is subclassed or not built, so that its layers are unknown"
+    elif len(model.inputs) != 1 or len(model.outputs) != 1:
+        counts = len(model.inputs), len(model.outputs)
+        reason = "it has {} inputs and {} outputs".format(*counts)
+    elif len(model.inputs[0].shape) != 4 or _channels(model) != 3:
+        reason = f"it reads {tuple(model.inputs[0].shape)}, no color images"
+    elif len(model.outputs[0].shape) != 2:
+        reason = "it ends in feature maps, not in one number a class"
+    if reason:
+        raise ValueError(
+            f"The network cannot teach: {reason}. A teacher is a Functional or "
+            "Sequential classifier of color images. "
+            f"Received: teacher={model.name!r}"
+        )
+
+
+def _channels(model):
+    first = keras.config.image_data_format() == "channels_first"
+    return model.inputs[0].shape[1 if first else -1]
 
 
 def _classes(model):

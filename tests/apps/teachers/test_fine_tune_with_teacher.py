@@ -35,7 +35,7 @@ def test_the_student_learns_from_both_kinds_of_photos(arguments, tmp_path):
     (teacher,) = report["teachers"]
     assert teacher["label"] == "finished"
     text = report["summary"]["text"]
-    assert "what a teacher says of them and of 45 images without" in text
+    assert "what a teacher says of them and of 36 images without" in text
     # What ships is the student alone.
     student = keras.saving.load_model(result.output / "model.keras")
     preset = apps.get_preset("resnet8")

@@ -57,8 +57,12 @@ def test_networks_that_know_the_classes(files):
 
 
 def test_what_names_nothing_is_refused(files):
-    with pytest.raises(ValueError, match="'mobilenet_v2'"):
+    with pytest.raises(
+        ValueError, match="'mobilenet_v2'.*teacher='mobilenet_v9'"
+    ):
         read_teachers("mobilenet_v9")
+    with pytest.raises(FileNotFoundError, match=r"no finished run.*no model"):
+        read_teachers(files)
     with pytest.raises(
         FileNotFoundError, match=r"no weights file.*missing\.h5"
     ):

@@ -90,7 +90,7 @@ def test_several_teachers_are_averaged(networks, images, labels):
     student, *teachers = networks
     mean = sum(answers(each, images) for each in teachers) / 2
     expected = divergence(mean, answers(student, images), 2.0).mean()
-    found = term(compiled(student, teachers), images, labels)
+    found = term(compiled(student, tuple(teachers)), images, labels)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
@@ -170,5 +170,8 @@ def test_what_is_refused(networks, make_network):
         TeacherDistillation("teacher.keras")
     with pytest.raises(ValueError, match="`temperature` must be .* above 0"):
         TeacherDistillation(teacher, temperature=0)
+    two = keras.Model(teacher.inputs, [teacher.output, teacher.output])
+    with pytest.raises(ValueError, match="1 inputs and 2 outputs"):
+        TeacherDistillation(two)
     with pytest.raises(ValueError, match="with 5 classes, student with 3"):
         compiled(student, make_network(5))
