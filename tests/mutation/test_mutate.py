@@ -119,6 +119,7 @@ def test_tests_stand_where_the_source_does(tools):
     assert mutate.module_name(path("export/package/metadata.py")) == (
         "kerastl.export.package.metadata"
     )
+    assert (mutate.ROOT / mutate.NAMES).exists()
     tests = mutate.tests_of(path("kerastl/fine_tuner.py"))
     names = [file.name for file in tests]
     assert "test_fine_tuner.py" in names
@@ -164,6 +165,7 @@ def test_a_test_that_fails_by_itself_kills_nothing(
     monkeypatch.setattr(mutate, "ROOT", tmp_path)
     monkeypatch.setattr(mutate, "module_name", lambda path: "toy")
     monkeypatch.setattr(mutate, "tests_of", lambda path: [test])
+    monkeypatch.setattr(mutate, "NAMES", test)
     with pytest.raises(RuntimeError, match="must pass before .*::test_it"):
         mutate.measure(pathlib.Path("toy.py"), 1, 0, 1)
     test.write_text(TESTS)
