@@ -16,7 +16,13 @@ pytestmark = pytest.mark.tensorflow_only
     "scheme", ["float32", "float16", "dynamic", "int8", "int16x8"]
 )
 def test_tflite_files(cnn, calibration, tmp_path, scheme):
-    to_tflite(cnn, tmp_path / "a.tflite", scheme, calibration=calibration)
+    to_tflite(
+        cnn,
+        tmp_path / "a.tflite",
+        scheme,
+        calibration=calibration,
+        refine="none",
+    )
     assert describe_file(tmp_path / "a.tflite") == {
         "multiply_adds": kerastl.count_multiply_adds(cnn),
         "precision": scheme,
@@ -25,7 +31,13 @@ def test_tflite_files(cnn, calibration, tmp_path, scheme):
 
 @pytest.mark.parametrize("scheme", ["float32", "int8"])
 def test_onnx_files(cnn, calibration, tmp_path, scheme):
-    to_onnx(cnn, tmp_path / "a.onnx", scheme, calibration=calibration)
+    to_onnx(
+        cnn,
+        tmp_path / "a.onnx",
+        scheme,
+        calibration=calibration,
+        refine="none",
+    )
     assert describe_file(tmp_path / "a.onnx") == {
         "multiply_adds": kerastl.count_multiply_adds(cnn),
         "precision": scheme,

@@ -19,7 +19,7 @@ def fatal(cnn, calibration, tmp_path_factory):
     from ai_edge_litert.interpreter import Interpreter
 
     path = tmp_path_factory.mktemp("fatal") / "a.tflite"
-    to_tflite(cnn, path, calibration=calibration)
+    to_tflite(cnn, path, calibration=calibration, refine="none")
     content = path.read_bytes()
     for tensor in Interpreter(str(path)).get_tensor_details():
         for scale in tensor["quantization_parameters"]["scales"][:1]:
