@@ -128,8 +128,11 @@ def _fields(value):
 
 
 def _summary(value):
-    """The first sentence of a docstring."""
+    """The first sentence of a docstring, and whether an object may change."""
     text = inspect.cleandoc(value.__doc__ or "").split("\n\n")[0]
+    parameters = getattr(value, "__dataclass_params__", None)
+    if parameters is not None and parameters.frozen:
+        text += " (Frozen.)"
     return _cell(" ".join(text.split()))
 
 
