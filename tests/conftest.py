@@ -11,6 +11,10 @@ import sys
 import textwrap
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Several processes share the cores, and threads of a product of small matrices
+# wait for each other longer than it takes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import keras
 import pytest
