@@ -77,7 +77,7 @@ def test_memory_is_told_in_bytes():
 
 
 def test_the_peak_is_forgotten():
-    np.ones(40_000_000)
+    np.ones(10_000_000)
     before = probe._memory("VmHWM")
     probe._forget_peak()
     now, largest = probe._memory("VmRSS"), probe._memory("VmHWM")

@@ -286,18 +286,6 @@ def test_logits_of_a_convolution_on_one_pixel():
     assert find_head(network) == (network.get_layer("classes"), "gap")
 
 
-@pytest.mark.parametrize("shape", [(1, 3), (3, 1), (2, 2)])
-def test_scores_of_several_pixels_are_features(shape):
-    network = keras.Sequential(
-        [
-            keras.Input((*shape, 4)),
-            layers.Conv2D(2, 1, name="convolution"),
-            layers.Flatten(name="flat"),
-        ]
-    )
-    assert find_head(network) == (None, "flat")
-
-
 def test_pooling_behind_a_nested_backbone():
     """The backbone is no classifier, and what is read is the pooling."""
     backbone = keras.Sequential(
