@@ -18,6 +18,15 @@ ZIPPED = (
     [
         (0, None, []),
         (128, None, ["Pruned: 50 % of the weights are zero."]),
+        # 98.8, which a percent more would make a hundred.
+        (
+            253,
+            None,
+            [
+                "Pruned: 99 % of the weights are zero.",
+                "Clustered: a kernel has at most 4 values.",
+            ],
+        ),
         (0, 7, ["Clustered: a kernel has at most 7 values."]),
         (
             64,
