@@ -206,3 +206,23 @@ def test_scores_are_shares_of_what_was_drawn(tools):
         "export": 0.9,
         "kerastl/losses": 0.8,
     }
+
+
+@pytest.mark.parametrize("name", ["results.json", "fresh.json"])
+def test_the_readme_tells_the_figures_that_were_measured(tools, name):
+    mutate = tools[2]
+    folder = pathlib.Path(__file__).parent
+    found = json.loads((folder / name).read_text(encoding="utf-8"))
+    assert found["scores"] == mutate.scores(found["files"])
+    text = (folder.parent / "README.md").read_text(encoding="utf-8")
+    text = " ".join(text.split())
+    for place in found["scores"].keys() - {"all"}:
+        rows = [
+            row
+            for path, row in found["files"].items()
+            if path.startswith(f"{place}/")
+        ]
+        killed, drawn = (
+            sum(row[key] for row in rows) for key in ("killed", "drawn")
+        )
+        assert f"{killed} of {drawn} in `{place}`" in text
