@@ -392,3 +392,18 @@ def test_uneven_classes_have_the_figures_of_the_results():
                 f"({statistics.fmean(gaps):+.1f} ± {half:.1f})"
             )
         assert " | ".join(cells) + " |" in PAGES["apps"]
+
+
+def test_what_a_teacher_costs_has_the_figures_of_the_results():
+    text = " ".join(PAGES["kerastl"].split())
+    gaps = [
+        row["alone"] - row["among_strangers"]
+        for row in results("strangers.json")
+    ]
+    assert len(gaps) == 3
+    half = 4.303 * statistics.stdev(gaps) / 3**0.5
+    mean = statistics.fmean(gaps)
+    assert f"cost {mean:.1f} points (± {half:.1f}, three seeds" in text
+    cost = results("teacher_cost.json")
+    assert f"takes {cost['of_plain']:.1f} times a plain one" in text
+    assert f"which is {cost['ratio']:.2f} times what" in text
