@@ -324,6 +324,8 @@ def fine_tune(
                     seed=seed,
                     jit_compile=jit_compile,
                 )
+                # The same whether a teacher was adapted now or is kept.
+                keras.utils.set_random_seed(seed)
                 student, history = train_soup(
                     soup,
                     student,

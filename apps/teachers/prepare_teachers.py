@@ -77,7 +77,8 @@ def prepare_teachers(
 def remove_teachers(folder, specs):
     """Removes the teachers of a training that is over: nothing needs them."""
     for number in range(1, len(specs) + 1):
-        folder.file(f"{_name(number)}.keras").unlink(missing_ok=True)
+        for suffix in (".keras", ".npz"):
+            folder.file(f"{_name(number)}{suffix}").unlink(missing_ok=True)
 
 
 def _name(number):
