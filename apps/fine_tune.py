@@ -9,12 +9,14 @@ import keras
 
 from kerastl.apps.choice.choose_method import AUTO
 from kerastl.apps.choice.choose_method import choose_method
+from kerastl.apps.choice.choose_method import describe_lesson
 from kerastl.apps.choice.evidence import BASELINE
+from kerastl.apps.data.describe_data import class_counts
 from kerastl.apps.data.describe_data import describe_data
+from kerastl.apps.data.describe_data import describe_uneven
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.labels_file import labels_text
 from kerastl.apps.data.labels_file import read_labels
-from kerastl.apps.data.left_out import describe_left_out
 from kerastl.apps.data.literal import literal
 from kerastl.apps.data.load_task import load_task
 from kerastl.apps.page.find_runtime import find_runtime
@@ -26,15 +28,17 @@ from kerastl.apps.runs.check_method import check_blur_place
 from kerastl.apps.runs.check_method import check_head
 from kerastl.apps.runs.check_method import check_numbers
 from kerastl.apps.runs.check_method import check_strength
+from kerastl.apps.runs.check_method import check_teacher
 from kerastl.apps.runs.check_method import check_unlabelled
 from kerastl.apps.runs.check_outputs import check_outputs
 from kerastl.apps.runs.check_training_fits import check_training_fits
-from kerastl.apps.runs.class_means import ClassMeans
 from kerastl.apps.runs.describe_run import describe_measures
+from kerastl.apps.runs.describe_run import describe_opening
 from kerastl.apps.runs.describe_run import describe_title
 from kerastl.apps.runs.describe_run import describe_training
 from kerastl.apps.runs.finish_run import finish_run
 from kerastl.apps.runs.measure import measure
+from kerastl.apps.runs.measure import measure_before
 from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.run_folder import RunFolder
 from kerastl.apps.runs.run_identity import run_identity
@@ -45,8 +49,14 @@ from kerastl.apps.runs.train_soup import check_soup
 from kerastl.apps.runs.train_soup import remove_state
 from kerastl.apps.runs.train_soup import train_soup
 from kerastl.apps.runs.versions import versions
+from kerastl.apps.teachers.load_teachers import load_teachers
+from kerastl.apps.teachers.prepare_teachers import prepare_teachers
+from kerastl.apps.teachers.prepare_teachers import remove_teachers
+from kerastl.apps.teachers.taught import taught
+from kerastl.apps.teachers.teacher_spec import read_teachers
 from kerastl.export import load
 from kerastl.export.quantization.require_quantizable import require_quantizable
+from kerastl.surgery import adjust_logits
 
 # Enough for a standard error of about one point.
 _SHIFT_IMAGES = 500
@@ -66,11 +76,13 @@ def fine_tune(
     image_size=None,
     shots=None,
     unlabelled=None,
+    teacher=None,
     epochs=20,
     soup=1,
     batch_size=32,
     learning_rate=None,
     strength=1.0,
+    balance=False,
     augment=True,
     seed=0,
     qat=None,
@@ -117,8 +129,15 @@ def fine_tune(
             the weights names the same classes.
         image_size: Height and width. Defaults to the preset's.
         shots: Training images a class; `None` uses all.
-        unlabelled: Folder of images without labels, for the methods that
-            train on them. Defaults to the images that `shots` leaves over.
+        unlabelled: Folder of images without labels, for a teacher and for the
+            methods that train on them; `True` for the images that `shots`
+            leaves over, which is the default of such methods.
+        teacher: A bigger network, or several, that the student learns the
+            answers of, labelled and unlabelled images alike (see
+            `kerastl.losses.TeacherDistillation`): the name of a preset, which
+            is adapted to these photos first, a quarter larger; `PRESET:FILE`
+            with its weights; a `.keras` file or a run of the same classes; a
+            `keras.Model`; several by comma or in a list. It never ships.
         epochs: Number of epochs.
         soup: Train so often from the same start, with other draws, and average
             the weights: better than one training, and no larger.
@@ -127,6 +146,9 @@ def fine_tune(
         strength: Factor of the weights that the method's loss terms or its
             penalty of the weights have in `apps.RECIPES`: what to search when
             a method changes too little or too much.
+        balance: Whether all classes count alike in the answers, however many
+            images each has in training (see
+            `kerastl.surgery.adjust_logits`).
         augment: Whether training images are cropped and mirrored.
         seed: Seed of everything that is drawn.
         qat: Number of epochs that a copy of the trained network is trained
@@ -196,7 +218,11 @@ def fine_tune(
     learning_rate, strength = numbers["learning_rate"], numbers["strength"]
     soup = numbers["soup"]
     pairs = check_outputs(exports, qat, target, page)
-    check_strength(strength, recipe)
+    teachers = read_teachers(teacher)
+    arguments["teacher"] = [each.text for each in teachers] or None
+    if teachers:
+        check_teacher(recipe)
+    check_strength(strength, recipe, has_teacher=bool(teachers))
     check_soup(soup, recipe, weights)
     name = "arrays"
     if not isinstance(data, ImageData):
@@ -209,21 +235,23 @@ def fine_tune(
     if page:
         find_runtime()  # Fetched, or missed, before the long work.
     keras.utils.set_random_seed(seed)
-    if not isinstance(data, ImageData):
+    given, folder_given = data, not isinstance(data, ImageData)
+
+    def load_at(size, unlabelled=False):
         with warnings.catch_warnings():
-            if console is not None:
+            if console is not None or size != image_size:
                 # Said in full when the run begins.
                 warnings.filterwarnings("ignore", message="Images of .* are n")
-            data = load_task(
-                data,
-                image_size or row.default_size,
-                batch_size,
-                shots,
-                seed,
-                augment,
-                recipe.needs_unlabelled and (unlabelled or True),
+            return load_task(
+                given, size, batch_size, shots, seed, augment, unlabelled
             )
-    check_unlabelled(unlabelled, recipe, data)
+
+    if folder_given:
+        image_size = image_size or row.default_size
+        data = load_at(image_size, unlabelled or recipe.needs_unlabelled)
+    check_unlabelled(unlabelled, recipe, data, has_teacher=bool(teachers))
+    taught_by = [each.model or each.weights for each in teachers]
+    teachers = load_teachers(teachers, data.class_names)
     part = _evaluation_part(data)
     source_classes = _class_names(weights)
     if keep_head is None:
@@ -258,7 +286,13 @@ def fine_tune(
     student, blurs = make_student()
     if qat is not None:
         require_quantizable(student, stacklevel=3)
-    identity = run_identity(data, weights, source_classes, unlabelled)
+    identity = run_identity(
+        data,
+        weights,
+        source_classes,
+        unlabelled,
+        taught_by,
+    )
     suggestion = None
     if not folder.trained:
         suggestion = suggest_for_run(weights, source, data)
@@ -267,26 +301,45 @@ def fine_tune(
         reason = None
         if method == AUTO and weights is not None and not keep_head:
             chosen, reason = folder.settle(
-                "method", lambda: choose_method(source, data)
+                "method", lambda: choose_method(source, data, epochs)
             )
             recipe = get_recipe(chosen)
         folder.begin()
-        say(console, _opening(folder, data))
+        say(console, describe_opening(folder, data))
         say(console, reason)
+        if reason and not teachers and not folder.trained:
+            say(console, describe_lesson(source, data))
+        if not balance and not folder.trained:
+            say(console, describe_uneven(data))
         if not folder.trained:
             usual = row.usual_rate(
                 weights, (preset_arguments or {}).get("alpha", 1.0)
             )
-            rate = learning_rate or recipe.highest_rate(usual)
+            rate = learning_rate or recipe.highest_rate(
+                usual, epochs * data.steps_per_epoch
+            )
             findings = {}
             if suggestion is not None:
                 say(console, f"{suggestion}; this run takes Adam at {rate:g}")
             with folder.noting_divergence():
+                models, found = prepare_teachers(
+                    teachers,
+                    source,
+                    data,
+                    load_at if folder_given else None,
+                    folder,
+                    epochs,
+                    console,
+                    seed=seed,
+                    jit_compile=jit_compile,
+                )
+                # The same whether a teacher was adapted now or is kept.
+                keras.utils.set_random_seed(seed)
                 student, history = train_soup(
                     soup,
                     student,
                     source,
-                    recipe,
+                    taught(recipe, models, data),
                     data,
                     epochs,
                     folder=folder,
@@ -300,13 +353,15 @@ def fine_tune(
                     # Features of random weights tell little to start from.
                     new_head=not keep_head and weights is not None,
                 )
+            if balance:
+                adjust_logits(student, class_counts(data))
             folder.save_model(student)
             save_class_means(folder.file("class_means.npz"), student, data)
             save_history(folder, history)
             folder.write_text("labels.txt", labels_text(data.class_names))
             say(console, f"measuring on the {part} images")
             options = {"limit": _SHIFT_IMAGES, "passes": _SHIFT_PASSES}
-            rows = _measure_before(
+            rows = measure_before(
                 source, make_student, keep_head, antialias, data, part, options
             )
             rows.append(
@@ -320,7 +375,7 @@ def fine_tune(
                 "created": datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
                 "summary": {
                     "text": describe_training(
-                        arguments, row, recipe, data, reason
+                        arguments, row, recipe, data, reason, found
                     )
                 },
                 "history": history,
@@ -329,6 +384,7 @@ def fine_tune(
                     "rows": rows,
                 },
                 "antialias": blurs and blurs.to_dict(),
+                "teachers": found,
                 **findings,
                 "data": describe_data(data),
                 "settings": {
@@ -342,8 +398,9 @@ def fine_tune(
             folder.write_json("report.json", report)
             folder.advance("trained")
             remove_state(folder, soup)
+            remove_teachers(folder, teachers)
         if qat is not None:
-            add_aware(folder, data, qat, jit_compile, console, seed)
+            add_aware(folder, data, qat, jit_compile, console, seed, balance)
         return finish_run(
             folder,
             data,
@@ -392,42 +449,3 @@ def _warn_of_nothing_to_transfer(weights, recipe):
             f"to transfer.{pulled} Pass weights='imagenet' or a file.",
             stacklevel=3,
         )
-
-
-def _measure_before(
-    source, make_student, keep_head, antialias, data, part, options
-):
-    if not keep_head:
-        before = ClassMeans(source, data.calibration, data.num_classes)
-        label = "Before: source features, nearest class mean"
-        return [{"label": label, **measure(before, data, part, **options)}]
-    networks = {"Before: as the weights came": source}
-    if antialias:
-        networks["Blurred, not yet trained"], _ = make_student()
-    return [
-        {
-            "label": label,
-            **measure(load(network).classify, data, part, **options),
-        }
-        for label, network in networks.items()
-    ]
-
-
-def _opening(folder, data):
-    counts = ", ".join(
-        f"{sum(counts.values())} {part}" for part, counts in data.counts.items()
-    )
-    skipped = len(getattr(data, "skipped", ()))
-    files = "file" if skipped == 1 else "files"
-    extra = f", {skipped} {files} skipped" if skipped else ""
-    verb = "resuming" if folder.resumed else "writing"
-    if folder.trained:
-        verb = "already trained:"
-    return "\n".join(
-        (
-            f"{data.num_classes} classes, {counts} images{extra}",
-            *describe_left_out(getattr(data, "left_out", ())),
-            *getattr(data, "notes", ()),
-            f"{verb} {folder.path}",
-        )
-    )

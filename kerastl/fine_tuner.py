@@ -232,7 +232,7 @@ class FineTuner(keras.Model):
         if self.jit_compile and not has_accelerator():
             self._state.shifting = [
                 layer
-                for model in (self.student, self.source)
+                for model in (self.student, self.source, *_frozen(losses))
                 if model is not None
                 for layer in hidden_layers(model)
                 if hasattr(layer, "shifts")
@@ -273,7 +273,8 @@ class FineTuner(keras.Model):
         )
         size = ops.shape(keras.tree.flatten(batch.images)[0])[0]
         for term, tracker in zip(terms, self._state.trackers, strict=False):
-            value = ops.cast(term.compute(step), "float32")
+            with summing_shifts(self._state.shifting):
+                value = ops.cast(term.compute(step), "float32")
             tracker.update_state(value, sample_weight=size)
             total = total + self._aggregate_additional_loss(term.weight * value)
         if training:
@@ -393,6 +394,10 @@ class FineTuner(keras.Model):
             warnings.warn(conflict, stacklevel=2)
         self._compile(**config)
         self.optimizer.build(self.trainable_variables)
+
+
+def _frozen(losses):
+    return [model for term in losses for model in term.frozen_models]
 
 
 class _State:

@@ -11,6 +11,16 @@ import sys
 import textwrap
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# What a test compiles runs a few times: to make it fast takes twice as long.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 "
+    "--xla_llvm_disable_expensive_passes=true",
+)
+# Several processes share the cores, and threads of a product of small matrices
+# wait for each other longer than it takes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import keras
 import pytest
@@ -23,6 +33,12 @@ gc.freeze()
 gc.set_threshold(50_000, 20, 20)
 
 tensorflow_backend = keras.backend.backend() == "tensorflow"
+if tensorflow_backend:
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": True}
+    )
 
 
 def clips_products():

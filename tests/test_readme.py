@@ -3,12 +3,12 @@
 import json
 import pathlib
 import re
+import statistics
 
 import pytest
 
 from kerastl import apps
 from kerastl import export
-from kerastl.apps.choice.evidence import measured
 
 ROOT = pathlib.Path(__file__).parents[1]
 #: The start, and the rooms' own.
@@ -295,7 +295,8 @@ def test_few_photos_tables_are_those_of_the_rows(monkeypatch):
     ).rows
     settings = summarize.describe_settings(rows)
     assert settings == results("transfer/summary.json")
-    assert summarize.evidence(settings) == list(measured())
+    known = ROOT / "apps/choice/evidence.json"
+    assert summarize.evidence(settings) == json.loads(known.read_text())
     table = summarize.readme_table(settings)
     assert "averaged_imprinting" in table
     assert table in PAGES[""]
@@ -411,3 +412,36 @@ def test_places_of_a_blur_have_the_figures_of_the_results():
                 for place in places
             ]
     assert not table
+
+
+def test_uneven_classes_have_the_figures_of_the_results():
+    rows = results("uneven.json")
+    for label, data in (("clothing", "clothing10"), ("signs", "sign_digits10")):
+        found = [row for row in rows if row["data"] == data]
+        assert len(found) == 5
+        plain = [row["plain"]["balanced"] for row in found]
+        cells = [f"| {label} | {statistics.fmean(plain):.1f}"]
+        for kind in ("adjusted", "weighted"):
+            values = [row[kind]["balanced"] for row in found]
+            gaps = [b - a for a, b in zip(plain, values, strict=True)]
+            half = 2.776 * statistics.stdev(gaps) / len(gaps) ** 0.5
+            cells.append(
+                f"{statistics.fmean(values):.1f} "
+                f"({statistics.fmean(gaps):+.1f} ± {half:.1f})"
+            )
+        assert " | ".join(cells) + " |" in PAGES["apps"]
+
+
+def test_what_a_teacher_costs_has_the_figures_of_the_results():
+    text = " ".join(PAGES["kerastl"].split())
+    gaps = [
+        row["alone"] - row["among_strangers"]
+        for row in results("strangers.json")
+    ]
+    assert len(gaps) == 3
+    half = 4.303 * statistics.stdev(gaps) / 3**0.5
+    mean = statistics.fmean(gaps)
+    assert f"cost {mean:.1f} points (± {half:.1f}, three seeds" in text
+    cost = results("teacher_cost.json")
+    assert f"takes {cost['of_plain']:.1f} times a plain one" in text
+    assert f"which is {cost['ratio']:.2f} times what" in text

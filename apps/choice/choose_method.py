@@ -2,18 +2,28 @@
 
 from kerastl.apps.choice.evidence import BASELINE
 from kerastl.apps.choice.evidence import expected_gains
+from kerastl.apps.choice.evidence import expected_lesson
 from kerastl.apps.choice.judge_features import discriminant_accuracy
 from kerastl.apps.choice.look import look
+from kerastl.apps.presets.table import PRESETS
 from kerastl.apps.recipes.table import RECIPES
 from kerastl.apps.report.figures import NINETY_FIVE
 
 AUTO = "auto"
+# The teacher that was measured, and the smallest images it was tried on.
+_TEACHER = "mobilenet_v2"
+_TEACHES_FROM = 96
+# Points that are worth a hint.
+_LEAST_LESSON = 3.0
+#: Steps of the shortest trainings that were measured. In four of them
+#: averaged imprinting, whose start has to be trained, lost what it began with.
+LEAST_STEPS = 40
 # Points that a method has to promise. Far from all that was measured, with
 # hundreds of photos a class, none does.
 _LEAST = 0.5
 
 
-def choose_method(source, data):
+def choose_method(source, data, epochs):
     """Chooses a method without training: what `--method auto` does.
 
     The source looks at the training photos once, and a linear discriminant
@@ -24,10 +34,17 @@ def choose_method(source, data):
     Args:
         source: The pre-trained network.
         data: An `apps.ImageData`.
+        epochs: Number of epochs.
 
     Returns:
         The name of the method, and a sentence that says why.
     """
+    steps = epochs * data.steps_per_epoch
+    if steps < LEAST_STEPS:
+        return BASELINE, (
+            f"{RECIPES[BASELINE].title} was chosen: no other method was "
+            f"measured in trainings of {steps} steps"
+        )
     probe = 100 * discriminant_accuracy(*look(source, data))
     shots = len(data.parts["train"]) / data.num_classes
     gains = {
@@ -50,6 +67,35 @@ def choose_method(source, data):
     return method, (
         f"{chosen}: {gain.points:+.1f} ± {half:.1f} points over fine-tuning "
         f"are expected {task}"
+    )
+
+
+def describe_lesson(source, data) -> str | None:
+    """What a teacher is expected to bring, for who has none.
+
+    Args:
+        source: The pre-trained network.
+        data: An `apps.ImageData`.
+
+    Returns:
+        A sentence; `None` where the network is no smaller than the teachers
+        that were measured, where nothing like the task was, or where little is
+        expected.
+    """
+    teacher = PRESETS[_TEACHER]
+    large = 2 * source.count_params() > 1e6 * teacher.parameters
+    if large or data.image_size < _TEACHES_FROM:
+        return None
+    probe = 100 * discriminant_accuracy(*look(source, data))
+    shots = len(data.parts["train"]) / data.num_classes
+    gain = expected_lesson(shots, probe, unlabelled=True)
+    if gain.points < _LEAST_LESSON:
+        return None
+    return (
+        "A bigger network could teach this one, most of all from photos that "
+        f"nobody sorted: {gain.points:+.1f} ± {NINETY_FIVE * gain.error:.1f} "
+        "points over fine-tuning are expected of --teacher "
+        f"{_TEACHER} --unlabelled FOLDER"
     )
 
 

@@ -108,7 +108,9 @@ def _train(candidate, network, data, epochs):
             recipe,
             data,
             epochs,
-            learning_rate=recipe.highest_rate(network.rate),
+            learning_rate=recipe.highest_rate(
+                network.rate, epochs * data.steps_per_epoch
+            ),
             validate=False,
             seed=data.seed,
             new_head=True,

@@ -58,7 +58,7 @@ def weights_at_hand(places) -> list[Weights]:
         preset = preset_of(file.name)
         if preset is None:
             continue
-        arguments = _arguments(preset, file.name)
+        arguments = width_of(preset, file.name)
         found.setdefault((preset, *arguments.values()), []).append(
             Weights(preset, arguments, file)
         )
@@ -104,7 +104,8 @@ def with_width(preset, alpha=None) -> dict:
     return {"alpha": 1.0 if alpha is None else alpha}
 
 
-def _arguments(preset, name):
+def width_of(preset, name) -> dict:
+    """The arguments of a network, by the width in its file's name."""
     width, old = _WIDTH.search(name), _OLD_WIDTH.search(name)
     if not preset.startswith("mobilenet"):
         return {}

@@ -100,8 +100,17 @@ def finetune(
         pathlib.Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Images without labels, for the methods that train on them. "
-            "Default: what --shots leaves over.",
+            help="Images without labels, for a teacher and for the methods "
+            "that train on them.",
+        ),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A bigger network that is adapted first and then teaches: a "
+            "preset, PRESET:WEIGHTS, a .keras file, or a run; several by "
+            "comma. It never ships.",
         ),
     ] = None,
     epochs: Epochs = 20,
@@ -132,6 +141,14 @@ def finetune(
             "more of the source, below 1 less.",
         ),
     ] = 1.0,
+    balance: Annotated[
+        bool,
+        typer.Option(
+            "--balance",
+            help="Let all classes count alike in the answers, however many "
+            "photos each has.",
+        ),
+    ] = False,
     no_augment: NoAugment = False,
     seed: Seed = 0,
     qat: Annotated[
@@ -192,6 +209,8 @@ def finetune(
         kerastl finetune photos/ --method ktft --antialias 3
         kerastl finetune photos/ --qat 5 --target tflite-micro
         kerastl finetune photos/ --preset mobilenet_v2 --alpha 0.35 \\
+            --teacher mobilenet_v2 --unlabelled more/
+        kerastl finetune photos/ --preset mobilenet_v2 --alpha 0.35 \\
             --image-size 128 --shots 25 --epochs 20 \\
             --export tflite:int8,onnx:int8 --max-accuracy-drop 0.01 \\
             --output runs/mine
@@ -215,11 +234,13 @@ def finetune(
             image_size=image_size,
             shots=shots,
             unlabelled=unlabelled,
+            teacher=teacher,
             epochs=epochs,
             soup=soup,
             batch_size=batch_size,
             learning_rate=learning_rate,
             strength=strength,
+            balance=balance,
             augment=not no_augment,
             seed=seed,
             qat=qat,

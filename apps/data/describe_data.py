@@ -1,6 +1,11 @@
-"""The data section of a report."""
+"""What there is in the data, for a report and the console."""
+
+import numpy as np
 
 from kerastl.apps.data.left_out import group_left_out
+
+# From so many times as many images on a class is said to have more.
+_UNEVEN = 3
 
 
 def describe_data(data):
@@ -22,6 +27,25 @@ def describe_data(data):
         "skipped": [list(item) for item in getattr(data, "skipped", ())],
         "left_out": group_left_out(getattr(data, "left_out", ())),
     }
+
+
+def class_counts(data):
+    """Training images of each class, as an array."""
+    return np.array(list(data.counts["train"].values()))
+
+
+def describe_uneven(data) -> str | None:
+    """A hint where some classes have far fewer images than others."""
+    counts = class_counts(data)
+    if counts.max() < _UNEVEN * counts.min():
+        return None
+    few, many = (
+        data.class_names[place] for place in (counts.argmin(), counts.argmax())
+    )
+    return (
+        f"the classes are uneven, {counts.min()} images of {few} and "
+        f"{counts.max()} of {many}: --balance lets them count alike"
+    )
 
 
 def _augmentation(augmentation):

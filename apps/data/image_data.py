@@ -1,5 +1,6 @@
 """Labelled images of a task, ready for training, calibration and tests."""
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -62,6 +63,11 @@ class ImageData:
     @property
     def num_classes(self):
         return len(self.class_names)
+
+    @property
+    def steps_per_epoch(self):
+        """Batches that the training part is spread over."""
+        return math.ceil(len(self.parts["train"]) / self.batch_size)
 
     @property
     def counts(self):

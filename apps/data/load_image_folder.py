@@ -1,5 +1,6 @@
 """Images from a folder of class folders."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -150,7 +151,13 @@ def load_image_folder(
     elif unlabelled and unlabelled is not True:
         more, failed = _read_unlabelled(unlabelled, size, memory_limit)
         left_out += failed
+        more, known = _without_judges(more, parts, unlabelled)
         notes.append(f"{len(more)} unlabelled images.")
+        if known:
+            notes.append(
+                f"{known} more are validation or test photos: left out, so "
+                "that what is measured is not flattered."
+            )
         skipped = relative_names(_images(left_out), path)
     warn_left_out(path, skipped)
     return ImageFolder(
@@ -189,6 +196,32 @@ def _read_unlabelled(path, size, memory_limit):
             f"Received: unlabelled={str(path)!r}"
         )
     return part, found.left_out + failed
+
+
+def _without_judges(part, parts, path):
+    """Leaves out what a run is measured on; returns how many these were."""
+    judges = {
+        digest
+        for name in ("validation", "test")
+        if name in parts
+        for digest in map_in_threads(_digest, parts[name].files)
+    }
+    kept = [
+        index
+        for index, digest in enumerate(map_in_threads(_digest, part.files))
+        if digest not in judges
+    ]
+    if not kept:
+        raise ValueError(
+            "All of the unlabelled images are validation or test photos, on "
+            "which the result is measured. Name a folder of others. "
+            f"Received: unlabelled={str(path)!r}"
+        )
+    return part.take(np.array(kept, "int64")), len(part) - len(kept)
+
+
+def _digest(file):
+    return hashlib.blake2b(Path(file).read_bytes()).digest()
 
 
 def _fits(count, size, memory_limit):

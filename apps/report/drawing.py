@@ -10,7 +10,8 @@ GRID = "#e4e7eb"
 BLUE = "#2563a8"
 ORANGE = "#d9730d"
 RED = "#b8405e"
-PALETTE = (BLUE, ORANGE, "#3a8a5f", "#8b5cb8", RED, "#5f6b7a")
+GREEN = "#3a8a5f"
+PALETTE = (BLUE, ORANGE, GREEN, "#8b5cb8", RED, "#5f6b7a")
 
 _STYLE = {
     "font.family": "sans-serif",

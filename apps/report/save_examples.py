@@ -7,7 +7,7 @@ from kerastl.export.stage import staged_file
 _SIDE = 192
 
 
-def save_examples(folder, predict, batches, class_names):
+def save_examples(folder, predict, batches, class_names, files=None):
     """Saves example images to a run's folder.
 
     Args:
@@ -16,17 +16,18 @@ def save_examples(folder, predict, batches, class_names):
             `Runner.classify` of `kerastl.export`.
         batches: Iterable of batches `(images, labels)`.
         class_names: Names of the classes.
+        files: As in `choose_examples`.
 
     Returns:
-        List of dicts for `report.json`: `image`, `side`, `label`,
-        `prediction`, `confidence`, `correct`.
+        List of dicts for `report.json`: `image`, `side` and what
+        `choose_examples` says of it.
     """
     from PIL import Image
 
     place = folder.file("examples")
     place.mkdir(exist_ok=True)
     rows = []
-    chosen = choose_examples(predict, batches, class_names)
+    chosen = choose_examples(predict, batches, class_names, files=files)
     for index, (pixels, row) in enumerate(chosen):
         image = Image.fromarray(pixels)
         side = min(image.size)

@@ -5,6 +5,8 @@ import pathlib
 
 from kerastl.apps.report import figures
 from kerastl.apps.report import plots
+from kerastl.apps.report.class_scores import balanced_accuracy
+from kerastl.apps.report.class_scores import class_scores
 from kerastl.apps.report.describe_origins import describe_origins
 from kerastl.apps.report.shipped_rows import shipped_rows
 from kerastl.export.stage import staged_file
@@ -62,12 +64,15 @@ def write_report(report, path, folder=None):
     )
     rows = (report.get("antialias") or {}).get("rows", ())
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
+    scores = class_scores(report.get("confusion"))
     html = template.render(
         report={**_EMPTY, **report},
         plots=_draw(report),
         shipped=shipped_rows(report),
         origins=describe_origins(report),
         worst=_worst_confusions(report.get("confusion")),
+        classes=scores,
+        balanced=balanced_accuracy(scores),
         examples=_examples(
             report.get("examples", ()), pathlib.Path(folder or path.parent)
         ),

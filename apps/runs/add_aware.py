@@ -9,7 +9,15 @@ from kerastl.apps.runs.save_history import save_history
 from kerastl.apps.runs.train_aware import train_aware
 
 
-def add_aware(folder, data, epochs, jit_compile=None, console=None, seed=0):
+def add_aware(
+    folder,
+    data,
+    epochs,
+    jit_compile=None,
+    console=None,
+    seed=0,
+    balance=False,
+):
     """Trains the network of a run on for int8, if that is not done.
 
     Writes `model_aware.keras` and `history_aware.json` and `.csv`, and says
@@ -23,6 +31,7 @@ def add_aware(folder, data, epochs, jit_compile=None, console=None, seed=0):
         jit_compile: As in `train_network`.
         console: `rich.console.Console` to show progress on.
         seed: Seed of what is drawn.
+        balance: Whether all classes count alike.
 
     Raises:
         FloatingPointError: If the training diverges; nothing of the copy is
@@ -47,6 +56,7 @@ def add_aware(folder, data, epochs, jit_compile=None, console=None, seed=0):
                 checkpoint=checkpoint,
                 console=console,
                 seed=seed,
+                balance=balance,
             )
     except FloatingPointError:
         # What cannot be changed would only diverge again.

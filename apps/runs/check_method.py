@@ -71,9 +71,9 @@ def check_blur_place(place, antialias, recipe):
     return place
 
 
-def check_strength(strength, recipe):
+def check_strength(strength, recipe, has_teacher=False):
     """Raises `ValueError` if there is nothing for `strength` to scale."""
-    if strength != 1 and not recipe.weighted:
+    if strength != 1 and not recipe.weighted and not has_teacher:
         raise ValueError(
             f"The method '{recipe.name}' adds no loss term whose weight could "
             "be scaled. Leave `strength` (--strength) out, or choose a method "
@@ -81,7 +81,17 @@ def check_strength(strength, recipe):
         )
 
 
-def check_unlabelled(unlabelled, recipe, data):
+def check_teacher(recipe):
+    """Raises `ValueError` if the method has nothing to teach."""
+    if not recipe.trains:
+        raise ValueError(
+            f"The method '{recipe.name}' trains nothing, so that a teacher has "
+            "no one to teach. Leave `teacher` (--teacher) out, or choose "
+            f"another method. Received: method={recipe.name!r}"
+        )
+
+
+def check_unlabelled(unlabelled, recipe, data, has_teacher=False):
     """Raises `ValueError` if the method and `unlabelled` do not fit."""
     if recipe.needs_unlabelled and data.unlabelled is None:
         raise ValueError(
@@ -90,11 +100,12 @@ def check_unlabelled(unlabelled, recipe, data):
             "(--unlabelled), or fewer `shots` (--shots) than there are images, "
             "which leaves some over. Received: unlabelled=None"
         )
-    if unlabelled is not None and not recipe.needs_unlabelled:
+    if unlabelled and not recipe.needs_unlabelled and not has_teacher:
         raise ValueError(
             f"The method '{recipe.name}' does not train on unlabelled images. "
-            "Leave `unlabelled` (--unlabelled) out, or choose a method that "
-            "does, such as akc_arc. "
+            "Name a teacher that knows what is on them, `teacher` (--teacher), "
+            "choose a method that trains on them, such as akc_arc, or leave "
+            "`unlabelled` (--unlabelled) out. "
             f"Received: unlabelled={str(unlabelled)!r}"
         )
 

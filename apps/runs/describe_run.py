@@ -1,4 +1,7 @@
-"""The sentences of a run's report."""
+"""The sentences of a run and of its report."""
+
+from kerastl.apps.data.left_out import describe_left_out
+from kerastl.apps.teachers.describe_teacher import describe_teacher
 
 
 def describe_title(name, preset, recipe, antialias):
@@ -7,7 +10,9 @@ def describe_title(name, preset, recipe, antialias):
     return f"{name}: {preset.title}{blurred}, {recipe.title}"
 
 
-def describe_training(arguments, preset, recipe, data, reason=None):
+def describe_training(
+    arguments, preset, recipe, data, reason=None, teachers=()
+):
     """Returns the paragraph that says what was done."""
     count = len(data.parts["train"])
     width = (arguments["preset_arguments"] or {}).get("alpha")
@@ -23,13 +28,30 @@ def describe_training(arguments, preset, recipe, data, reason=None):
     scaled = f" at {strength:g} times its strength" if strength != 1 else ""
     how = f"for {arguments['epochs']} epochs " if recipe.trains else ""
     soup = arguments["soup"]
+    balanced = ""
+    if arguments["balance"]:
+        balanced = (
+            " All classes count alike in its answers: what their shares in "
+            "training had added was taken out."
+        )
     averaged = f" The weights of {soup} trainings were averaged." * (soup > 1)
     return (
         f"A {network} at {data.image_size} px{blurred} was adapted by "
         f"{recipe.title}{scaled} ({recipe.summary}) {how}on {count} images of "
         f"{data.num_classes} classes.{averaged}"
+        f"{_describe_lesson(teachers, data)}{balanced}"
         + (f" {reason}." if reason else "")
     )
+
+
+def _describe_lesson(teachers, data):
+    if not teachers:
+        return ""
+    more = ""
+    if data.unlabelled is not None:
+        more = f" and of {len(data.unlabelled)} images without labels"
+    names = "; ".join(map(describe_teacher, teachers))
+    return f" It also learned what a teacher says of them{more} ({names})."
 
 
 def describe_aware(epochs):
@@ -53,4 +75,25 @@ def describe_measures(data, keep_head):
     return (
         "Shift consistency is the share of images that keep their predicted "
         f"class when the crop moves at random within {room} pixels. {before}"
+    )
+
+
+def describe_opening(folder, data):
+    """Returns the lines that a run begins with."""
+    counts = ", ".join(
+        f"{sum(counts.values())} {part}" for part, counts in data.counts.items()
+    )
+    skipped = len(getattr(data, "skipped", ()))
+    files = "file" if skipped == 1 else "files"
+    extra = f", {skipped} {files} skipped" if skipped else ""
+    verb = "resuming" if folder.resumed else "writing"
+    if folder.trained:
+        verb = "already trained:"
+    return "\n".join(
+        (
+            f"{data.num_classes} classes, {counts} images{extra}",
+            *describe_left_out(getattr(data, "left_out", ())),
+            *getattr(data, "notes", ()),
+            f"{verb} {folder.path}",
+        )
     )

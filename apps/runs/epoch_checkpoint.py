@@ -18,7 +18,8 @@ class EpochCheckpoint(keras.callbacks.Callback):
     it writes loses the run, and it keeps no history. This one writes a single
     `.npz` beside its place and renames it: the model's variables (statistics
     and random generators included), the optimizer's, the epoch and the
-    history. Of a `FineTuner` the frozen source is left out: it never changes.
+    history. Of a `FineTuner` the frozen source and the frozen models of its
+    losses are left out: they never change.
 
     The order in which images are drawn is the data's part: see
     `apps.ImageData.next_epoch`.
@@ -114,8 +115,15 @@ class EpochCheckpoint(keras.callbacks.Callback):
 
 
 def _variables(model):
-    source = getattr(model, "source", None)
-    frozen = set() if source is None else set(map(id, source.variables))
+    terms = getattr(model, "transfer_losses", [])
+    models = [getattr(model, "source", None)]
+    models += [each for term in terms for each in term.frozen_models]
+    frozen = {
+        id(variable)
+        for each in models
+        if each is not None
+        for variable in each.variables
+    }
     own = [value for value in model.variables if id(value) not in frozen]
     return [*own, *model.optimizer.variables]
 

@@ -1,7 +1,9 @@
 """From a trained model to the files and the report of a run."""
 
+import os
 import statistics
 
+from kerastl.apps.data.literal import literal
 from kerastl.apps.page.write_page import NAME as PAGE
 from kerastl.apps.page.write_page import write_page
 from kerastl.apps.report.save_examples import save_examples
@@ -69,7 +71,11 @@ def finish_run(
         report["reference"] = _keras_row(folder, MODEL, measured["accuracy"])
         report["evaluated_on"] = f"{measured['num_images']} {part} images"
         report["examples"] = save_examples(
-            folder, load(model).classify, batches, data.class_names
+            folder,
+            load(model).classify,
+            batches,
+            data.class_names,
+            _file_names(data, part),
         )
         folder.write_json("report.json", report)
     aware = None
@@ -114,6 +120,14 @@ def finish_run(
         raise refused[0]
     folder.advance("finished")
     return RunResult(folder.path, report)
+
+
+def _file_names(data, part):
+    """The images' names below the photos' folder; `None` of arrays."""
+    files, root = data.parts[part].files, getattr(data, "path", None)
+    if files is None or root is None:
+        return None
+    return [literal(os.path.relpath(file, root)) for file in files]
 
 
 def _keras_row(folder, name, accuracy):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kerastl.apps.runs.class_means import ClassMeans
+from kerastl.export import load
 from kerastl.metrics import shift_consistency
 
 
@@ -34,3 +36,37 @@ def measure(predict, data, part, limit=None, passes=5):
             passes=passes,
         ),
     }
+
+
+def measure_before(
+    source, make_student, keep_head, antialias, data, part, options
+):
+    """Measures what there is before a training, for the report.
+
+    Args:
+        source: The network that the weights came with.
+        make_student: Function that returns a new student, and something else.
+        keep_head: Whether the source knows the classes already; if not, its
+            features are measured by the nearest class mean.
+        antialias: Whether the student is blurred.
+        data: An `apps.ImageData`.
+        part: As in `measure`.
+        options: Dict of the other arguments of `measure`.
+
+    Returns:
+        List of dicts as `measure` returns them, each with its `label`.
+    """
+    if not keep_head:
+        before = ClassMeans(source, data.calibration, data.num_classes)
+        label = "Before: source features, nearest class mean"
+        return [{"label": label, **measure(before, data, part, **options)}]
+    networks = {"Before: as the weights came": source}
+    if antialias:
+        networks["Blurred, not yet trained"], _ = make_student()
+    return [
+        {
+            "label": label,
+            **measure(load(network).classify, data, part, **options),
+        }
+        for label, network in networks.items()
+    ]

@@ -326,8 +326,11 @@ class RunFolder:
 
 
 def _given(value):
-    """No arguments of a preset are none, whichever way that is written."""
-    return None if value in ({}, []) else value
+    """What is not asked for, whichever way that is written, is `None`.
+
+    Runs of before an option came have no word on it.
+    """
+    return None if value in ({}, []) or value is False else value
 
 
 def _is_empty(path):

@@ -15,7 +15,9 @@ _LENGTH = 16
 _CHUNK = 1 << 20
 
 
-def run_identity(data, weights, source_classes=None, unlabelled=None):
+def run_identity(
+    data, weights, source_classes=None, unlabelled=None, teachers=()
+):
     """Returns what tells whether data and weights are still the same.
 
     Of files their contents count, and their names below the folder, which
@@ -27,11 +29,12 @@ def run_identity(data, weights, source_classes=None, unlabelled=None):
             them.
         source_classes: Names of the classes of the weights, or `None`.
         unlabelled: Folder of the unlabelled images, where it is another.
+        teachers: Weights or models of the teachers, as `weights` is.
 
     Returns:
         A dict, ready for JSON: `class_names`, `images` (a dict from part and
-        class to the number of images and their digest), `weights` and
-        `source_classes`.
+        class to the number of images and their digest), `weights`,
+        `source_classes` and `teachers`.
     """
     root = getattr(data, "path", None)
     images = {}
@@ -42,13 +45,15 @@ def run_identity(data, weights, source_classes=None, unlabelled=None):
     if data.unlabelled is not None:
         part = data.unlabelled
         places = np.arange(len(part))
-        root = unlabelled or root
+        if isinstance(unlabelled, str | pathlib.Path):
+            root = unlabelled
         images["unlabelled"] = _digest_part(part, places, root)
     return {
         "class_names": data.class_names,
         "images": images,
         "weights": _digest_weights(weights),
         "source_classes": source_classes,
+        "teachers": [_digest_weights(each) for each in teachers],
     }
 
 
@@ -73,6 +78,9 @@ def describe_changes(before, now):
         changes.append("the weights have other contents")
     if before["source_classes"] != now["source_classes"]:
         changes.append("the labels.txt beside the weights names other classes")
+    # Runs of before teachers have none.
+    if before.get("teachers", []) != now.get("teachers", []):
+        changes.append("the teacher has other contents")
     return changes
 
 

@@ -1,9 +1,11 @@
 """Training a finished network on with the rounding of its int8 file."""
 
 import warnings
+from dataclasses import replace
 
 import kerastl
 from kerastl import export
+from kerastl.apps.data.describe_data import class_counts
 from kerastl.apps.recipes.recipe import Recipe
 from kerastl.apps.recipes.recipe import cosine_decay
 from kerastl.apps.recipes.recipe import momentum_sgd
@@ -37,6 +39,7 @@ def train_aware(
     checkpoint=None,
     console=None,
     seed=0,
+    balance=False,
 ):
     """Makes a quantization-aware copy of a network and trains it.
 
@@ -53,6 +56,8 @@ def train_aware(
         checkpoint: As in `train_network`.
         console: As in `train_network`.
         seed: As in `train_network`.
+        balance: Whether images count by how rare their class is: for a network
+            whose answers were adjusted to count all classes alike.
 
     Returns:
         The quantization-aware network and the history, as `train_network`
@@ -68,10 +73,11 @@ def train_aware(
     kerastl.export.to_tflite(aware, "model.tflite", compare_to=network)
     ```
     """
+    recipe = replace(_RECIPE, dataset=_by_rarity) if balance else _RECIPE
     return train_network(
         network,
         network,
-        _RECIPE,
+        recipe,
         data,
         epochs,
         jit_compile=jit_compile,
@@ -96,6 +102,16 @@ def _same_features(setting):
         kerastl.losses.PixelLevel(FEATURE_WEIGHT, relative=True),
         kerastl.losses.GlobalLevel(FEATURE_WEIGHT, relative=True),
     ]
+
+
+def _by_rarity(setting, dataset):
+    """The batches, with weights of the images: 1 on average."""
+    import tensorflow as tf
+
+    counts = class_counts(setting.data)
+    weights = counts.sum() / (len(counts) * counts)
+    weights = tf.constant(weights, "float32")
+    return dataset.map(lambda x, y: (x, y, tf.gather(weights, y)))
 
 
 def _clipped_sgd(rate, recipe, setting):

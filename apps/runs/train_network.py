@@ -1,7 +1,5 @@
 """One training, as a recipe says."""
 
-import math
-
 import keras
 
 import kerastl
@@ -99,7 +97,7 @@ def train_network(
         source,
         data,
         epochs,
-        math.ceil(len(data.parts["train"]) / data.batch_size),
+        data.steps_per_epoch,
         learning_rate=learning_rate,
         seed=seed,
         strength=strength,

@@ -16,6 +16,7 @@ from kerastl.losses.mahalanobis import Mahalanobis
 from kerastl.losses.pixel_level import PixelLevel
 from kerastl.losses.sample_statistics import SampleStatistics
 from kerastl.losses.tcr import TCR
+from kerastl.losses.teacher_distillation import TeacherDistillation
 from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.losses.transfer_loss import TransferStep
 
@@ -35,6 +36,7 @@ __all__ = [
     "PixelLevel",
     "SampleStatistics",
     "TCR",
+    "TeacherDistillation",
     "TransferLoss",
     "TransferStep",
     "class_relation",

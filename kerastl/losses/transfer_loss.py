@@ -133,6 +133,11 @@ class TransferLoss:
         """The layers that hold the term's own weights."""
         return []
 
+    @property
+    def frozen_models(self):
+        """The models among `layers` that no training changes."""
+        return []
+
     def build(self, tuner):
         """Prepares the term for `tuner`, a `FineTuner` being compiled."""
 

@@ -8,6 +8,7 @@ from kerastl.surgery.add_gated_filters import add_gated_filters
 from kerastl.surgery.add_stoch_norm import add_stoch_norm
 from kerastl.surgery.add_stochastic_depth import add_stochastic_depth
 from kerastl.surgery.adjust_batch_norm import adjust_batch_norm
+from kerastl.surgery.adjust_logits import adjust_logits
 from kerastl.surgery.antialias import antialias
 from kerastl.surgery.antialias_report import AntialiasReport
 from kerastl.surgery.antialias_report import AntialiasRow
@@ -60,6 +61,7 @@ __all__ = [
     "add_stoch_norm",
     "add_stochastic_depth",
     "adjust_batch_norm",
+    "adjust_logits",
     "antialias",
     "class_means",
     "cluster_weights",

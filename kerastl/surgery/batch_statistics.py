@@ -55,7 +55,7 @@ def batch_statistics(model, data, steps=None, batch_size=32) -> list:
             "The statistics cannot be re-estimated because the data has no "
             "batch. A generator that has been read once is empty: pass the "
             "arrays or a `tf.data.Dataset`. "
-            f"Received: data={data!r}, steps={steps}"
+            f"Received: data of type {type(data).__name__}, steps={steps}"
         )
     return [moments.result(count) for moments in sums]
 

@@ -148,17 +148,20 @@ def _rotated(points):
 def _regress(points, labels, smallest, seed):
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
+    from threadpoolctl import threadpool_limits
 
     chosen, accuracy = _USUAL, None
-    if smallest >= 2:
-        count = 2 if len(labels) > _MANY else min(_FOLDS, smallest)
-        folds = StratifiedKFold(count, shuffle=True, random_state=seed)
-        said = {}
-        for strength in _STRENGTHS:
-            said[strength] = _likelihood(points, labels, folds, strength)
-        chosen = max(said, key=lambda strength: said[strength][0])
-        accuracy = said[chosen][1]
-    fit = LogisticRegression(C=chosen, max_iter=1000).fit(points, labels)
+    # Threads that wait for each other cost more than such small matrices.
+    with threadpool_limits(1):
+        if smallest >= 2:
+            count = 2 if len(labels) > _MANY else min(_FOLDS, smallest)
+            folds = StratifiedKFold(count, shuffle=True, random_state=seed)
+            said = {}
+            for strength in _STRENGTHS:
+                said[strength] = _likelihood(points, labels, folds, strength)
+            chosen = max(said, key=lambda strength: said[strength][0])
+            accuracy = said[chosen][1]
+        fit = LogisticRegression(C=chosen, max_iter=1000).fit(points, labels)
     rows, offsets = fit.coef_, fit.intercept_
     if len(rows) == 1:
         # Of two classes scikit-learn keeps the difference.

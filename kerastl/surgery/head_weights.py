@@ -25,7 +25,7 @@ def head_weights(source):
         ValueError: If the model has no classifier, one with sigmoid or a
             single output, or one whose predictions no kernel and bias can say.
     """
-    head, scale = _linear_head(source)
+    head, scale = linear_head(source)
     kernel = ops.convert_to_numpy(head.kernel).astype("float32")
     kernel = kernel.reshape(kernel.shape[-2:])
     bias = np.zeros(kernel.shape[1], "float32")
@@ -43,15 +43,19 @@ def write_head(model, rows, bias):
         rows: array `(classes, units)`.
         bias: array `(classes,)`; it is left out where the layer has none.
     """
-    head, scale = _linear_head(model)
+    head, scale = linear_head(model)
     kernel = np.reshape(rows.T, tuple(head.kernel.shape))
     head.kernel.assign(kernel / scale)
     if head.bias is not None:
         head.bias.assign(bias / scale)
 
 
-def _linear_head(source):
-    """The classifier's layer, and the factor of its scores in the softmax."""
+def linear_head(source):
+    """The classifier's layer, and the factor of its scores in the softmax.
+
+    Raises:
+        ValueError: as in `head_weights`.
+    """
     head = find_head(source).layer
     if head is None:
         raise ValueError(

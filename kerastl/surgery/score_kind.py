@@ -75,7 +75,7 @@ def sums_to_constant(outputs, axis=-1) -> bool:
     near = 1e-3 * max(1.0, abs(sums.flat[0]))
     return (
         bool(np.isfinite(sums).all() and (outputs >= 0).all())
-        and sums.flat[0] > 0.5
+        and bool(sums.flat[0] > 0.5)
         and bool((np.abs(sums - np.round(sums.flat[0])) < near).all())
     )
 

@@ -1,4 +1,4 @@
-"""The source network that runs beside a student."""
+"""The networks that run beside a student and never change."""
 
 import keras
 
@@ -12,6 +12,13 @@ def frozen_source(source, taps) -> keras.Model:
     features = feature_extractor(rebuild(source, clone=_fast_under_xla), taps)
     features.trainable = False
     return features
+
+
+def frozen_copy(model) -> keras.Model:
+    """A frozen copy of `model`, as fast under XLA as it can be on a CPU."""
+    copy = rebuild(model, clone=_fast_under_xla)
+    copy.trainable = False
+    return copy
 
 
 def _fast_under_xla(layer):

@@ -28,7 +28,9 @@ def test_says_what_helps(scheme, num_calibration, helps, helps_not):
     error = AccuracyDropError(report, 0.01)
     said = str(error)
     assert "loses 4.00 points of accuracy (90.00 % -> 86.00 % on 50" in said
+    assert "more than the allowed 1.00. No file was written. " in said
     assert helps in said
     assert helps_not not in said
     assert said.endswith("or allow more. Received: max_accuracy_drop=0.01")
     assert error.report is report
+    assert error.max_accuracy_drop == 0.01

@@ -44,6 +44,20 @@ def test_the_first_layer_with_such_outputs_is_named():
         check_finite(model, IMAGES)
 
 
+def test_eight_images_are_looked_at():
+    model, backbone = build()
+    backbone.get_layer("conv").set_weights(
+        [np.full((3, 3, 3, 4), 1 / 27), np.zeros(4)]
+    )
+    images = IMAGES.copy()
+    images[8:] = -1
+    check_finite(model, images)
+    images[7] = -1
+    # One of eight, 4 x 4 places of 4 channels each.
+    with pytest.raises(ValueError, match=r"'log'.* 64 of 512 values"):
+        check_finite(model, images)
+
+
 @pytest.mark.tensorflow_only
 @pytest.mark.parametrize("format", ["tflite", "onnx"])
 def test_no_file_is_written_from_such_a_model(format, tmp_path):

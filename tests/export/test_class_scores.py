@@ -9,6 +9,7 @@ from kerastl.export import load
 from kerastl.export import to_onnx
 from kerastl.export import to_tflite
 from kerastl.export.class_scores import class_scores
+from kerastl.export.class_scores import kind_by_values
 from kerastl.export.class_scores import kind_in_file
 from kerastl.export.class_scores import predicted
 
@@ -33,6 +34,30 @@ def test_the_end_of_a_file_tells():
     assert kind_in_file(["RESHAPE", "FULLY_CONNECTED"]) == "logits"
     assert kind_in_file(["Div", "Add"]) is None
     assert kind_in_file([]) is None
+
+
+@pytest.mark.parametrize(
+    "values, kind",
+    [
+        ((0.0, 1.0), "sigmoid"),
+        ((0.3, 0.4), "sigmoid"),
+        ((-0.01, 0.5), "logits"),
+        ((0.5, 1.01), "logits"),
+    ],
+)
+def test_values_tell_where_nothing_else_does(values, kind):
+    given = []
+
+    def predict(images):
+        given.append(images)
+        return np.resize(np.float32(values), (len(images), 1))
+
+    assert kind_by_values(predict, (3, 4, 2)) == kind
+    [images] = given
+    assert (images.shape, images.dtype) == ((8, 3, 4, 2), np.float32)
+    # Pixels: the same eight every time, from black to white.
+    expected = np.random.default_rng(0).uniform(0, 255, (8, 3, 4, 2))
+    np.testing.assert_allclose(images, expected, rtol=1e-6)
 
 
 def network(end):

@@ -13,3 +13,13 @@ def test_long_texts_are_wrapped_under_their_label():
 def test_names_with_hyphens_stay_whole():
     text = format_rows([("label", "one-two-three " * 20)])
     assert text.split() == ["label", *["one-two-three"] * 20]
+
+
+def test_a_line_has_eighty_columns():
+    words = "a" * 64
+    assert format_rows([("label", f"{words} b")]) == (
+        f"label          {words}\n               b"
+    )
+    assert format_rows([("label", f"{words[2:]} b")]) == (
+        f"label          {words[2:]} b"
+    )

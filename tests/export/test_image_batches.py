@@ -86,6 +86,43 @@ def test_an_array_is_cut_into_batches_and_one_image_is_a_batch():
         assert labels is None
 
 
+def test_the_usual_batch_has_32_images():
+    batches = ImageBatches(images(70), SHAPE, 5, "data")
+    assert [len(part) for part, _ in batches] == [32, 32, 6]
+    batches = ImageBatches(iter(images(70)), SHAPE, 5, "data")
+    assert [len(part) for part, _ in batches] == [32, 32, 6]
+
+
+def test_a_list_of_two_batches_is_no_pair_of_images_and_labels():
+    collected, labels = collect([images(2), images(3, 1.0)])
+    assert collected[:, 0, 0, 0].tolist() == [0, 0, 1, 1, 1]
+    assert labels is None
+
+
+def test_without_a_number_of_classes_any_index_fits():
+    batches = ImageBatches((images(2), np.array([3, 999])), SHAPE, None, "data")
+    [(_, labels)] = batches
+    assert labels.tolist() == [3, 999]
+    [(_, labels)] = ImageBatches(
+        (images(2), np.eye(7)[[6, 2]]), SHAPE, None, "data"
+    )
+    assert labels.tolist() == [6, 2]
+
+
+def test_yes_and_no_are_labels_and_no_images():
+    _, labels = collect((images(2), np.array([True, False])))
+    assert labels.tolist() == [1, 0]
+    with pytest.raises(ValueError, match="must be numbers.*bool"):
+        ImageBatches(np.zeros((2, *SHAPE), bool), SHAPE, 5, "data")
+
+
+def test_the_dtype_of_the_data_is_kept_in_mind():
+    batches = ImageBatches(images(3).astype("uint8"), SHAPE, 5, "data")
+    assert batches.dtype == np.uint8
+    [(first, _)] = batches
+    assert first.dtype == np.float32
+
+
 def test_images_without_labels():
     collected, labels = collect(images(3).astype("uint8"))
     assert len(collected) == 3
@@ -105,6 +142,11 @@ def test_images_without_labels():
         ((images(2), np.array([0, -1])), "labels from -1 to 0"),
         ((images(2), np.array([0, 0.5])), "whole numbers"),
         ((images(2), np.full((2, 5), 0.2)), "Soft labels"),
+        ((images(2), np.eye(5)[:2] * 2), "Soft labels"),
+        ((images(2), np.eye(5)[:2] - 1), "Soft labels"),
+        ((images(2), np.array(["a", "b"])), "must be class indices"),
+        ([(images(2), np.zeros((2, 1, 1)))], r"shape \(2, 1, 1\)"),
+        ([(images(2), np.zeros(3))], "2 images and 3 labels"),
         ((images(2), np.eye(4)[:2]), "vectors of another length"),
         ([{"image": images(2)}], "data.map"),
     ],
@@ -127,6 +169,9 @@ def test_an_endless_dataset_is_recognised():
     data = tf.data.Dataset.from_tensors(images(1)[0]).repeat()
     assert ImageBatches(data, SHAPE, 5, "data").infinite
     assert not ImageBatches(data.take(3), SHAPE, 5, "data").infinite
+    unknown = data.take(3).filter(lambda image: True)
+    assert int(unknown.cardinality()) == -2
+    assert not ImageBatches(unknown, SHAPE, 5, "data").infinite
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 1], [[0], [1], [1]]])

@@ -152,3 +152,116 @@ def test_the_plausible_range_of_a_quantized_model_is_its_own():
     aware = quantization_aware(model, calibration=photos(-1.5, 1.5, 60))
     found = plausible_range(aware, (8, 8, 3))
     np.testing.assert_allclose(found, (-1.5, 1.5), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    "first, low, high, problem",
+    [
+        # A span of a twentieth of the range, at 12.75.
+        (UNIT, 100, 112, "too small a range"),
+        (UNIT, 100, 113, None),
+        # Beside the mean that is taken off, 0.05 of 124 is 6.2.
+        (CAFFE, 0, 6, "too small a range"),
+        (CAFFE, 0, 7, None),
+        (UNIT, -64, 255, None),
+        (UNIT, -65, 255, "128 subtracted"),
+        (UNIT, 0, 512, None),
+        (UNIT, 0, 513, "16-bit"),
+        # Of 64 to 512 is taken for a byte.
+        ((1 / 63, 0.0), -65, 255, None),
+        ((1 / 64, 0.0), -65, 255, "128 subtracted"),
+        ((1 / 512, 0.0), -65, 255, "128 subtracted"),
+        ((1 / 513, 0.0), -65, 255, None),
+        ((2.0, 0.0), 0, 50, None),
+        ((2.0, 0.0), 0, 51, "most likely 0 to 1"),
+        ((2.0, 0.0), -51, 0, "most likely 0 to 1"),
+        # Nothing but a shift says no range.
+        ((1.0, 0.0), 0, 51_000, None),
+    ],
+)
+def test_where_a_range_begins_to_be_wrong(first, low, high, problem):
+    images = np.full((1, 8, 8, 3), low, "float32")
+    images[0, 0] = high
+    found = range_problem(images, model_of(layers.Rescaling(*first)))
+    assert found is None if problem is None else problem in found
+
+
+def test_the_values_and_what_becomes_of_them_are_told():
+    layer = layers.Rescaling(1 / 255, name="scale")
+    images = np.zeros((1, 8, 8, 3), "float32")
+    images[0, 0] = 2.55
+    assert range_problem(images, model_of(layer)).endswith(
+        "Received: values from 0 to 2.55, which the layer 'scale' turns into "
+        "0 to 0.01"
+    )
+
+
+@pytest.mark.parametrize(
+    "factor, fits", [(9.9, True), (10.1, False), (0.101, True), (0.099, False)]
+)
+def test_a_hundredth_of_the_variance_is_another_range(factor, fits):
+    """Of the first sixteen images."""
+    norm = layers.BatchNormalization(momentum=0.0)
+    model = model_of(layers.Conv2D(4, 3, use_bias=False), norm)
+    images = photos(0, 2)
+    model(images, training=True)
+    others = np.concatenate([factor * images, 10_000 * images])
+    assert (range_problem(others, model) is None) == fits
+
+
+def test_a_batch_norm_behind_two_layers_mirrors_no_input():
+    norm = layers.BatchNormalization(momentum=0.0)
+    model = model_of(layers.Conv2D(4, 3), layers.Conv2D(4, 1), norm)
+    model(photos(0, 1), training=True)
+    assert range_problem(photos(0, 255), model) is None
+    behind = layers.BatchNormalization(momentum=0.0, name="behind")
+    model = model_of(layers.Conv2D(4, 3), layers.ReLU(), behind)
+    model(photos(0, 1), training=True)
+    assert "'behind'" in range_problem(photos(0, 255), model)
+
+
+@pytest.mark.parametrize(
+    "scale, offset, says",
+    [
+        (1 / 254, 0.0, True),
+        (1 / 253.9, 0.0, False),
+        (1 / 257, 0.0, True),
+        (1 / 257.1, 0.0, False),
+        (2 / 254, -1.0, True),
+        (2 / 253, -1.0, False),
+        (1 / 50, -85 / 50, True),
+        (1 / 50, -84 / 50, False),
+        (1 / 50, -170 / 50, True),
+        (1 / 50, -171 / 50, False),
+    ],
+)
+def test_where_a_scaling_is_one_of_bytes(scale, offset, says):
+    assert preprocesses_bytes(model_of(layers.Rescaling(scale, offset))) == says
+
+
+@pytest.mark.parametrize(
+    "low, high, dtype, span",
+    [
+        (0.0, 229.5, "float32", (0, 255)),
+        (0.0, 229.4, "float32", None),
+        (0.0, 255.0, "float32", (0, 255)),
+        (0.0, 255.1, "float32", None),
+        (0, 2, "int32", (0, 255)),
+        (-1, 200, "int32", None),
+        (-128, 127, "int8", (-128, 127)),
+        (-129, 127, "int8", None),
+        (-128, 128, "int8", None),
+    ],
+)
+def test_where_bytes_end(low, high, dtype, span):
+    assert byte_span(low, high, dtype) == span
+
+
+def test_the_dtype_of_an_input_says_a_range():
+    inputs = keras.Input((8, 8, 3), dtype="int8")
+    model = keras.Model(inputs, layers.Flatten()(layers.Rescaling(1.0)(inputs)))
+    assert plausible_range(model, (8, 8, 3)) == (-128, 127)
+    plain = model_of()
+    assert plausible_range(plain, (8, 8, 3)) == (0, 255)
+    small = model_of(layers.Rescaling(2.0, -1.0))
+    assert plausible_range(small, (8, 8, 3)) == (0, 1)

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -5,6 +6,7 @@ import sys
 
 import pytest
 
+from kerastl.export import lock
 from kerastl.export.lock import FileLock
 from kerastl.export.lock import LockedError
 from kerastl.export.lock import is_locked
@@ -50,3 +52,57 @@ def test_where_there_is_no_folder(tmp_path):
     assert not is_locked(tmp_path / "missing" / ".lock")
     with pytest.raises(FileNotFoundError):
         FileLock(tmp_path / "missing" / ".lock")
+
+
+def test_whoever_may_read_the_folder_may_read_the_lock(tmp_path):
+    before = os.umask(0o022)
+    try:
+        with FileLock(tmp_path / ".lock"):
+            assert (tmp_path / ".lock").stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("gone", [9, 10])
+def test_a_file_that_its_holder_removes_is_locked_anew(
+    tmp_path, monkeypatch, gone
+):
+    """As often as ten times, each time that it was removed meanwhile."""
+    handles = len(os.listdir("/proc/self/fd"))
+    answers = iter([False] * gone + [True])
+    monkeypatch.setattr(FileLock, "_is_there", lambda self: next(answers))
+    if gone == 10:
+        with pytest.raises(LockedError, match="changes all the time"):
+            FileLock(tmp_path / ".lock")
+    else:
+        FileLock(tmp_path / ".lock").release()
+        assert next(answers, None) is None
+    assert len(os.listdir("/proc/self/fd")) == handles
+
+
+def test_where_the_file_system_has_no_locks(tmp_path, monkeypatch):
+    def refuse(handle, operation):
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    path = tmp_path / ".lock"
+    held = FileLock(path)
+    assert path.exists() and not is_locked(path)
+    held.release()
+    held.release()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EAGAIN])
+def test_every_system_says_in_its_way_that_a_lock_is_taken(
+    tmp_path, monkeypatch, number
+):
+    def refuse(handle, operation):
+        raise OSError(number, "taken")
+
+    path = tmp_path / ".lock"
+    path.touch()
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    assert is_locked(path)
+    with pytest.raises(LockedError):
+        FileLock(path)

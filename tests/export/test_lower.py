@@ -5,6 +5,7 @@ from keras import layers
 
 from kerastl.export import load
 from kerastl.export import quantization_aware
+from kerastl.export.lower import check_shapes
 from kerastl.export.lower import lower
 from kerastl.export.lower import walk_layers
 
@@ -187,3 +188,52 @@ def test_a_feature_map_is_no_classifier():
     inputs = keras.Input((4, 4, 1))
     with pytest.raises(ValueError, match="Expected a classifier"):
         lower(keras.Model(inputs, layers.ReLU()(inputs)))
+
+
+def test_constants_of_numpy_become_float32():
+    inputs = keras.Input((4, 4, 1))
+    x = keras.ops.multiply(inputs, np.array([0.1]))
+    x = layers.Rescaling(np.array([2.0]))(x)
+    model = keras.Model(inputs, layers.Flatten()(x))
+    lowered = lower(model)
+    assert {each.dtype for each in lowered.model.outputs} == {"float32"}
+    assert lowered.notes == []
+    images = np.random.default_rng(0).normal(size=(2, 4, 4, 1))
+    images = images.astype("float32")
+    found = np.asarray(lowered.model(images))
+    np.testing.assert_allclose(found, 0.2 * images.reshape(2, 16), rtol=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [None, 1, 5])
+def test_a_file_has_readable_names(batch_size):
+    inputs = keras.Input((4, 6, 3), name="anything")
+    model = keras.Model(inputs, layers.Flatten()(inputs), name="mine")
+    network, [signature] = lower(model).to_write("scores", batch_size)
+    assert network.name == "network"
+    assert list(network.output) == ["scores"]
+    assert signature.shape == (batch_size, 4, 6, 3)
+    assert (signature.dtype, signature.name) == ("float32", "image")
+
+
+@pytest.mark.parametrize(
+    "shape, outputs, message",
+    [
+        ((4, 4), None, "fixed image size"),
+        ((4, None, 3), None, "fixed image size"),
+        ((4, 4, 3, 3), None, "fixed image size"),
+        ((4, 4, None), None, "fixed image size"),
+        ((4, 4, 3), (None,), r"output shape \(None, None\)"),
+        ((4, 4, 3), (2, 3), r"output shape \(None, 2, 3\)"),
+    ],
+)
+def test_shapes_that_no_file_has(shape, outputs, message):
+    class Shaped(layers.Layer):
+        def call(self, x):
+            return x
+
+        def compute_output_spec(self, x):
+            return keras.KerasTensor((None, *(outputs or (3,))))
+
+    inputs = keras.Input(shape)
+    with pytest.raises(ValueError, match=message):
+        check_shapes(keras.Model(inputs, Shaped()(inputs)))

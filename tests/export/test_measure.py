@@ -1,7 +1,10 @@
+import zlib
+
 import pytest
 
 from kerastl.export.measure import measure_interleaved
 from kerastl.export.measure import measure_latency
+from kerastl.export.measure import zipped_size
 
 
 class Counter:
@@ -21,7 +24,8 @@ def test_the_warm_up_is_not_timed():
     runner = Counter()
     measured = measure_latency(runner, None)
     assert measured["runs"] == 200
-    assert runner.count > measured["runs"]
+    # Five runs of warm-up, and nothing else that is not counted.
+    assert runner.count == 205
     assert 0 < measured["latency_ms"] <= measured["latency_p90_ms"]
 
 
@@ -39,10 +43,8 @@ def test_several_are_timed_in_turn():
     runs = [lambda name=name: order.append(name) for name in "ab"]
     measured = measure_interleaved(runs)
     assert [each["runs"] for each in measured] == [200, 200]
-    assert order.count("a") == order.count("b")
-    # After the warm-up no more than a block of one comes at a time.
-    longest = max(map(len, "".join(order[10:]).replace("ab", "a b").split()))
-    assert longest <= 12
+    # The warm-up, then blocks of five, each behind one that is not counted.
+    assert "".join(order) == "aaaaabbbbb" + 40 * "aaaaaabbbbbb"
     assert all(0 < each["latency_ms"] for each in measured)
 
 
@@ -90,3 +92,28 @@ def test_p90_is_the_value_that_nine_of_ten_runs_stay_under(
     measured = measure_latency(Runner(), None)
     assert measured["latency_ms"] == pytest.approx(10)
     assert measured["latency_p90_ms"] == pytest.approx(milliseconds)
+
+
+@pytest.mark.parametrize("seconds, runs", [(1.0, 35), (2.0, 65), (0.1, 20)])
+def test_each_is_timed_for_its_seconds(monkeypatch, seconds, runs):
+    """On a clock that only the runs move, by a thirtieth of a second."""
+    now = [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+
+    def take():
+        now[0] += 1 / 32
+
+    [alone] = measure_interleaved([take], seconds)
+    assert alone["runs"] == runs
+    # Of six runs five count, and two have twice the time.
+    both = measure_interleaved([take, take], seconds)
+    assert [each["runs"] for each in both] == [
+        {1.0: 30, 2.0: 55, 0.1: 20}[seconds]
+    ] * 2
+
+
+def test_a_file_is_zipped_as_small_as_it_gets(tmp_path):
+    content = b"".join(str(n * n).encode() for n in range(9000))
+    (tmp_path / "a.bin").write_bytes(content)
+    sizes = [len(zlib.compress(content, level)) for level in (8, 9)]
+    assert zipped_size(tmp_path / "a.bin") == sizes[1] <= sizes[0]

@@ -1,6 +1,10 @@
 """Files are written on TensorFlow, whatever backend Keras runs on."""
 
 import functools
+import json
+import os
+import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -12,6 +16,8 @@ from kerastl.export import selective_int8
 from kerastl.export import to_onnx
 from kerastl.export import to_tflite
 from kerastl.export.lower import lower
+from kerastl.export.on_tensorflow import _environment
+from kerastl.export.on_tensorflow import _notes
 from kerastl.export.on_tensorflow import _write
 from kerastl.export.on_tensorflow import on_tensorflow
 from kerastl.export.schemes import get_scheme
@@ -139,3 +145,63 @@ def test_what_goes_wrong_there_is_said_here(network, tmp_path):
             tmp_path / "a.tflite",
         )
     assert not any(tmp_path.iterdir())
+
+
+def test_a_step_is_known_by_its_name_on_another_backend(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    task = {
+        "module": "kerastl.export.schemes",
+        "function": "get_scheme",
+        "keywords": {},
+    }
+    found = on_tensorflow(get_scheme)
+    assert (found.func, found.args, found.keywords) == (_write, (task,), {})
+    found = on_tensorflow(functools.partial(get_scheme, opset=15))
+    assert found.args == ({**task, "keywords": {"opset": 15}},)
+    with pytest.raises(RuntimeError, match="backend='jax'"):
+        on_tensorflow(lambda *_: [])
+
+
+def test_the_process_runs_on_tensorflow_without_accelerators(monkeypatch):
+    monkeypatch.setattr(sys, "path", ["", "layers", "more"])
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setenv("OF_THE_USER", "kept")
+    found = _environment()
+    assert found["KERAS_BACKEND"] == "tensorflow"
+    assert found["CUDA_VISIBLE_DEVICES"] == "-1"
+    assert found["TF_CPP_MIN_LOG_LEVEL"] == "3"
+    assert found["OF_THE_USER"] == "kept"
+    assert found["PYTHONPATH"] == os.pathsep.join(["layers", "more"])
+
+
+@pytest.mark.parametrize(
+    "name, kind",
+    [
+        ("ValueError", ValueError),
+        ("ImportError", ImportError),
+        ("MemoryError", MemoryError),
+        ("OSError", OSError),
+        ("TypeError", TypeError),
+        ("ConverterError", RuntimeError),
+    ],
+)
+def test_an_error_comes_back_as_what_it_was(tmp_path, name, kind):
+    path = tmp_path / "answer.json"
+    path.write_text(json.dumps({"error": name, "message": "the reason"}))
+    with pytest.raises(kind, match="^the reason$") as caught:
+        _notes(path, None)
+    assert type(caught.value) is kind
+    path.write_text(json.dumps({"notes": ["one"]}))
+    assert _notes(path, None) == ["one"]
+
+
+@pytest.mark.parametrize(
+    "said, reason",
+    [("", "no reason"), ("first\nlast\n", "last"), ("x" * 501, "x" * 500)],
+)
+def test_a_process_that_ends_without_an_answer(tmp_path, said, reason):
+    finished = SimpleNamespace(stderr=said, returncode=-9)
+    with pytest.raises(
+        RuntimeError, match=f"answer: {reason}\\. .*exit status -9"
+    ):
+        _notes(tmp_path / "answer.json", finished)

@@ -1,11 +1,16 @@
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
+from kerastl.export import SCHEMES
 from kerastl.export import AccuracyDropError
+from kerastl.export import pipeline
 from kerastl.export import to_onnx
 from kerastl.export import to_tflite
+from kerastl.export.lower import lower
 
 
 @pytest.mark.tensorflow_only
@@ -82,3 +87,118 @@ def test_a_drop_of_just_what_is_allowed_is_allowed(tmp_path):
         to_onnx(worse, path, max_accuracy_drop=0.199, **arguments)
     report = to_onnx(worse, path, max_accuracy_drop=0.2, **arguments)
     assert (report.keras_accuracy, report.accuracy) == (0.8, 0.6)
+
+
+@pytest.mark.parametrize(
+    "format, scheme",
+    [(format, scheme) for format in SCHEMES for scheme in SCHEMES[format]],
+)
+def test_which_scheme_needs_what(format, scheme):
+    row = SCHEMES[format][scheme]
+    images = np.zeros(1)
+    pipeline._check_scheme(row, False, images)
+    integers = {"int8", "uint8_io", "int8_per_tensor", "int16x8"}
+    if scheme in integers:
+        with pytest.raises(ValueError, match=f"'{scheme}' needs sample images"):
+            pipeline._check_scheme(row, False, None)
+    else:
+        pipeline._check_scheme(row, False, None)
+    # What was trained with rounding knows its ranges, and has one form.
+    if scheme in ("int8", "uint8_io"):
+        pipeline._check_scheme(row, True, None)
+    else:
+        with pytest.raises(ValueError, match=f"scheme='{scheme}'"):
+            pipeline._check_scheme(row, True, images)
+
+
+@pytest.fixture(scope="module")
+def lowered():
+    inputs = keras.Input((4, 4, 3))
+    outputs = layers.Dense(3)(layers.Flatten()(inputs))
+    return lower(keras.Model(inputs, outputs))
+
+
+@pytest.mark.parametrize("drop", [0, 0.0, 0.5, 0.999])
+def test_a_drop_is_a_fraction(lowered, drop):
+    labelled = np.zeros((2, 4, 4, 3)), np.array([0, 2])
+    batches = pipeline._evaluation_batches(labelled, lowered, drop)
+    assert batches.has_labels and batches.name == "evaluation"
+    for evaluation, what in ((None, "None"), (labelled[0], "without labels")):
+        with pytest.raises(ValueError, match=f"evaluation={what}"):
+            pipeline._evaluation_batches(evaluation, lowered, drop)
+
+
+@pytest.mark.parametrize("drop", [-0.001, 1, 1.0, 50, float("nan")])
+def test_what_is_no_fraction(lowered, drop):
+    with pytest.raises(ValueError, match="is a fraction"):
+        pipeline._evaluation_batches(None, lowered, drop)
+    assert pipeline._evaluation_batches(None, lowered, None) is None
+
+
+def test_what_a_file_is_compared_on(lowered):
+    given = object()
+    found = pipeline._reference(given, np.zeros((1, 4, 4, 3)), lowered)
+    assert found == ("evaluation", given)
+    images = np.full((5, 4, 4, 3), 7.0)
+    name, batches = pipeline._reference(None, images, lowered)
+    [(found, labels)] = batches
+    np.testing.assert_array_equal(found, images)
+    assert (name, batches.name, labels) == ("calibration",) * 2 + (None,)
+    name, batches = pipeline._reference(None, None, lowered)
+    [(found, _)] = batches
+    expected = np.random.default_rng(0).uniform(0, 255, (32, 4, 4, 3))
+    np.testing.assert_array_equal(found, expected.astype("float32"))
+    assert name == batches.name == "random"
+    one = pipeline._random_images(lowered, 1)
+    assert (one.shape, one.dtype) == ((1, 4, 4, 3), np.float32)
+    assert 0 <= one.min() < 20 and 200 < one.max() <= 255
+
+
+@pytest.mark.parametrize(
+    "kind, outputs, name",
+    [
+        ("sigmoid", None, "probabilities"),
+        ("logits", None, "outputs"),
+        (None, [0.25, 0.75], "probabilities"),
+        (None, [0.0, 1.0], "probabilities"),
+        (None, [0.25, 0.7505], "probabilities"),
+        (None, [0.25, 0.752], "outputs"),
+        (None, [1.5, -0.5], "outputs"),
+        (None, [0.5, 0.6], "outputs"),
+        (None, [-0.001, 1.001], "outputs"),
+    ],
+)
+def test_what_an_output_is_called(kind, outputs, name):
+    def predict(images):
+        assert (images.shape, images.dtype) == ((1, 2, 2, 3), np.float32)
+        assert not images.any()
+        return np.float32([outputs])
+
+    runner = SimpleNamespace(kind=kind, input_shape=(2, 2, 3), predict=predict)
+    assert pipeline._output_name(runner) == name
+
+
+@pytest.mark.parametrize(
+    "drop, allowed, is_too_much",
+    [
+        (0.2, None, False),
+        (0.2, 0.2, False),
+        (0.2 + 1e-10, 0.2, False),
+        (0.2 + 1e-8, 0.2, True),
+        (-0.1, 0, False),
+        (0.1, 0, True),
+    ],
+)
+def test_when_a_drop_is_too_large(drop, allowed, is_too_much):
+    report = SimpleNamespace(accuracy_drop=drop)
+    assert pipeline._drops(report, allowed) == is_too_much
+
+
+@pytest.mark.parametrize("shape, units", [((4, 4, 3), 2), ((4, 5, 3), 3)])
+def test_another_network_is_none_to_compare_with(lowered, shape, units):
+    inputs = keras.Input(shape)
+    outputs = layers.Dense(units)(layers.Flatten()(inputs))
+    other = keras.Model(inputs, outputs)
+    with pytest.raises(ValueError, match=f"and {units}$"):
+        pipeline._other_truth(other, lowered)
+    assert pipeline._other_truth(lowered.source, lowered).num_classes == 3

@@ -335,3 +335,59 @@ def test_wrong_use(trained, aware, tmp_path):
     with pytest.raises(ValueError, match="never trained"):
         export.to_tflite(export.quantization_aware(trained), path)
     assert not path.exists()
+
+
+def test_names_and_margins_of_what_is_put_in():
+    """A scaling of pixels has wider levels, and what is called twice two."""
+    inputs = keras.Input((6, 6, 3))
+    x = layers.RandomFlip(name="flip")(inputs)
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(x)
+    twice = layers.Conv2D(3, 1, name="twice")
+    x = layers.Activation("silu", name="silu")(twice(twice(x)))
+    x = layers.Rescaling(2.0, name="later")(x)
+    x = layers.GlobalAveragePooling2D(name="mean")(x)
+    model = keras.Model(inputs, layers.Dense(2, name="head")(x), name="net")
+    aware = export.quantization_aware(model, name="aware")
+    assert aware.name == "aware"
+    assert export.quantization_aware(model).name == "net"
+    found = {each.name: each for each in find_quantizers(aware)}
+    assert list(found) == [
+        "image_quantizer",
+        "scale_quantizer",
+        "twice_quantizer",
+        "twice_quantizer_1",
+        "silu_quantizer",
+        "later_quantizer",
+        "mean_quantizer",
+        "head_quantizer",
+    ]
+    margins = {name: each.margin for name, each in found.items()}
+    assert margins.pop("scale_quantizer") == 1 / 128
+    assert set(margins.values()) == {0.0}
+    assert [name for name, each in found.items() if each.images] == [
+        "image_quantizer"
+    ]
+    # Bytes, for that is what the first layer scales.
+    assert found["image_quantizer"].pixels
+    plain = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten()])
+    [image, *_] = find_quantizers(export.quantization_aware(plain))
+    assert image.images and not image.pixels
+
+
+def test_ranges_are_those_of_all_images_of_all_batches():
+    images = np.random.default_rng(0).normal(size=(50, 4, 4, 1))
+    images[37] *= 9
+    images = images.astype("float32")
+    inputs = keras.Input((4, 4, 1))
+    x = layers.Flatten()(layers.Conv2D(2, 3, name="conv")(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    aware = export.quantization_aware(model, calibration=images)
+    image, conv, _ = find_quantizers(aware)
+    assert float(image.min) == pytest.approx(float(images.min()))
+    assert float(image.max) == pytest.approx(float(images.max()))
+    assert float(image.num_batches) == float(conv.num_batches) == 50
+    with pytest.warns(UserWarning, match="Only 20 images"):
+        few = export.quantization_aware(
+            model, calibration=images, num_calibration=20
+        )
+    assert float(find_quantizers(few)[0].num_batches) == 20

@@ -25,6 +25,26 @@ def test_an_error_carries_what_was_held_back():
     assert error.value.__notes__ == ["the reason"]
 
 
+def test_the_end_of_a_long_dump_is_carried():
+    with pytest.raises(ValueError) as error:
+        with quiet_console():
+            os.write(2, b"a" * 9000 + b"the reason\n")
+            raise ValueError("broken")
+    [note] = error.value.__notes__
+    assert note == "a" * 3990 + "the reason"
+
+
+@pytest.mark.parametrize("level", [logging.INFO, logging.ERROR])
+def test_what_is_off_already_stays_off(level):
+    logging.disable(level)
+    try:
+        with quiet_console():
+            assert logging.root.manager.disable == max(level, logging.WARNING)
+        assert logging.root.manager.disable == level
+    finally:
+        logging.disable(logging.NOTSET)
+
+
 def test_everything_is_restored_after_an_error(capfd):
     before = logging.root.manager.disable
     with pytest.raises(ValueError):

@@ -4,6 +4,7 @@ import pytest
 from keras import layers
 
 from kerastl.export import load
+from kerastl.export import runner as module
 from kerastl.export import to_onnx
 from kerastl.export import to_tflite
 
@@ -56,7 +57,7 @@ def test_integer_levels_are_those_of_the_interpreter(
     from ai_edge_litert.interpreter import Interpreter
 
     path = tmp_path / "a.tflite"
-    to_tflite(cnn, path, calibration=calibration)
+    to_tflite(cnn, path, calibration=calibration, refine="none")
     photo = evaluation[0][:1].astype("uint8")
     interpreter = Interpreter(str(path))
     interpreter.allocate_tensors()
@@ -141,3 +142,97 @@ def test_an_unknown_or_missing_file(tmp_path):
 def test_threads_must_be_a_positive_integer(cnn):
     with pytest.raises(ValueError, match="threads=0"):
         load(cnn, threads=0)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.0, "1", None])
+def test_what_is_no_number_of_threads(threads):
+    with pytest.raises(ValueError, match=f"threads={threads!r}"):
+        module.check_threads(threads)
+    module.check_threads(1)
+
+
+def test_levels_of_a_tensor():
+    details = {"quantization": (0.5, 3), "dtype": np.int8}
+    values = np.float32([-99, -1.3, -0.2, 0.3, 2.0, 99])
+    levels = module._quantize(values, details)
+    np.testing.assert_array_equal(levels, [-128, 0, 3, 4, 7, 127])
+    assert levels.dtype == np.int8
+    found = module._dequantize(levels, details)
+    np.testing.assert_array_equal(found, [-65.5, -1.5, 0, 0.5, 2, 62])
+    assert found.dtype == np.float32
+    plain = {"quantization": (0.0, 0), "dtype": np.float32}
+    np.testing.assert_array_equal(module._quantize(values, plain), values)
+    assert module._dequantize(np.float64([0.5]), plain).dtype == np.float32
+    bytes_ = {"quantization": (0.0, 0), "dtype": np.uint8}
+    assert module._quantize(np.float32([7.0]), bytes_).dtype == np.uint8
+
+
+@pytest.mark.parametrize("count, size", [(1, 3), (3, 3), (2, 4)])
+def test_a_batch_is_filled_with_its_first_image(count, size):
+    images = np.arange(2.0 * count).reshape(count, 2) + 5
+    found = module._fill(images, size)
+    np.testing.assert_array_equal(found[:count], images)
+    assert found[count:].tolist() == [[5, 6]] * (size - count)
+
+
+def test_a_tensor_is_described_with_its_levels_if_it_has_any():
+    details = {
+        "name": "serving_default_image:0",
+        "dtype": np.int8,
+        "shape": np.array([1, 8, 8, 3]),
+        "quantization": (0.5, -3),
+    }
+    described = {
+        "name": "image",
+        "dtype": "int8",
+        "shape": [1, 8, 8, 3],
+        "scale": 0.5,
+        "zero_point": -3,
+    }
+    assert module._describe_tensor(details, "image") == described
+    details["quantization"] = (0.0, 0)
+    del described["scale"], described["zero_point"]
+    described["name"] = "serving_default_image:0"
+    assert module._describe_tensor(details, None) == described
+
+
+@pytest.mark.parametrize("name", ["a.tflite", "a.onnx"])
+def test_a_file_tells_its_threads_and_tensors(files, name, evaluation):
+    runner = load(files / name, threads=2)
+    assert runner.threads == 2
+    batch = 1 if name == "a.tflite" else "batch"
+    assert runner.input == {
+        "name": "image",
+        "dtype": "float32",
+        "shape": [batch, 24, 24, 3],
+    }
+    assert runner.output == {
+        "name": "probabilities",
+        "dtype": "float32",
+        "shape": [batch, 4],
+    }
+    assert runner.kind is None
+    image = evaluation[0][:1]
+    run = runner.prepare(image)
+    run()
+    if name == "a.onnx":
+        np.testing.assert_array_equal(run()[0], runner.predict(image))
+
+
+def test_more_than_one_input_or_output():
+    with pytest.raises(ValueError, match="has 2 outputs. Expected one output"):
+        module._only([1, 2], "output")
+    assert module._only([7], "input") == 7
+
+
+@pytest.mark.parametrize(
+    "text, sound",
+    [
+        ("Encountered unresolved custom op: Mine.", True),
+        ("Select TensorFlow op(s), included in the given model", True),
+        ("Didn't find op for builtin opcode 'GELU' version '9'", True),
+        ("The model is not a valid Flatbuffer", False),
+    ],
+)
+def test_what_a_runtime_lacks_is_no_damage(text, sound):
+    assert module._is_sound(None, "tflite", RuntimeError(text)) == sound

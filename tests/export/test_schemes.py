@@ -19,6 +19,24 @@ def test_only_static_integer_schemes_need_calibration():
     assert needing == {"int8", "uint8_io", "int8_per_tensor", "int16x8"}
 
 
+def test_what_trains_with_rounding_is_written_as_it_rounds():
+    rounding = {
+        (format, scheme.name)
+        for format, table in SCHEMES.items()
+        for scheme in table.values()
+        if scheme.rounds_as_trained
+    }
+    assert rounding == {
+        ("tflite", "int8"),
+        ("tflite", "uint8_io"),
+        ("onnx", "int8"),
+    }
+    assert [s.needs_calibration for s in SCHEMES["onnx"].values()] == [
+        False,
+        True,
+    ]
+
+
 def test_unknown_scheme_names_the_nearest():
     with pytest.raises(ValueError, match="Did you mean 'float16'") as error:
         get_scheme("flaot16", "tflite")

@@ -1,4 +1,6 @@
+import errno
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -6,6 +8,9 @@ import time
 
 import pytest
 
+from kerastl.export.stage import DiskFullError
+from kerastl.export.stage import is_leftover
+from kerastl.export.stage import make_folder
 from kerastl.export.stage import remove_leftovers
 from kerastl.export.stage import staged_file
 
@@ -122,6 +127,82 @@ def test_leftovers_of_any_file_go_but_for_those_in_use(tmp_path):
         ".mine-1-x",
         "d.bin",
     ]
+
+
+@pytest.mark.parametrize("hours, stays", [(23, True), (25, False)])
+def test_without_a_lock_a_day_tells(tmp_path, hours, stays):
+    folder = tmp_path / ".a.bin-1-abcdefgh"
+    folder.mkdir()
+    os.utime(folder, (time.time() - 3600 * hours,) * 2)
+    remove_leftovers(tmp_path)
+    assert folder.exists() == stays
+
+
+@pytest.mark.parametrize(
+    "name, is_one",
+    [
+        (".a.bin-17-abcd_123", True),
+        ("folder/.a.bin-elsewhere-17-abcdefgh", True),
+        ("a.bin-17-abcdefgh", False),
+        (".-17-abcdefgh", False),
+        (".a.bin-x-abcdefgh", False),
+        (".a.bin-17-abcdefg", False),
+        (".a.bin-17-abcdefghi", False),
+    ],
+)
+def test_the_name_of_a_leftover(name, is_one):
+    assert is_leftover(name) == is_one
+
+
+def test_the_staging_folder_has_such_a_name(tmp_path):
+    with staged_file(tmp_path / "a.bin", ".bin") as temporary:
+        temporary.write_bytes(b"new")
+        assert is_leftover(temporary.parent)
+        assert temporary.parent.name.startswith(f".a.bin-{os.getpid()}-")
+
+
+def test_a_file_system_without_hard_links(tmp_path, monkeypatch):
+    def refuse(source, path):
+        raise OSError(errno.EPERM, "no links")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with staged_file(tmp_path / "a.bin", ".bin") as temporary:
+        temporary.write_bytes(b"new")
+    assert (tmp_path / "a.bin").read_bytes() == b"new"
+
+
+def test_a_folder_to_write_to_is_made(tmp_path):
+    made = make_folder(str(tmp_path / "a" / "b"))
+    assert isinstance(made, pathlib.Path) and made.is_dir()
+    assert make_folder(made) == made
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError, match="there is a file of that name"):
+        make_folder(tmp_path / "file")
+    with pytest.raises(PermissionError, match="cannot be made .*output='/proc"):
+        make_folder("/proc/a")
+
+
+@pytest.mark.parametrize("number", ["ENOSPC", "EDQUOT", "EFBIG"])
+@pytest.mark.parametrize("before", [True, False])
+def test_every_kind_of_no_room(tmp_path, monkeypatch, number, before):
+    def refuse(*_, **__):
+        raise OSError(getattr(errno, number), "no room")
+
+    if before:
+        monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    with pytest.raises(DiskFullError, match="There is no room") as caught:
+        with staged_file(tmp_path / "a.bin", ".bin"):
+            refuse()
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_no_room_that_a_library_tells_in_words(tmp_path):
+    with pytest.raises(DiskFullError):
+        with staged_file(tmp_path / "a.bin", ".bin"):
+            raise OSError("could not write: No space left on device")
+    with pytest.raises(OSError, match="something else"):
+        with staged_file(tmp_path / "a.bin", ".bin"):
+            raise OSError(errno.EIO, "something else")
 
 
 @pytest.mark.skipif(

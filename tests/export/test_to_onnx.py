@@ -217,6 +217,7 @@ def test_too_large_a_drop_leaves_no_file(
     "arguments, message",
     [
         ({"opset": 12}, "`opset` must be one of"),
+        ({"opset": 19}, r"of \(13, 14, 15, 16, 17, 18\)\. .*opset=19"),
         ({"calibration_method": "magic"}, "calibration_method='magic'"),
         ({"activation_type": "int4"}, "activation_type='int4'"),
         ({"scheme": "float16"}, "Did you mean 'float32'"),

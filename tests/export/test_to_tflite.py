@@ -14,6 +14,7 @@ from kerastl.export.schemes import SCHEMES
 
 pytestmark = pytest.mark.tensorflow_only
 
+
 # Largest difference of a probability from Keras. The lower bound proves that
 # the scheme did round: a file that stayed float32 would not pass.
 BOUNDS = {

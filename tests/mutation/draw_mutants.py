@@ -86,7 +86,11 @@ def _mutations(source):
 def _mutant(source, name, operator, occurrence, line):
     from cosmic_ray.mutating import mutate_code
 
-    changed = mutate_code(source, operator, occurrence)
+    try:
+        changed = mutate_code(source, operator, occurrence)
+    except AttributeError:
+        # cosmic-ray replaces plain names only, not `module.Error`.
+        return None
     if changed is None or changed == source:
         return None
     try:

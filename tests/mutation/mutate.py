@@ -2,8 +2,9 @@
 
 Changes the source one expression at a time (with the operators of cosmic-ray:
 `<` becomes `<=`, `0.9` becomes `1.9`, `a / b` becomes `a * b`) and runs the
-tests of that file. A change that they pass survives: a fault of that kind
-would have gone unseen. The score is the share that did not.
+tests of that file, and that of the public names and their defaults. A change
+that they pass survives: a fault of that kind would have gone unseen. The score
+is the share that did not.
 
     pip install -e ".[test,mutation]"
     python tests/mutation/mutate.py kerastl/losses kerastl/callbacks/lure.py
@@ -45,6 +46,8 @@ TREES = {
     "export": ("kerastl.export", "tests/export"),
     "apps": ("kerastl.apps", "tests/apps"),
 }
+# What holds every public default against the committed index.
+NAMES = pathlib.Path("tests/test_public_names.py")
 # Without tests of its own a file is known by what reads it.
 _MOST_TESTS = 2
 # Changes that change nothing that a test could see, each with the reason.
@@ -151,7 +154,7 @@ def measure(path, count, seed, jobs, before=None):
     if before is not None:
         again = {(row["line"], row["operator"]) for row in before["survived"]}
         tried = [one for one in drawn if (one.line, one.operator) in again]
-    tests = tests_of(path)
+    tests = [*tests_of(path), NAMES]
 
     def run(sources, tests):
         module = module_name(path)

@@ -119,6 +119,7 @@ def test_tests_stand_where_the_source_does(tools):
     assert mutate.module_name(path("export/package/metadata.py")) == (
         "kerastl.export.package.metadata"
     )
+    assert (mutate.ROOT / mutate.NAMES).exists()
     tests = mutate.tests_of(path("kerastl/fine_tuner.py"))
     names = [file.name for file in tests]
     assert "test_fine_tuner.py" in names
@@ -164,6 +165,7 @@ def test_a_test_that_fails_by_itself_kills_nothing(
     monkeypatch.setattr(mutate, "ROOT", tmp_path)
     monkeypatch.setattr(mutate, "module_name", lambda path: "toy")
     monkeypatch.setattr(mutate, "tests_of", lambda path: [test])
+    monkeypatch.setattr(mutate, "NAMES", test)
     with pytest.raises(RuntimeError, match="must pass before .*::test_it"):
         mutate.measure(pathlib.Path("toy.py"), 1, 0, 1)
     test.write_text(TESTS)
@@ -204,3 +206,23 @@ def test_scores_are_shares_of_what_was_drawn(tools):
         "export": 0.9,
         "kerastl/losses": 0.8,
     }
+
+
+@pytest.mark.parametrize("name", ["results.json", "fresh.json"])
+def test_the_readme_tells_the_figures_that_were_measured(tools, name):
+    mutate = tools[2]
+    folder = pathlib.Path(__file__).parent
+    found = json.loads((folder / name).read_text(encoding="utf-8"))
+    assert found["scores"] == mutate.scores(found["files"])
+    text = (folder.parent / "README.md").read_text(encoding="utf-8")
+    text = " ".join(text.split())
+    for place in found["scores"].keys() - {"all"}:
+        rows = [
+            row
+            for path, row in found["files"].items()
+            if path.startswith(f"{place}/")
+        ]
+        killed, drawn = (
+            sum(row[key] for row in rows) for key in ("killed", "drawn")
+        )
+        assert f"{killed} of {drawn} in `{place}`" in text

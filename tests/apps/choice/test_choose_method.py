@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kerastl.apps.choice import choose_method as module
+from kerastl.apps.choice.evidence import Gain
 from kerastl.apps.choice.evidence import expected_gains
 
 
@@ -11,15 +12,23 @@ from kerastl.apps.choice.evidence import expected_gains
 def choose(monkeypatch):
     """Chooses for photos of which LDA names so many, without a network."""
 
-    def run(shots, probe):
+    def run(shots, probe, what="choose_method", **source):
         monkeypatch.setattr(module, "look", lambda source, data: (None, None))
         monkeypatch.setattr(
             module, "discriminant_accuracy", lambda features, labels: probe
         )
         data = types.SimpleNamespace(
-            parts={"train": np.zeros(10 * shots)}, num_classes=10
+            parts={"train": np.zeros(10 * shots)},
+            num_classes=10,
+            image_size=source.pop("image_size", 128),
+            steps_per_epoch=source.pop("steps", 2),
         )
-        return module.choose_method(None, data)
+        network = types.SimpleNamespace(
+            count_params=lambda: source.get("parameters", 400_000)
+        )
+        if what == "choose_method":
+            return module.choose_method(network, data, 20)
+        return getattr(module, what)(network, data)
 
     return run
 
@@ -39,3 +48,31 @@ def test_far_from_all_that_was_measured_it_is_fine_tuning(choose, shots, probe):
     method, reason = choose(shots, probe)
     assert method == "fine_tune"
     assert "nothing is expected to gain" in reason
+
+
+def test_a_lesson_is_hinted_at_where_it_is_worth_it(choose, monkeypatch):
+    asked = []
+
+    def expect(shots, probe, unlabelled):
+        asked.append((shots, probe, unlabelled))
+        return Gain(points, 1.0, 2)
+
+    monkeypatch.setattr(module, "expected_lesson", expect)
+    points = 9.04
+    hint = choose(25, 0.66, "describe_lesson")
+    assert asked == [(25, 66.0, True)]
+    assert "+9.0 ± 2.0 points" in hint
+    assert "--teacher mobilenet_v2 --unlabelled FOLDER" in hint
+    # Half of a MobileNetV2 has 1.75 million parameters.
+    assert choose(25, 0.66, "describe_lesson", parameters=1_740_000)
+    assert choose(25, 0.66, "describe_lesson", parameters=1_800_000) is None
+    assert choose(25, 0.66, "describe_lesson", image_size=96)
+    assert choose(25, 0.66, "describe_lesson", image_size=95) is None
+    points = 2.9
+    assert choose(25, 0.66, "describe_lesson") is None
+
+
+def test_in_a_few_steps_nothing_but_fine_tuning_was_measured(choose):
+    method, reason = choose(25, 0.66, steps=1)
+    assert method == "fine_tune"
+    assert "in trainings of 20 steps" in reason

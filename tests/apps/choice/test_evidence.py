@@ -3,6 +3,7 @@ import math
 import pytest
 
 from kerastl.apps.choice.evidence import expected_gains
+from kerastl.apps.choice.evidence import expected_lesson
 from kerastl.apps.choice.evidence import measured
 from kerastl.apps.choice.evidence import verdict
 from kerastl.apps.recipes.table import RECIPES
@@ -80,3 +81,17 @@ def test_what_ships_is_of_methods_that_there_are():
 def test_the_verdict_leaves_zero_out_of_the_interval(gains, word):
     rows = [_row(gain=gain) for gain in gains]
     assert verdict("imprinting", rows) == word
+
+
+def test_a_lesson_is_expected_where_one_was_measured():
+    rows = [_row(gain=12.0)]
+    assert expected_lesson(10, 60.0, True, rows).points == pytest.approx(8.0)
+    assert expected_lesson(10, 90.0, True, rows).points < 3
+    assert expected_lesson(10, 60.0, True, []) == (0.0, 2.0, 0)
+
+
+def test_rows_with_a_teacher_are_kept_apart():
+    alone, taught = measured(), measured(teacher=True, unlabelled=True)
+    assert {row["teacher"] for row in alone} == {""}
+    assert "" not in {row["teacher"] for row in taught}
+    assert all(row["unlabelled"] for row in taught)

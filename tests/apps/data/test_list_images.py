@@ -39,7 +39,7 @@ def test_unlabelled_images_of_a_folder(shapes, tmp_path):
     used |= {str(f) for f in rest.parts["validation"].files}
     assert not used & {str(f) for f in rest.unlabelled.files}
     assert any("left over" in note for note in rest.notes)
-    for folder, count in ((shapes, 45), (shapes / "cross", 15)):
+    for folder, count in ((shapes, 36), (shapes / "cross", 12)):
         data = load_image_folder(shapes, unlabelled=folder, **options)
         assert len(data.unlabelled) == count
         assert data.unlabelled.size == rest.parts["train"].size

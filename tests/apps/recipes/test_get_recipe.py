@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from kerastl import apps
+from kerastl.apps.recipes.recipe import warm_constant
+from kerastl.apps.recipes.recipe import warm_cosine_decay
 from kerastl.apps.recipes.setting import Setting
 
 
@@ -117,6 +119,24 @@ def test_the_learning_rate_rises_and_falls_to_zero(setting):
         recipe.optimizer(setting)
 
 
+@pytest.mark.parametrize(
+    ("steps", "rising"), [(100, 10), (40, 4), (8, 4), (5, 2), (2, 1)]
+)
+@pytest.mark.parametrize("make", [warm_cosine_decay, warm_constant])
+def test_the_rate_rises_over_few_steps_too(setting, make, steps, rising):
+    setting.epochs, setting.steps_per_epoch = 1, steps
+    schedule = make(0.01, setting)
+    rates = [float(schedule(step)) for step in range(rising + 1)]
+    expected = 0.01 * np.arange(rising + 1) / rising
+    np.testing.assert_allclose(rates, expected, rtol=1e-5)
+
+
+def test_a_single_step_has_its_whole_rate(setting):
+    setting.epochs = setting.steps_per_epoch = 1
+    assert float(warm_cosine_decay(0.01, setting)(0)) == pytest.approx(0.01)
+    assert warm_constant(0.01, setting) == 0.01
+
+
 def test_random_weights_train_otherwise(setting):
     setting.learning_rate = 0.01
     plain = apps.get_recipe("fine_tune")
@@ -137,3 +157,20 @@ def test_a_recipe_may_have_a_rate_of_its_own(setting):
     )
     schedule = recipe.optimizer(setting)._learning_rate
     np.testing.assert_allclose(float(schedule(10)), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "share"),
+    [
+        ("fine_tune", 4, 0.1),
+        ("fine_tune", 39, 39 / 40),
+        ("fine_tune", 40, 1),
+        ("fine_tune", 4000, 1),
+        ("averaged_imprinting", 10, 0.5),
+    ],
+)
+def test_a_training_of_few_steps_has_a_smaller_rate(name, steps, share):
+    recipe = apps.get_recipe(name)
+    assert recipe.highest_rate(0.001, steps) == pytest.approx(0.001 * share)
+    # Random weights have far to go.
+    assert recipe.from_scratch().highest_rate(0.001, steps) == 0.001

@@ -24,6 +24,7 @@ def test_takes_one_right_of_each_class_and_the_surest_wrong():
         batches,
         ["a", "b"],
         per_kind=2,
+        files=["a/0", "a/1", "b/2", "b/3", "b/4", "a/5"],
     )
     assert [int(image[0, 0, 0]) for image, _ in chosen] == [0, 2, 4, 5]
     assert [row["correct"] for _, row in chosen] == [True, True, False, False]
@@ -32,7 +33,9 @@ def test_takes_one_right_of_each_class_and_the_surest_wrong():
         "prediction": "a",
         "confidence": 0.99,
         "correct": False,
+        "file": "b/4",
     }
+    assert chosen[3][1]["file"] == "a/5"
     assert chosen[0][0].dtype == np.uint8
 
 
@@ -45,3 +48,4 @@ def test_looks_at_a_limited_number_of_images():
         lambda batch: np.ones((len(batch), 2)), batches(), ["a", "b"], 3, 4
     )
     assert len(chosen) == 1
+    assert "file" not in chosen[0][1]

@@ -10,11 +10,13 @@ import pathlib
 import statistics
 
 from results import Results
+from summarize import AVERAGED
 from summarize import DEFAULT_RATE
 from summarize import both
 from summarize import interval
 
 from kerastl.apps.report.drawing import BLUE
+from kerastl.apps.report.drawing import GREEN
 from kerastl.apps.report.drawing import ORANGE
 from kerastl.apps.report.drawing import RED
 from kerastl.apps.report.drawing import SOFT
@@ -33,15 +35,18 @@ _USUAL = {
     "learning_rate": DEFAULT_RATE,
     "strength": 1.0,
     "soup": 1,
+    "teacher": "",
+    "unlabelled": 0,
     "status": "done",
 }
 #: Label, color, and what its rows have.
 LINES = (
     (
-        "averaged imprinting",
-        BLUE,
-        {"method": "averaged_imprinting", "learning_rate": 2 * DEFAULT_RATE},
+        "taught, with photos nobody sorted",
+        GREEN,
+        {**AVERAGED, "teacher": "mobilenet_v2_1.0", "unlabelled": 1},
     ),
+    ("averaged imprinting", BLUE, AVERAGED),
     ("fine-tuning", ORANGE, {"method": "fine_tune"}),
     ("linear probe", SOFT, {"method": "linear_probe"}),
     (
@@ -77,7 +82,7 @@ def draw(rows):
     """Returns the SVG as a string."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.6, 3.4), layout="constrained")
+    figure = Figure(figsize=(8.6, 3.8), layout="constrained")
     panels = figure.subplots(1, len(PANELS))
     for axes, (data, title) in zip(panels, PANELS.items(), strict=True):
         axes.spines[["top", "right"]].set_visible(False)
@@ -104,7 +109,8 @@ def draw(rows):
         axes.yaxis.set_major_formatter("{x:g} %")
         axes.grid(axis="y")
         axes.set_title(title, loc="left")
-    panels[0].legend(loc="lower right")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return as_svg(figure, "Accuracy by photos a class")
 
 

@@ -62,6 +62,10 @@ class Cell:
             `"sgd"`: what they have for random ones, SGD with momentum and
             BatchNormalization that trains.
         soup: Trainings whose weights are averaged.
+        teacher: A key of `NETWORKS`, adapted to the same photos first; empty
+            for none.
+        unlabelled: 1 where a teacher labels the training photos that `shots`
+            leaves over, else 0.
     """
 
     data: str
@@ -78,6 +82,13 @@ class Cell:
     batch_norm: str = ""
     optimizer: str = "adam"
     soup: int = 1
+    teacher: str = ""
+    unlabelled: int = 0
+
+    @property
+    def networks(self):
+        """The networks whose weights it takes."""
+        return [self.network, *filter(None, [self.teacher])]
 
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Cell))
@@ -133,6 +144,7 @@ def _expand(settings, path):
     for each in itertools.product(*values):
         cell = Cell(**dict(zip(settings, each, strict=True)))
         apps.get_recipe(cell.method)
-        if cell.network not in NETWORKS:
-            raise unknown_name_error("network", cell.network, NETWORKS)
+        for network in cell.networks:
+            if network not in NETWORKS:
+                raise unknown_name_error("network", network, NETWORKS)
         yield cell

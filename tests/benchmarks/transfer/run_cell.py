@@ -18,6 +18,10 @@ from kerastl.apps.data.load_task import load_task
 from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.train_soup import train_soup
 from kerastl.apps.runs.versions import versions
+from kerastl.apps.teachers.adapt_teacher import adapt_teacher
+from kerastl.apps.teachers.adapt_teacher import teacher_size
+from kerastl.apps.teachers.taught import taught
+from kerastl.apps.teachers.teacher_spec import TeacherSpec
 
 _BATCH_SIZE = 32
 #: Share of each class of data that come without a test part of their own.
@@ -43,7 +47,7 @@ def run_cell(cell: Cell, folders: dict, weights: dict, revision: str) -> dict:
     started = time.perf_counter()
     keras.backend.clear_session()
     keras.utils.set_random_seed(cell.seed)
-    data = _load(cell, folders)
+    data = _load(cell, folders, cell.image_size)
     preset_name, arguments = NETWORKS[cell.network]
     preset = apps.get_preset(preset_name)
     recipe = apps.get_recipe(cell.method)
@@ -81,7 +85,7 @@ def run_cell(cell: Cell, folders: dict, weights: dict, revision: str) -> dict:
             cell.soup,
             student,
             source,
-            recipe,
+            taught(recipe, _teachers(cell, folders, weights), data),
             data,
             cell.epochs,
             learning_rate=cell.learning_rate or recipe.highest_rate(usual),
@@ -99,18 +103,34 @@ def run_cell(cell: Cell, folders: dict, weights: dict, revision: str) -> dict:
     return row
 
 
-def _load(cell, folders):
+def _teachers(cell, folders, weights):
+    if not cell.teacher:
+        return []
+    name, arguments = NETWORKS[cell.teacher]
+    preset = apps.get_preset(name)
+    spec = TeacherSpec(name, weights[cell.teacher])
+    if spec.arguments != arguments:
+        raise ValueError(
+            "The name of the teacher's weights tells another width. "
+            f"Received: {spec.weights} for {cell.teacher}"
+        )
+    data = _load(cell, folders, teacher_size(cell.image_size, preset))
+    return [adapt_teacher(spec, data, cell.epochs, seed=cell.seed)]
+
+
+def _load(cell, folders, image_size):
     if cell.data == DIGITS:
         return load_task(
-            DIGITS, cell.image_size, _BATCH_SIZE, cell.shots, cell.seed, True
+            DIGITS, image_size, _BATCH_SIZE, cell.shots, cell.seed, True
         )
     return apps.load_image_folder(
         folders[cell.data],
-        image_size=cell.image_size,
+        image_size=image_size,
         batch_size=_BATCH_SIZE,
         shots=cell.shots,
         test_split=_TEST_SPLIT,
         seed=cell.seed,
+        unlabelled=bool(cell.unlabelled),
     )
 
 

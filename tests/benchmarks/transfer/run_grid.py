@@ -66,7 +66,11 @@ def check_places(cells, folders, weights):
     """Refuses cells whose data or weights the command line does not tell."""
     for kind, known, names in (
         ("data", folders, {cell.data for cell in cells} - {"digits"}),
-        ("weights", weights, {cell.network for cell in cells}),
+        (
+            "weights",
+            weights,
+            {name for cell in cells for name in cell.networks},
+        ),
     ):
         for name in sorted(names):
             path = pathlib.Path(known.get(name, ""))

@@ -30,7 +30,15 @@ from kerastl import apps
 EVIDENCE = pathlib.Path(__file__).parents[3] / "apps/choice/evidence.json"
 #: What makes a task; the rest of a cell, but for the seed, is a setting.
 _TASK = ("data", "network", "shots", "image_size", "epochs")
-_METHOD = ("method", "antialias", "head", "optimizer", "soup")
+_METHOD = (
+    "method",
+    "antialias",
+    "head",
+    "optimizer",
+    "soup",
+    "teacher",
+    "unlabelled",
+)
 #: What every difference is to.
 BASELINE = {
     "method": "fine_tune",
@@ -38,6 +46,8 @@ BASELINE = {
     "head": "fitted",
     "optimizer": "adam",
     "soup": 1,
+    "teacher": "",
+    "unlabelled": 0,
 }
 #: The product's for a MobileNet of width 0.35, rounded.
 DEFAULT_RATE = 0.0005
@@ -155,7 +165,7 @@ def evidence(settings):
         and line["learning_rate"]
         == apps.get_recipe(line["method"]).highest_rate(DEFAULT_RATE)
         and line.get("gain_interval") is not None
-        and line["method"] != BASELINE["method"]
+        and (line["method"] != BASELINE["method"] or line["teacher"])
     ]
     squares = sum(
         line["gain_spread"] ** 2 * (line["common"] - 1) for line in kept
@@ -173,6 +183,8 @@ def evidence(settings):
             "shots": line["shots"],
             "probe": round(probes[task], 2),
             "method": line["method"],
+            "teacher": line["teacher"],
+            "unlabelled": line["unlabelled"],
             "gain": round(line["gain"], 2),
             "error": round(spread / line["common"] ** 0.5, 2),
             "seeds": line["common"],
@@ -182,6 +194,11 @@ def evidence(settings):
     ]
 
 
+#: What `finetune` takes by itself.
+AVERAGED = {
+    "method": "averaged_imprinting",
+    "learning_rate": 2 * DEFAULT_RATE,
+}
 #: The README's rows: a label, and what the setting has.
 _README_ROWS = (
     (
@@ -191,10 +208,17 @@ _README_ROWS = (
     ("`linear_probe`", {"method": "linear_probe"}),
     ("`fine_tune`", {}),
     ("`fine_tune`, mean of three (`--soup 3`)", {"soup": 3}),
-    ("`imprinting`", {"method": "imprinting"}),
     (
         "`averaged_imprinting`",
-        {"method": "averaged_imprinting", "learning_rate": 2 * DEFAULT_RATE},
+        AVERAGED,
+    ),
+    (
+        "that, taught by a bigger network (`--teacher`)",
+        {**AVERAGED, "teacher": "mobilenet_v2_1.0"},
+    ),
+    (
+        "that, also on photos nobody sorted (`--unlabelled`)",
+        {**AVERAGED, "teacher": "mobilenet_v2_1.0", "unlabelled": 1},
     ),
 )
 _README_TASKS = (
@@ -282,6 +306,7 @@ _METHODS_AT = {
     "batch_norm": "",
     "strength": 1.0,
     "soup": 1,
+    "teacher": "",
 }
 
 

@@ -1,3 +1,6 @@
+import importlib
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +10,8 @@ from kerastl import export
 from kerastl.export.accuracy_drop_error import AccuracyDropError
 from kerastl.export.diagnosis.read_onnx import read_onnx
 from kerastl.export.diagnosis.read_tflite import read_tflite
+from kerastl.export.diagnosis.selective_int8 import _named
+from kerastl.export.diagnosis.selective_int8 import _search
 from kerastl.export.diagnosis.selective_int8 import selective_int8
 from kerastl.export.diagnosis.unreachable_error import UnreachableError
 
@@ -207,3 +212,82 @@ def test_a_quantization_aware_model_has_no_float_form(model, data, tmp_path):
         selective_int8(
             export.quantization_aware(model), tmp_path / "m.tflite", **data
         )
+
+
+@pytest.mark.parametrize(
+    "candidates, most, needed, tried",
+    [
+        (9, None, 0, [0]),
+        (9, None, 1, [0, 0, 1, 1]),
+        (9, None, 2, [0, 0, 1, 2, 2]),
+        (9, None, 3, [0, 0, 1, 2, 4, 4, 3]),
+        (9, None, 6, [0, 0, 1, 2, 4, 8, 8, 6, 5]),
+        (9, None, 9, [0, 0, 1, 2, 4, 8, 9]),
+        (9, 3, 3, [0, 0, 1, 2, 3]),
+        (9, 20, 9, [0, 0, 1, 2, 4, 8, 9]),
+        (1, None, 1, [0, 0, 1]),
+        (9, 3, 4, [0, 0, 1, 2, 3]),
+        (9, 0, 1, [0, 0]),
+        (9, None, 10, [0, 0, 1, 2, 4, 8, 9]),
+        (0, None, 1, [0, 0]),
+    ],
+)
+def test_the_fewest_layers_are_found_by_bisection(
+    monkeypatch, candidates, most, needed, tried
+):
+    """A file is good from `needed` layers in float on; 0.01 is allowed."""
+    # By its name: what the package has under it is the function.
+    module = importlib.import_module(_search.__module__)
+    asked = []
+
+    class Search:
+        candidates = []
+        path = "path"
+
+        @staticmethod
+        def try_layers(number):
+            asked.append(number)
+            drop = 0.01 if number >= needed else 0.0101
+            return SimpleNamespace(
+                num_layers=number,
+                accuracy_drop=drop,
+                accuracy=0.5,
+                float_operators=1,
+                size_bytes=1,
+                latency_ms=1.0,
+            )
+
+        @staticmethod
+        def frontier():
+            return tuple(map(Search.try_layers, sorted(set(asked))))
+
+    seen = []
+    monkeypatch.setattr(
+        module, "examine", lambda *given: seen.append(len(given[-1]))
+    )
+    monkeypatch.setattr(
+        module, "float_candidates", lambda _: list(range(candidates))
+    )
+    arguments = Search, SimpleNamespace(model=None), np.zeros(40), 0.01, most
+    if needed > min(candidates, candidates if most is None else most):
+        with pytest.raises(UnreachableError, match=f"float_layers={most}"):
+            _search(*arguments)
+        assert asked[: len(tried)] == tried
+    else:
+        assert _search(*arguments) == needed
+        assert asked == tried
+    # Sixteen images are examined.
+    assert seen == ([16] if needed else [])
+
+
+def test_layers_are_known_by_all_their_names():
+    candidates = [
+        SimpleNamespace(names=names)
+        for names in (("relu", "conv"), ("add",), ("head", "drop"))
+    ]
+    assert _named(candidates, ["drop", "conv", "relu"]) == [
+        candidates[0],
+        candidates[2],
+    ]
+    with pytest.raises(ValueError, match="mean 'head'.*keep_float has 'haed'"):
+        _named(candidates, ["add", "haed"])

@@ -3,6 +3,11 @@ import numpy as np
 import pytest
 
 from kerastl import apps
+from kerastl.export.keras_files.load_weights_into import assign_source
+from kerastl.export.keras_files.load_weights_into import extra_entries
+from kerastl.export.keras_files.weight_source import WeightEntry
+from kerastl.export.keras_files.weight_source import WeightSource
+from kerastl.export.keras_files.weight_source import open_weight_source
 
 
 def network(filters=4, classes=3, extra=False):
@@ -133,3 +138,63 @@ def test_a_file_that_never_held_weights_says_so(tmp_path, suffix):
     with pytest.raises(ValueError, match="git lfs pull") as caught:
         apps.load_weights_into(network(), path)
     assert "damaged" not in str(caught.value)
+
+
+def test_what_differs_is_told_with_both_sides():
+    with pytest.raises(
+        ValueError,
+        match=(
+            r"differs: 'third' expects shapes \[\(5, 3\), \(3,\)\], the "
+            r"weights have layer 'third' with shapes \[\(5, 4\), \(4,\)\] in "
+            r"its place\. The model has 4 layers with weights, the source 4\."
+        ),
+    ):
+        apps.load_weights_into(random_network(), network(classes=4))
+    with pytest.raises(
+        ValueError,
+        match=(
+            r"'fourth' expects shapes \[\(3, 2\), \(2,\)\], the weights have "
+            r"no such layer\. The model has 5 layers .*, the source 4\."
+        ),
+    ):
+        apps.load_weights_into(random_network(extra=True), network())
+    with pytest.raises(
+        ValueError,
+        match=(
+            r"they have 1 layers that the model lacks, the first is 'fourth' "
+            r"with shapes \[\(3, 2\), \(2,\)\]"
+        ),
+    ):
+        apps.load_weights_into(random_network(), network(extra=True))
+
+
+def test_a_head_may_be_left_over_and_layers_adapted():
+    model, source = random_network(), network(extra=True)
+    adapted = []
+
+    def adapt(name, arrays):
+        adapted.append(name)
+        return [array + 1 for array in arrays]
+
+    with open_weight_source(source) as opened:
+        with pytest.raises(ValueError, match="1 layers that the model lacks"):
+            assign_source(model, opened)
+        assign_source(model, opened, droppable=1, adapt=adapt)
+    assert adapted == ["first", "norm", "second", "third"]
+    for found, expected in zip(
+        model.get_weights(), network().get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(found, expected + 1)
+
+
+def test_layers_are_left_over_in_the_order_of_the_network():
+    def entry(key):
+        return WeightEntry(key, key, ())
+
+    keys = ["dense_10", "dense", "dense_2", "conv_1"]
+    source = WeightSource("", [entry(key) for key in keys], [], True)
+    extra = extra_entries([entry("conv_1")], source)
+    assert [each.key for each in extra] == ["dense", "dense_2", "dense_10"]
+    source = WeightSource("", [entry(key) for key in keys], [], False)
+    extra = extra_entries([entry("a"), entry("b")], source)
+    assert [each.key for each in extra] == ["dense_2", "conv_1"]

@@ -13,6 +13,14 @@ def test_unknown_keys_are_left_out():
     assert Metadata.from_dict(values) == Metadata(["a", "b"])
 
 
+def test_a_range_is_a_pair_and_bytes_are_usual():
+    values = Metadata(["a", "b"]).to_dict()
+    found = Metadata.from_dict({**values, "pixel_range": [-1, 1]})
+    assert found.pixel_range == (-1, 1)
+    del values["pixel_range"]
+    assert Metadata.from_dict(values).pixel_range == (0, 255)
+
+
 def test_a_newer_layout_is_refused():
     values = {**Metadata(["a", "b"]).to_dict(), "format_version": 99}
     with pytest.raises(ValueError, match="newer version.*format_version=99"):

@@ -1,3 +1,4 @@
+import importlib
 import os
 import re
 
@@ -13,6 +14,9 @@ from kerastl.export.targets.check import check
 from kerastl.export.targets.target_error import TargetError
 
 pytestmark = pytest.mark.tensorflow_only
+
+# By its name: what the package has under it is the function.
+module = importlib.import_module(write_c_array.__module__)
 
 NAMES = ["red", 'the "green" one??', "blue", "grün"]
 
@@ -159,3 +163,63 @@ def test_a_question_mark_never_begins_a_trigraph(files):
     [_, labels] = source.read_text().split("_labels")
     assert r'"a\077\077/b"' in labels
     assert "?" not in labels
+
+
+def test_the_bytes_stand_twelve_a_line():
+    text = module._source("a", bytes(range(30)), ["one", 'a "b"'])
+    assert (
+        text
+        == """\
+#include "a.h"
+
+alignas(16) const unsigned char a[] = {
+    0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b,
+    0x0c, 0x0d, 0x0e, 0x0f, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17,
+    0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d,
+};
+const std::size_t a_size = sizeof(a);
+
+const char* const a_labels[2] = {
+    "one",
+    "a \\042b\\042",
+};
+"""
+    )
+    assert module._source("a", b"\xff", []).endswith(
+        "    0xff,\n};\nconst std::size_t a_size = sizeof(a);\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "text, quoted",
+    [
+        (" ~", '" ~"'),
+        ("\x1f\x7f", '"\\037\\177"'),
+        ("ü", '"\\303\\274"'),
+        ('"\\?', '"\\042\\134\\077"'),
+    ],
+)
+def test_texts_are_quoted_for_c(text, quoted):
+    assert module._quote(text) == quoted
+
+
+def test_tensors_are_told_with_their_levels_if_they_have_any():
+    tensor = {"dtype": "int8", "shape": [1, 8, 3]}
+    assert module._constants("a", "input", tensor) == (
+        "// The input is int8 (1, 8, 3)."
+    )
+    tensor |= {"scale": 0.5, "zero_point": -3}
+    assert module._constants("a", "output", tensor).splitlines() == [
+        "// The output is int8 (1, 8, 3): real = scale * (integer - zero "
+        "point).",
+        "constexpr float a_output_scale = 0.5f;",
+        "constexpr int a_output_zero_point = -3;",
+    ]
+
+
+def test_a_sketch_of_the_users_own_is_kept(files):
+    *_, example = write_c_array(files / "model.tflite")
+    assert "void loop()" in example.read_text()
+    example.write_text("mine")
+    write_c_array(files / "model.tflite", overwrite=True)
+    assert example.read_text() == "mine"

@@ -4,6 +4,7 @@ import pytest
 from keras import layers
 
 from kerastl import export
+from kerastl.export.quantization.float_notes import _owner
 from kerastl.export.quantization.float_notes import float_notes
 
 pytestmark = pytest.mark.tensorflow_only
@@ -40,3 +41,28 @@ def test_each_format_says_what_is_in_float_in_it(tmp_path):
     assert float_notes(tmp_path / "a.tflite", "tflite", ["three"], []) == [
         "In float: three, ABS, ADD, DIV."
     ]
+
+
+@pytest.mark.parametrize(
+    "tensor, owner",
+    [
+        ("net_1/backbone_1/stem_1/Relu", "backbone/stem"),
+        ("net/head/MatMul;net/head/BiasAdd", "head"),
+        ("x;net_1/stem_12/y", "backbone/stem"),
+        # A number that is a part of the name is one.
+        ("net/conv_2_1/Conv", "conv_2"),
+        ("net/conv_2/Conv", "conv_2"),
+        # The innermost scope that is known.
+        ("head/stem/Relu", "backbone/stem"),
+        ("stem/head/Relu", "head"),
+        ("net/stems/Relu", None),
+        ("", None),
+    ],
+)
+def test_whose_a_tensor_is(tensor, owner):
+    assert _owner(tensor, ["backbone/stem", "head", "conv_2"]) == owner
+
+
+def test_an_onnx_file_is_in_float_where_training_was():
+    assert float_notes(None, "onnx", ["a", "b"], ["b"]) == ["In float: b."]
+    assert float_notes(None, "onnx", ["a", "b"], []) == []

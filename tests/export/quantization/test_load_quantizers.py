@@ -1,3 +1,5 @@
+import importlib
+
 import pytest
 
 pytestmark = pytest.mark.tensorflow_only
@@ -45,3 +47,27 @@ def test_a_missing_package_is_named(monkeypatch):
     with pytest.raises(ImportError, match="pip install tensorflow-model-opt"):
         load_quantizers()
     assert os.environ["TF_USE_LEGACY_KERAS"] == "0"
+
+
+@pytest.mark.parametrize("before", [None, "0"])
+def test_the_environment_is_put_back(monkeypatch, before):
+    import os
+    from types import SimpleNamespace
+
+    module = importlib.import_module(
+        "kerastl.export.quantization.load_quantizers"
+    )
+    monkeypatch.delenv("TF_USE_LEGACY_KERAS", raising=False)
+    if before is not None:
+        monkeypatch.setenv("TF_USE_LEGACY_KERAS", before)
+
+    def require(name, package):
+        assert name == "tensorflow_model_optimization"
+        assert package == "tensorflow-model-optimization"
+        os.environ["TF_USE_LEGACY_KERAS"] = "1"
+        parts = SimpleNamespace(keras=SimpleNamespace(quantizers="them"))
+        return SimpleNamespace(quantization=parts)
+
+    monkeypatch.setattr(module, "require", require)
+    assert module.load_quantizers() == "them"
+    assert os.environ.get("TF_USE_LEGACY_KERAS") == before

@@ -8,6 +8,7 @@ from onnx import helper
 from onnx import numpy_helper
 
 from kerastl.export.quantization.fixed_layers import FixedKernel
+from kerastl.export.quantization.restore_kernels import _levels
 from kerastl.export.quantization.restore_kernels import restore_kernels
 
 pytestmark = pytest.mark.tensorflow_only
@@ -86,3 +87,58 @@ def test_a_kernel_that_is_not_there_is_named(tmp_path):
         restore_kernels(
             tmp_path / "float.onnx", tmp_path / "int8.onnx", [other]
         )
+
+
+def conv(kind="Conv"):
+    return helper.make_node(kind, ["x", "kernel"], ["y"])
+
+
+@pytest.mark.parametrize("kind", ["conv", "depthwise", "dense"])
+def test_every_kind_of_kernel_lies_as_onnx_has_it(kind):
+    generator = np.random.default_rng(0)
+    shape = {"conv": (2, 3, 4, 5), "depthwise": (2, 3, 4, 2), "dense": (4, 5)}
+    kernel = generator.integers(-127, 128, shape[kind]).astype("float64")
+    outputs = 8 if kind == "depthwise" else 5
+    scales = generator.uniform(0.1, 1, outputs) if kind != "dense" else 0.3
+    if kind == "depthwise":
+        float_kernel = (kernel.reshape(2, 3, 8) * scales).reshape(kernel.shape)
+        expected = kernel.reshape(2, 3, 1, 8).transpose(3, 2, 0, 1)
+    else:
+        float_kernel = kernel * scales
+        expected = kernel.transpose(3, 2, 0, 1) if kind == "conv" else kernel
+    fixed = FixedKernel(kind, float_kernel, np.asarray(scales))
+    along = np.reshape(scales, (-1, 1, 1, 1)) if kind != "dense" else scales
+    written = (expected * along).astype("float32")
+    node = conv("MatMul" if kind == "dense" else "Conv")
+    levels, axis = _levels(node, written, fixed)
+    np.testing.assert_array_equal(levels, expected)
+    assert levels.dtype == np.int8 and axis == (1 if kind == "dense" else 0)
+    # Another operator, another shape.
+    other = conv("Conv" if kind == "dense" else "MatMul")
+    assert _levels(other, written, fixed) == (None, None)
+    assert _levels(node, written[:-1], fixed) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "written, found",
+    [
+        ([3.0, -5.0], True),
+        # Off its level by a fiftieth of a step.
+        ([3.019, -5.0], True),
+        ([3.021, -5.0], False),
+        # Off the kernel by half a step, and no more.
+        ([4.0, -5.0], False),
+        ([3.0, -4.0], False),
+    ],
+)
+def test_how_far_a_constant_may_be_off(written, found):
+    fixed = FixedKernel("dense", np.array([[3.0], [-5.0]]), np.array(1.0))
+    levels, _ = _levels(conv("MatMul"), np.reshape(written, (2, 1)), fixed)
+    assert (levels is not None) == found
+
+
+@pytest.mark.parametrize("level, found", [(127.0, True), (128.0, False)])
+def test_levels_have_seven_bits_and_a_sign(level, found):
+    fixed = FixedKernel("dense", np.array([[level]]), np.array(1.0))
+    levels, _ = _levels(conv("MatMul"), np.array([[level]]), fixed)
+    assert (levels is not None) == found

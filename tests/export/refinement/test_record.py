@@ -37,3 +37,13 @@ def test_a_record_begins_empty():
     for each in (record.gains, record.seconds, layer.left, layer.errors):
         assert each == {}
     assert record.layers == layer.done == []
+
+
+def test_a_refined_file_that_loses_too_much_is_refused():
+    record = RefinementRecord(["bias"], kept=True)
+    record.refuse(0.0234)
+    assert record.kept is False
+    assert str(record) == (
+        "not refined: the refined file loses 2.34 points of accuracy, more "
+        "than is allowed"
+    )

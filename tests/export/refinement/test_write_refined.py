@@ -266,3 +266,48 @@ def test_every_fifth_image_judges(cnn):
     np.testing.assert_array_equal(held, [4, 9])
     np.testing.assert_array_equal(fit, np.setdiff1d(images, [4, 9]))
     np.testing.assert_array_equal(judges, held)
+
+
+def test_at_most_a_hundred_images_flow_and_forty_judge():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
+    images = np.arange(300)
+    fit, held, judges = module._split(images, model)
+    assert (len(fit), len(held), len(judges)) == (80, 20, 40)
+    flow = np.sort(np.concatenate([fit, held]))
+    # Spread over all, the first and the last among them.
+    assert (flow[0], flow[-1]) == (0, 299)
+    assert set(np.diff(flow)) <= {3, 4}
+    assert (held[0], held[-1]) == (flow[4], flow[99])
+    # Files are judged on what nothing was fitted to.
+    assert not set(judges) & set(fit)
+    assert (judges[0], judges[-1]) == (1, 299)
+    hundred = module._split(np.arange(100), model)
+    np.testing.assert_array_equal(hundred[1], np.arange(4, 100, 5))
+    np.testing.assert_array_equal(hundred[2], hundred[1])
+    more = module._split(np.arange(121), model)
+    assert len(more[0]) == 80 and len(more[2]) == 40
+
+
+def test_fewer_images_flow_through_a_large_network(monkeypatch):
+    class Large:
+        def __init__(self, model):
+            pass
+
+        def num_images_within(self, num_bytes):
+            assert num_bytes == 200_000_000
+            return self.number
+
+    monkeypatch.setattr(module, "Schedule", Large)
+    for number, expected in ((25, 25), (3, 10), (500, 100)):
+        Large.number = number
+        fit, held, _ = module._split(np.arange(200), None)
+        assert len(fit) + len(held) == expected
+
+
+def test_images_are_blended_with_those_half_way_round():
+    images = np.float32([[0], [10], [20], [30], [50]])
+    found = module._blended(images)
+    # Behind five images the third last comes first: 0.6 and 0.4.
+    others = np.float32([[30], [50], [0], [10], [20]])
+    np.testing.assert_allclose(found, 0.6 * images + 0.4 * others)
+    assert found.dtype == np.float32

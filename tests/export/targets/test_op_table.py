@@ -31,3 +31,18 @@ def test_facts_of_the_delegates_readme():
     assert set(rows["CONV_2D"]["types"]) == {"float32", "int8"}
     assert rows["SOFTMAX"]["types"] == ["float32"]
     assert "MIRROR_PAD" not in rows
+
+
+def test_which_targets_mix_floats_and_integers():
+    found = {target: load_op_table(target) for target in TARGETS}
+    assert {name: each.hybrid for name, each in found.items()} == {
+        "xnnpack": True,
+        "tflite-micro": False,
+        "full-int8": False,
+    }
+    assert all(each.name == name for name, each in found.items())
+
+
+def test_a_target_that_is_not_there():
+    with pytest.raises(ValueError, match="mean 'xnnpack'.*target='xnpack'"):
+        load_op_table("xnpack")

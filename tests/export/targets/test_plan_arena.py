@@ -5,6 +5,7 @@ import pytest
 from kerastl.export.targets.litert_graph import LitertGraph
 from kerastl.export.targets.litert_graph import Operator
 from kerastl.export.targets.litert_graph import Tensor
+from kerastl.export.targets.plan_arena import _overhead
 from kerastl.export.targets.plan_arena import plan_arena
 from kerastl.export.targets.read_litert_graph import read_litert_graph
 
@@ -104,3 +105,74 @@ def test_of_equal_buffers_the_later_is_placed_first():
         num_subgraphs=1,
     )
     assert plan_arena(graph).offsets == {1: 0, 0: 32}
+
+
+def test_what_is_kept_beside_the_activations_by_hand():
+    def overhead(*operators):
+        """Of five tensors: 120 bytes, 192 an operator, and 1536."""
+        graph = LitertGraph(
+            tensors=[
+                Tensor("x", "int8", (1, 4, 16), False, False, 0),
+                Tensor("y", "int16", (1, 4, 20), False, False, 0),
+                *(tensor(999, constant=True) for _ in range(3)),
+            ],
+            operators=[Operator(*each) for each in operators],
+            inputs=(0,),
+            outputs=(1,),
+            num_subgraphs=1,
+        )
+        return _overhead(graph)
+
+    base = 1536 + 5 * 24
+    assert overhead() == base
+    assert overhead(("ADD", (0, 2), (1,))) == base + 192
+    for kind in (
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "FULLY_CONNECTED",
+        "TRANSPOSE_CONV",
+    ):
+        # Eight bytes for each of twenty channels.
+        assert overhead((kind, (0, 2), (1,))) == base + 192 + 160, kind
+    two = ("CONV_2D", (0, 2), (1,)), ("CONV_2D", (1, 2), (0,))
+    assert overhead(*two) == base + 2 * 192 + 8 * (20 + 16)
+    assert overhead(("SOFTMAX", (0,), (1,))) == base + 192
+    assert overhead(("SOFTMAX", (1,), (1,))) == base + 192 + 2560
+
+
+@pytest.mark.parametrize("size, arena", [(256, 2048), (257, 3072)])
+def test_an_arena_is_a_whole_number_of_kilobytes(size, arena):
+    """Beside activations there are 1536 bytes, 2 x 24 and 192."""
+    graph = LitertGraph(
+        tensors=[tensor(size), tensor(16)],
+        operators=[Operator("RELU", (0,), (1,))],
+        inputs=(0,),
+        outputs=(1,),
+        num_subgraphs=1,
+    )
+    assert plan_arena(graph).arena_bytes == arena
+
+
+def test_a_gap_that_is_large_enough_is_taken():
+    """Of 64, 48 and 32 bytes; what dies early leaves a place."""
+    graph = LitertGraph(
+        tensors=[tensor(64), tensor(48), tensor(32), tensor(16)],
+        operators=[
+            Operator("A", (0,), (1,)),
+            Operator("B", (1,), (2,)),
+            Operator("C", (1, 2), (3,)),
+        ],
+        inputs=(0,),
+        outputs=(3,),
+        num_subgraphs=1,
+    )
+    plan = plan_arena(graph)
+    assert plan.lifetimes == {0: (0, 0), 1: (0, 2), 2: (1, 2), 3: (2, 3)}
+    assert plan.offsets == {0: 0, 1: 64, 2: 0, 3: 32}
+    assert plan.activation_bytes == 112
+
+
+def test_a_graph_without_activations():
+    graph = LitertGraph([], [], (), (), 1)
+    plan = plan_arena(graph)
+    assert (plan.activation_bytes, plan.arena_bytes) == (0, 2048)

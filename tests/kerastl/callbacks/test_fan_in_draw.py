@@ -23,6 +23,16 @@ CASES = {
         (8, 8, 16),
         {"kernel": 9, "bias": 9},
     ),
+    "depthwise in one dimension": (
+        layers.DepthwiseConv1D(5, depth_multiplier=2),
+        (8, 6),
+        {"kernel": 5, "bias": 5},
+    ),
+    "separable in one dimension": (
+        layers.SeparableConv1D(20, 5),
+        (8, 10),
+        {"depthwise_kernel": 5, "pointwise_kernel": 10, "bias": 10},
+    ),
     "separable": (
         layers.SeparableConv2D(20, 3),
         (8, 8, 10),

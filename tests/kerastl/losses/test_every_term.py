@@ -24,6 +24,9 @@ TERMS = {
     "lwf": lambda source: losses.LwF(source),
     "sample_statistics": lambda source: losses.SampleStatistics(20),
     "tcr": lambda source: losses.TCR(20, squeeze_epoch=2),
+    "teacher_distillation": lambda source: losses.TeacherDistillation(
+        kerastl.replace_head(source, 3, seed=5)
+    ),
 }
 # What it draws differs between XLA, replicas and the plain step.
 DRAWING = ["disturb_label"]

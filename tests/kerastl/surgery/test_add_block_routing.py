@@ -131,3 +131,28 @@ def test_errors(make_network, chain):
         add_block_routing(chain(layers.Conv2D(4, 3)))
     with pytest.raises(ValueError, match="Did you mean 'block1_add'"):
         add_block_routing(make_network(), ["block1_ad"])
+
+
+def test_the_policy_is_three_convolutions_on_the_standardized_image(
+    make_network,
+):
+    routed = add_block_routing(make_network(), seed=3)
+    norm = routed.get_layer("policy_input_bn")
+    # It standardizes, and learns nothing.
+    assert [weight.name for weight in norm.weights] == [
+        "moving_mean",
+        "moving_variance",
+    ]
+    filters = []
+    for place in (1, 2, 3):
+        conv = routed.get_layer(f"policy_{place}_conv")
+        assert (conv.kernel_size, conv.strides) == ((3, 3), (2, 2))
+        assert (conv.padding, conv.use_bias) == ("same", False)
+        assert conv.kernel_initializer.seed == 3 + place
+        filters.append(conv.filters)
+    assert filters == [16, 32, 64]
+    logits = [x for x in routed.layers if x.name.endswith("_gate_logits")]
+    assert [x.units for x in logits] == [1] * len(logits)
+    assert [x.kernel_initializer.seed for x in logits] == [
+        13 + place for place in range(len(logits))
+    ]

@@ -1,8 +1,11 @@
+import importlib
+
 import keras
 import numpy as np
 import pytest
 
 import kerastl
+from kerastl.surgery.fit_head import fit_classifier
 
 _CENTRES = np.random.default_rng(7).normal(size=(3, 4, 4, 3))
 
@@ -119,6 +122,8 @@ def test_one_photo_of_a_class_is_fitted_without_cross_validation():
     network = _network(3)
     found = kerastl.fit_head(network, (images, labels))
     assert found.accuracy is None
+    # What cross-validation chooses elsewhere, for features of variance 1.
+    assert found.inverse_strength == pytest.approx(0.0316228)
     predicted = network.predict(images, verbose=0).argmax(-1)
     assert np.mean(predicted[1:] == labels[1:]) == 1.0
 
@@ -141,3 +146,40 @@ def test_bad_data_is_refused():
     images[3, 0, 0, 0] = np.nan
     with pytest.raises(ValueError, match="not finite"):
         kerastl.fit_head(_network(3), (images, labels))
+
+
+def test_the_strengths_that_are_tried_and_the_folds(monkeypatch):
+    """Half powers of ten from 1e-4 to 10, on five folds, or two of many."""
+    module = importlib.import_module(fit_classifier.__module__)
+    tried = []
+
+    def likelihood(points, labels, folds, strength):
+        tried.append((strength, folds.n_splits, folds.random_state))
+        # Best at one place, whatever the data.
+        return -abs(np.log10(strength) + 2), 0.5
+
+    monkeypatch.setattr(module, "_likelihood", likelihood)
+    points = np.random.default_rng(0).normal(size=(60, 2))
+    for count, labels, folds in (
+        (12, np.arange(12) % 2, 5),
+        (12, np.arange(12) // 9, 3),
+        (12, np.arange(12) // 10, 2),
+    ):
+        tried.clear()
+        _, _, found = fit_classifier(points[:count], labels, seed=7)
+        assert found == (pytest.approx(0.01), 0.5)
+        assert [each[1:] for each in tried] == [(folds, 7)] * 11
+        np.testing.assert_allclose(
+            np.log10([strength for strength, *_ in tried]),
+            np.arange(-4, 1.1, 0.5),
+        )
+    tried.clear()
+    many = np.tile(points, (20, 1))
+    fit_classifier(many[:1001], np.arange(1001) % 2)
+    assert {each[1:] for each in tried} == {(2, 0)}
+
+
+def test_equal_features_have_no_scale():
+    rows, offsets, _ = fit_classifier(np.ones((6, 3)), np.arange(6) % 2)
+    np.testing.assert_allclose(rows, 0, atol=1e-6)
+    np.testing.assert_allclose(offsets, 0, atol=1e-6)

@@ -1,0 +1,1 @@
+"""Bigger networks that a student learns the answers of."""

@@ -1,0 +1,84 @@
+"""A classifier for which all classes are equally frequent."""
+
+import numpy as np
+from keras import ops
+
+from kerastl.arguments import checked_number
+from kerastl.surgery.find_head import find_classifier
+from kerastl.surgery.find_head import find_head
+from kerastl.surgery.head_weights import linear_head
+
+
+def adjust_logits(model, counts, strength=1.0):
+    """Takes how frequent each class was in training out of the answers.
+
+    A classifier that saw 60 coats and 3 hats says hat too seldom: its
+    probabilities hold the shares of the classes in its training. The logarithm
+    of each class's share leaves the bias of the classifier, in place, so that
+    the network costs nothing more:
+
+        logits_c - strength * log(counts_c / sum counts)
+
+    With the same number of images of every class only the common part moves,
+    and the probabilities stay.
+
+    Args:
+        model: The trained network, a `keras.Model` that ends in a softmax, or
+            in a sigmoid of one output.
+        counts: Training images of each class, in the order of the classes;
+            of one output those of no and of yes.
+        strength: 1 makes up for the whole share, 0 for none of it; -1 takes
+            back what 1 did.
+
+    Raises:
+        ValueError: If the classifier has no bias, or is none that
+            `kerastl.replace_head` makes; if a class has no image.
+
+    Example:
+
+    ```python
+    tuner.fit(photos.train, epochs=20)
+    kerastl.surgery.adjust_logits(
+        tuner.student, list(photos.counts["train"].values())
+    )
+    ```
+
+    Reference:
+        Menon et al., "Long-tail learning via logit adjustment", ICLR 2021,
+        section 4.1: the post-hoc adjustment.
+    """
+    strength = checked_number("strength", strength)
+    head, scale = _head(model)
+    counts = np.asarray(counts, "float64")
+    classes = max(model.output_shape[-1], 2)
+    if counts.shape != (classes,) or not (counts > 0).all():
+        raise ValueError(
+            f"`counts` takes the training images of each of {classes} classes, "
+            "and every class needs at least one. "
+            f"Received: counts={counts.tolist()}"
+        )
+    if head.bias is None:
+        raise ValueError(
+            "The classifier has no bias, which is what is adjusted. "
+            "`kerastl.replace_head` makes one that has. "
+            f"Received: layer={head.name!r} of {model.name!r}"
+        )
+    shares = strength * np.log(counts / counts.sum())
+    if model.output_shape[-1] == 1:
+        shares = shares[1:] - shares[:1]
+    bias = ops.convert_to_numpy(head.bias).astype("float64")
+    head.bias.assign(bias - shares / scale)
+
+
+def _head(model):
+    if model.output_shape[-1] != 1:
+        return linear_head(model)
+    head, scale = find_head(model).layer, None
+    if head is not None:
+        scale = find_classifier(model).kind.scale
+    if not scale:
+        raise ValueError(
+            "The network does not end in a classifier whose sigmoid is of one "
+            f"layer's output. Received: model={model.name!r}"
+        )
+    return head, scale

@@ -1,0 +1,104 @@
+import keras
+import pytest
+from keras import layers
+
+from kerastl.apps.teachers.load_teachers import load_teachers
+from kerastl.apps.teachers.teacher_spec import read_teachers
+
+CLASSES = ["cat", "dog", "owl"]
+
+
+def network(shape=(16, 16, 3), units=3, activation="softmax"):
+    inputs = keras.Input(shape)
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(inputs))
+    return keras.Model(inputs, layers.Dense(units, activation)(x))
+
+
+class Subclassed(keras.Model):
+    def call(self, inputs):
+        return inputs
+
+
+def two_outputs():
+    one = network()
+    return keras.Model(one.inputs, [one.output, one.output])
+
+
+def two_inputs():
+    one, other = keras.Input((16, 16, 3)), keras.Input((16, 16, 3))
+    return keras.Model([one, other], network()(one + other))
+
+
+def without_a_head():
+    inputs = keras.Input((16, 16, 3))
+    return keras.Model(inputs, layers.Conv2D(3, 3)(inputs))
+
+
+def test_a_model_of_as_many_classes_is_taken_as_it_is():
+    model = network()
+    (spec,) = load_teachers(read_teachers(model), CLASSES)
+    assert spec.model is model
+    assert spec.label == model.name
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (Subclassed, "subclassed or not built"),
+        (lambda: keras.Sequential([layers.Dense(3)]), "not built"),
+        (two_outputs, "1 inputs and 2 outputs"),
+        (two_inputs, "2 inputs and 1 outputs"),
+        (lambda: network((16, 16, 1)), r"reads \(None, 16, 16, 1\), no color"),
+        (without_a_head, "ends in feature maps"),
+    ],
+)
+def test_what_cannot_teach_is_told_why(make, reason):
+    with pytest.raises(ValueError, match=f"cannot teach: .*{reason}"):
+        load_teachers(read_teachers(make()), CLASSES)
+
+
+def test_a_file_that_is_none(tmp_path):
+    path = tmp_path / "teacher.keras"
+    path.write_bytes(b"PK\3\4" + bytes(range(256)))
+    with pytest.raises(ValueError, match=r"corrupt.*teacher\.keras"):
+        load_teachers(read_teachers(path), CLASSES)
+
+
+def test_names_beside_a_file_count(tmp_path):
+    path = tmp_path / "model.keras"
+    network(units=1, activation="sigmoid").save(path)
+    labels = tmp_path / "labels.txt"
+    before = keras.saving.load_model(path).get_weights()
+    for names, sign in (("no\nyes\n", 1), ("yes\nno\n", -1)):
+        labels.write_text(names)
+        (spec,) = load_teachers(read_teachers(path), ["no", "yes"])
+        *_, kernel, bias = spec.model.get_weights()
+        assert (kernel == sign * before[-2]).all()
+        assert (bias == sign * before[-1]).all()
+    labels.write_text("no\nmaybe\n")
+    with pytest.raises(ValueError, match="other classes .* of no, maybe"):
+        load_teachers(read_teachers(path), ["no", "yes"])
+
+
+def test_layers_behind_the_classifier_are_not_overlooked(tmp_path):
+    inner = network(activation=None)
+    scaled = layers.BatchNormalization(name="behind")
+    outputs = layers.Softmax()(scaled(inner.output))
+    model = keras.Model(inner.inputs, outputs)
+    scaled.gamma.assign([1.0, 30.0, 5.0])
+    scaled.beta.assign([0.0, 1.0, 2.0])
+    model.save(tmp_path / "model.keras")
+    (tmp_path / "labels.txt").write_text("owl\ncat\ndog\n")
+    with pytest.raises(ValueError, match="cannot be put in theirs"):
+        load_teachers(read_teachers(tmp_path), CLASSES)
+
+
+def test_one_logit_in_the_other_order(tmp_path):
+    model = network(units=1, activation=None)
+    model.save(tmp_path / "model.keras")
+    (tmp_path / "labels.txt").write_text("yes\nno\n")
+    (spec,) = load_teachers(read_teachers(tmp_path), ["no", "yes"])
+    for old, new in zip(
+        model.get_weights()[-2:], spec.model.get_weights()[-2:], strict=True
+    ):
+        assert (new == -old).all()

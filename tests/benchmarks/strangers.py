@@ -1,0 +1,117 @@
+"""Do photos of none of the classes spoil what a teacher teaches?
+
+    python tests/benchmarks/strangers.py WEIGHTS TEACHER CLOTHING SIGNS
+
+writes `strangers.json` beside this file. Ten photos of each kind of clothing
+are labelled. The others teach without their labels: once alone, and once with
+photos of hands among them, three in ten. WEIGHTS is the file of a MobileNetV2
+0.35 (128 px), TEACHER that of full width, which is adapted once a seed and
+teaches both. Accuracy is on the validation and test photos together.
+"""
+
+import argparse
+import copy
+import json
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+from kerastl import apps
+from kerastl.apps.data.image_part import ImagePart
+from kerastl.apps.runs.prepare_student import prepare_student
+from kerastl.apps.runs.train_network import train_network
+from kerastl.apps.teachers.adapt_teacher import METHOD
+from kerastl.apps.teachers.adapt_teacher import adapt_teacher
+from kerastl.apps.teachers.adapt_teacher import teacher_size
+from kerastl.apps.teachers.taught import taught
+from kerastl.apps.teachers.teacher_spec import TeacherSpec
+
+RESULTS = pathlib.Path(__file__).with_suffix(".json")
+SHOTS, SIZE, EPOCHS, SEEDS, SHARE = 10, 128, 20, range(3), 0.3
+
+
+def load(folder, size, seed):
+    return apps.load_image_folder(
+        folder, size, shots=SHOTS, seed=seed, unlabelled=True
+    )
+
+
+def with_strangers(data, folder, seed):
+    """The data, photos of another folder among the unlabelled ones."""
+    count = round(len(data.unlabelled) * SHARE / (1 - SHARE))
+    others = apps.load_image_folder(
+        folder, SIZE, validation_split=0.0, seed=seed
+    ).parts["train"]
+    places = np.random.default_rng(seed).permutation(len(others))[:count]
+    images = np.concatenate([data.unlabelled.images, others.read(places)])
+    made = copy.copy(data)
+    made.unlabelled = ImagePart(
+        np.zeros(len(images), "int32"), data.unlabelled.size, images
+    )
+    return made
+
+
+def train(data, teacher, weights, seed):
+    keras.utils.set_random_seed(seed)
+    preset, recipe = apps.get_preset("mobilenet_v2"), apps.get_recipe(METHOD)
+    source = preset.build(
+        weights, (SIZE, SIZE, 3), include_top=False, alpha=0.35
+    )
+    student, _ = prepare_student(source, data.num_classes, seed=seed)
+    rate = recipe.highest_rate(preset.usual_rate(weights, 0.35))
+    student, _ = train_network(
+        student,
+        source,
+        taught(recipe, [teacher], data),
+        data,
+        EPOCHS,
+        learning_rate=rate,
+        validate=False,
+        seed=seed,
+        new_head=True,
+    )
+    return student
+
+
+def accuracy(network, data):
+    parts = [data.images(name) for name in ("validation", "test")]
+    images, labels = map(np.concatenate, zip(*parts, strict=True))
+    scores = network.predict(images.astype("float32"), verbose=0)
+    return round(100 * float(np.mean(scores.argmax(-1) == labels)), 2)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name in ("weights", "teacher", "clothing", "signs"):
+        parser.add_argument(name, type=pathlib.Path)
+    options = parser.parse_args()
+    rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    size = teacher_size(SIZE, apps.get_preset("mobilenet_v2"))
+    for seed in SEEDS:
+        if seed in {row["seed"] for row in rows}:
+            continue
+        teacher = adapt_teacher(
+            TeacherSpec("mobilenet_v2", options.teacher),
+            load(options.clothing, size, seed),
+            EPOCHS,
+            seed=seed,
+        )
+        data = load(options.clothing, SIZE, seed)
+        row = {"seed": seed, "unlabelled": len(data.unlabelled)}
+        for name, each in (
+            ("alone", data),
+            ("among_strangers", with_strangers(data, options.signs, seed)),
+        ):
+            network = train(each, teacher, options.weights, seed)
+            row[name] = accuracy(network, data)
+        rows.append(row)
+        RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
+        print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""What uneven classes cost, and what is got back.
+
+    python tests/benchmarks/uneven.py WEIGHTS CLOTHING SIGNS
+
+writes `uneven.json` beside this file. WEIGHTS is the file of a MobileNetV2
+0.35, the others are folders of photos. Of ten classes the largest has 60
+photos, each one after it a smaller share, the last 3; which is which the seed
+draws. The network is trained for 20 epochs as `kerastl finetune` trains (128
+px), and judged on the validation and test photos together: `accuracy`, and
+`balanced`, the mean over the classes. `adjusted` is the same network after
+`kerastl.surgery.adjust_logits`; `weighted` was trained with class weights
+instead, inverse to the shares.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerastl import apps
+from kerastl.apps.runs.prepare_student import prepare_student
+from kerastl.apps.runs.train_network import train_network
+from kerastl.surgery import adjust_logits
+
+RESULTS = pathlib.Path(__file__).with_suffix(".json")
+METHOD = "averaged_imprinting"
+MOST, LEAST, SIZE, EPOCHS, SEEDS = 60, 3, 128, 20, range(5)
+
+
+def uneven(folder, seed):
+    """The photos of a folder, the classes of the training part uneven."""
+    data = apps.load_image_folder(
+        folder, SIZE, shots=MOST, test_split=0.2, seed=seed
+    )
+    part, classes = data.parts["train"], data.num_classes
+    falling = (LEAST / MOST) ** (np.arange(classes) / (classes - 1))
+    order = np.random.default_rng(seed).permutation(classes)
+    counts = dict(zip(order, np.rint(MOST * falling).astype(int), strict=True))
+    kept = [
+        np.flatnonzero(part.labels == label)[: counts[label]]
+        for label in range(classes)
+    ]
+    data.parts["train"] = part.take(np.sort(np.concatenate(kept)))
+    return data, np.array([counts[label] for label in range(classes)])
+
+
+def train(data, weights, seed, weighted):
+    keras.utils.set_random_seed(seed)
+    preset, recipe = apps.get_preset("mobilenet_v2"), apps.get_recipe(METHOD)
+    source = preset.build(
+        weights, (SIZE, SIZE, 3), include_top=False, alpha=0.35
+    )
+    student, _ = prepare_student(source, data.num_classes, seed=seed)
+    if weighted is not None:
+
+        def weigh(setting, batches):
+            return batches.map(lambda x, y: (x, y, tf.gather(weighted, y)))
+
+        recipe = dataclasses.replace(recipe, dataset=weigh)
+    rate = recipe.highest_rate(preset.usual_rate(weights, 0.35))
+    student, _ = train_network(
+        student,
+        source,
+        recipe,
+        data,
+        EPOCHS,
+        learning_rate=rate,
+        validate=False,
+        seed=seed,
+        new_head=True,
+    )
+    return student
+
+
+def judge(network, data):
+    parts = [data.images(name) for name in ("validation", "test")]
+    images, labels = map(np.concatenate, zip(*parts, strict=True))
+    scores = network.predict(images.astype("float32"), verbose=0)
+    right = scores.argmax(-1) == labels
+    each = [right[labels == label].mean() for label in range(data.num_classes)]
+    return {
+        "accuracy": round(100 * float(right.mean()), 2),
+        "balanced": round(100 * float(np.mean(each)), 2),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("weights", type=pathlib.Path)
+    parser.add_argument("folders", type=pathlib.Path, nargs="+")
+    options = parser.parse_args()
+    rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    done = {(row["data"], row["seed"]) for row in rows}
+    for seed in SEEDS:
+        for folder in options.folders:
+            if (folder.name, seed) in done:
+                continue
+            data, counts = uneven(folder, seed)
+            inverse = (counts.sum() / (len(counts) * counts)).astype("float32")
+            row = {"data": folder.name, "seed": seed, "counts": counts.tolist()}
+            network = train(data, options.weights, seed, None)
+            row["plain"] = judge(network, data)
+            adjust_logits(network, counts)
+            row["adjusted"] = judge(network, data)
+            network = train(data, options.weights, seed, inverse)
+            row["weighted"] = judge(network, data)
+            rows.append(row)
+            RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
+            print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()

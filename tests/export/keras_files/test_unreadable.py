@@ -1,0 +1,65 @@
+"""What the first bytes of a file tell."""
+
+import pytest
+
+from kerastl.export.keras_files.unreadable import check_is_binary
+from kerastl.export.keras_files.unreadable import corrupt
+from kerastl.export.keras_files.unreadable import unreadable
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"", "as onnx: it is empty \\(0 bytes\\)"),
+        (b"version https://git-lfs.github.com\n", "git lfs pull"),
+        (b" \n first line \n second", "begins with 'first line '"),
+        (b" \n\t ", "begins with ''"),
+        (b"x" * 61, f"begins with '{'x' * 60}'"),
+        ("größe".encode(), "begins with 'größe'"),
+        # The sample of 512 bytes ends within a letter of two bytes, or four.
+        (b"x" * 511 + "ö".encode(), "it is text"),
+        (b"x" * 509 + "\N{GRINNING FACE}".encode(), "it is text"),
+        (b"x" * 512 + b"\x00\xff", "it is text"),
+    ],
+)
+def test_what_never_held_a_model_is_refused(tmp_path, content, message):
+    path = tmp_path / "a.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        check_is_binary(path, "onnx")
+    assert str(caught.value).endswith(f"Received: path={str(path)!r}")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x00",
+        b"text and \x00 no text",
+        b"x" * 511 + b"\x00",
+        # Four bytes that begin no letter.
+        b"x" * 508 + b"\xff\xff\xff\xff",
+        b"\xff\xff\xff\xff",
+        b"\x80",
+        b"\x08\x0a\x12",
+    ],
+)
+def test_what_is_no_text_is_left_to_its_reader(tmp_path, content):
+    path = tmp_path / "a.onnx"
+    path.write_bytes(content)
+    check_is_binary(path, "onnx")
+
+
+@pytest.mark.parametrize(
+    "error, reason",
+    [
+        ("  broken\n", "broken. It is corrupt or incomplete;"),
+        ("", "as keras: it is corrupt or incomplete;"),
+        ("y" * 501, f"as keras: {'y' * 500}. It is corrupt"),
+    ],
+)
+def test_damage_is_called_damage(error, reason):
+    found = corrupt("a.keras", "keras", error)
+    assert isinstance(found, ValueError) and reason in str(found)
+    assert str(unreadable("a.h5", "keras", "of it")) == (
+        "The file 'a.h5' cannot be read as keras: of it. Received: path='a.h5'"
+    )
