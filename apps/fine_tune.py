@@ -30,6 +30,7 @@ from kerastl.apps.runs.check_method import check_numbers
 from kerastl.apps.runs.check_method import check_strength
 from kerastl.apps.runs.check_method import check_teacher
 from kerastl.apps.runs.check_method import check_unlabelled
+from kerastl.apps.runs.check_method import check_unlabelled_data
 from kerastl.apps.runs.check_outputs import check_outputs
 from kerastl.apps.runs.check_training_fits import check_training_fits
 from kerastl.apps.runs.describe_run import describe_measures
@@ -223,6 +224,7 @@ def fine_tune(
     if teachers:
         check_teacher(recipe)
     check_strength(strength, recipe, has_teacher=bool(teachers))
+    check_unlabelled(unlabelled, recipe, has_teacher=bool(teachers))
     check_soup(soup, recipe, weights)
     name = "arrays"
     if not isinstance(data, ImageData):
@@ -249,7 +251,7 @@ def fine_tune(
     if folder_given:
         image_size = image_size or row.default_size
         data = load_at(image_size, unlabelled or recipe.needs_unlabelled)
-    check_unlabelled(unlabelled, recipe, data, has_teacher=bool(teachers))
+    check_unlabelled_data(recipe, data)
     taught_by = [each.model or each.weights for each in teachers]
     teachers = load_teachers(teachers, data.class_names)
     part = _evaluation_part(data)

@@ -33,12 +33,6 @@ gc.freeze()
 gc.set_threshold(50_000, 20, 20)
 
 tensorflow_backend = keras.backend.backend() == "tensorflow"
-if tensorflow_backend:
-    import tensorflow as tf
-
-    tf.config.optimizer.set_experimental_options(
-        {"disable_meta_optimizer": True}
-    )
 
 
 def clips_products():

@@ -91,15 +91,8 @@ def check_teacher(recipe):
         )
 
 
-def check_unlabelled(unlabelled, recipe, data, has_teacher=False):
-    """Raises `ValueError` if the method and `unlabelled` do not fit."""
-    if recipe.needs_unlabelled and data.unlabelled is None:
-        raise ValueError(
-            f"The method '{recipe.name}' trains on unlabelled images too, and "
-            "there are none. Pass a folder of them, `unlabelled` "
-            "(--unlabelled), or fewer `shots` (--shots) than there are images, "
-            "which leaves some over. Received: unlabelled=None"
-        )
+def check_unlabelled(unlabelled, recipe, has_teacher=False):
+    """Raises `ValueError` if nothing would learn from `unlabelled`."""
     if unlabelled and not recipe.needs_unlabelled and not has_teacher:
         raise ValueError(
             f"The method '{recipe.name}' does not train on unlabelled images. "
@@ -107,6 +100,17 @@ def check_unlabelled(unlabelled, recipe, data, has_teacher=False):
             "choose a method that trains on them, such as akc_arc, or leave "
             "`unlabelled` (--unlabelled) out. "
             f"Received: unlabelled={str(unlabelled)!r}"
+        )
+
+
+def check_unlabelled_data(recipe, data):
+    """Raises `ValueError` if the method lacks the unlabelled images."""
+    if recipe.needs_unlabelled and data.unlabelled is None:
+        raise ValueError(
+            f"The method '{recipe.name}' trains on unlabelled images too, and "
+            "there are none. Pass a folder of them, `unlabelled` "
+            "(--unlabelled), or fewer `shots` (--shots) than there are images, "
+            "which leaves some over. Received: unlabelled=None"
         )
 
 

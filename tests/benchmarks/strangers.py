@@ -17,13 +17,14 @@ import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
 import numpy as np
+from uneven import EPOCHS
+from uneven import SIZE
+from uneven import judge
+from uneven import train
 
 from kerastl import apps
 from kerastl.apps.data.image_part import ImagePart
-from kerastl.apps.runs.prepare_student import prepare_student
-from kerastl.apps.runs.train_network import train_network
 from kerastl.apps.teachers.adapt_teacher import METHOD
 from kerastl.apps.teachers.adapt_teacher import adapt_teacher
 from kerastl.apps.teachers.adapt_teacher import teacher_size
@@ -31,7 +32,7 @@ from kerastl.apps.teachers.taught import taught
 from kerastl.apps.teachers.teacher_spec import TeacherSpec
 
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
-SHOTS, SIZE, EPOCHS, SEEDS, SHARE = 10, 128, 20, range(3), 0.3
+SHOTS, SEEDS, SHARE = 10, range(3), 0.3
 
 
 def load(folder, size, seed):
@@ -53,35 +54,6 @@ def with_strangers(data, folder, seed):
         np.zeros(len(images), "int32"), data.unlabelled.size, images
     )
     return made
-
-
-def train(data, teacher, weights, seed):
-    keras.utils.set_random_seed(seed)
-    preset, recipe = apps.get_preset("mobilenet_v2"), apps.get_recipe(METHOD)
-    source = preset.build(
-        weights, (SIZE, SIZE, 3), include_top=False, alpha=0.35
-    )
-    student, _ = prepare_student(source, data.num_classes, seed=seed)
-    rate = recipe.highest_rate(preset.usual_rate(weights, 0.35))
-    student, _ = train_network(
-        student,
-        source,
-        taught(recipe, [teacher], data),
-        data,
-        EPOCHS,
-        learning_rate=rate,
-        validate=False,
-        seed=seed,
-        new_head=True,
-    )
-    return student
-
-
-def accuracy(network, data):
-    parts = [data.images(name) for name in ("validation", "test")]
-    images, labels = map(np.concatenate, zip(*parts, strict=True))
-    scores = network.predict(images.astype("float32"), verbose=0)
-    return round(100 * float(np.mean(scores.argmax(-1) == labels)), 2)
 
 
 def main():
@@ -106,8 +78,9 @@ def main():
             ("alone", data),
             ("among_strangers", with_strangers(data, options.signs, seed)),
         ):
-            network = train(each, teacher, options.weights, seed)
-            row[name] = accuracy(network, data)
+            recipe = taught(apps.get_recipe(METHOD), [teacher], each)
+            network = train(recipe, each, options.weights, seed)
+            row[name] = judge(network, data)["accuracy"]
         rows.append(row)
         RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
         print(row, flush=True)

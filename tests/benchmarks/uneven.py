@@ -52,19 +52,14 @@ def uneven(folder, seed):
     return data, np.array([counts[label] for label in range(classes)])
 
 
-def train(data, weights, seed, weighted):
+def train(recipe, data, weights, seed):
+    """A MobileNetV2 0.35, trained as `kerastl finetune` trains it."""
     keras.utils.set_random_seed(seed)
-    preset, recipe = apps.get_preset("mobilenet_v2"), apps.get_recipe(METHOD)
+    preset = apps.get_preset("mobilenet_v2")
     source = preset.build(
         weights, (SIZE, SIZE, 3), include_top=False, alpha=0.35
     )
     student, _ = prepare_student(source, data.num_classes, seed=seed)
-    if weighted is not None:
-
-        def weigh(setting, batches):
-            return batches.map(lambda x, y: (x, y, tf.gather(weighted, y)))
-
-        recipe = dataclasses.replace(recipe, dataset=weigh)
     rate = recipe.highest_rate(preset.usual_rate(weights, 0.35))
     student, _ = train_network(
         student,
@@ -80,7 +75,18 @@ def train(data, weights, seed, weighted):
     return student
 
 
+def weigh(recipe, weights):
+    """The recipe, with a weight for the images of each class."""
+    weights = tf.constant(weights, "float32")
+
+    def dataset(setting, batches):
+        return batches.map(lambda x, y: (x, y, tf.gather(weights, y)))
+
+    return dataclasses.replace(recipe, dataset=dataset)
+
+
 def judge(network, data):
+    """Accuracy, and its mean over the classes, in percent."""
     parts = [data.images(name) for name in ("validation", "test")]
     images, labels = map(np.concatenate, zip(*parts, strict=True))
     scores = network.predict(images.astype("float32"), verbose=0)
@@ -104,13 +110,15 @@ def main():
             if (folder.name, seed) in done:
                 continue
             data, counts = uneven(folder, seed)
-            inverse = (counts.sum() / (len(counts) * counts)).astype("float32")
+            inverse = counts.sum() / (len(counts) * counts)
+            recipe = apps.get_recipe(METHOD)
             row = {"data": folder.name, "seed": seed, "counts": counts.tolist()}
-            network = train(data, options.weights, seed, None)
+            network = train(recipe, data, options.weights, seed)
             row["plain"] = judge(network, data)
             adjust_logits(network, counts)
             row["adjusted"] = judge(network, data)
-            network = train(data, options.weights, seed, inverse)
+            weighted = weigh(recipe, inverse)
+            network = train(weighted, data, options.weights, seed)
             row["weighted"] = judge(network, data)
             rows.append(row)
             RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
