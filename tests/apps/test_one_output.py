@@ -23,6 +23,8 @@ def photos(tmp_path_factory, shapes):
 @pytest.fixture(scope="module")
 def binary(photos, tmp_path_factory):
     """A user's own file: features that know the shapes, and a new sigmoid."""
+    # Made before the fixture that seeds every test.
+    keras.utils.set_random_seed(1)
     data = apps.load_image_folder(photos, 16, batch_size=8)
     network = apps.ResNet8(input_shape=(16, 16, 3), classes=2, weights=None)
     network.compile(
@@ -58,7 +60,7 @@ def test_a_sigmoid_is_trained_measured_and_shipped(binary, photos, tmp_path):
             preset="resnet8",
             weights=str(binary),
             image_size=16,
-            epochs=20,
+            epochs=10,
             batch_size=8,
             learning_rate=0.001,
             exports=["tflite:int8", "onnx:int8"],
@@ -66,17 +68,12 @@ def test_a_sigmoid_is_trained_measured_and_shipped(binary, photos, tmp_path):
             output=tmp_path / "run",
         )
     assert result.model.output_shape == (None, 1)
-    _, after = result.report["measures"]["rows"]
-    # Of six photos; what threads add up in another order may cost one.
-    assert after["accuracy"] >= 5 / 6
+    before, after = result.report["measures"]["rows"]
+    assert after["accuracy"] == 1.0 > before["accuracy"]
     assert result.report["history"]["accuracy"][-1] > 0.9
     files = [photos / "circle" / "00.png", photos / "cross" / "00.png"]
     for name in ("model.keras", "model_int8.tflite", "model_int8.onnx"):
         said = apps.predict(tmp_path / "run" / name, files).predictions
         best = [each["classes"][0] for each in said]
-        found = [each["class"] for each in best]
-        if name == "model.keras":
-            network_says = found
-            assert "circle" == found[0] or "cross" == found[1]
-        assert found == network_says
+        assert [each["class"] for each in best] == ["circle", "cross"]
         assert min(each["score"] for each in best) > 0.5
