@@ -248,7 +248,11 @@ class FineTuner(keras.Model):
         return sort_outputs(batch, *outputs, self.taps, self.embedding[0])
 
     def train_step(self, *state_and_data):
-        terms = [term for term in self._state.losses if term.changes_images]
+        terms = [
+            term
+            for term in self._state.losses
+            if term.changes_images or term.changes_unlabelled
+        ]
         if terms:
             with summing_shifts(self._state.shifting):
                 state_and_data = change_images(self, terms, *state_and_data)

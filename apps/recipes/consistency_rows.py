@@ -1,6 +1,9 @@
 """Recipes that learn from unlabelled images beside the labelled."""
 
+from kerastl.apps.recipes.head_rows import imprinting
 from kerastl.apps.recipes.recipe import Recipe
+from kerastl.apps.recipes.recipe import averaging_optimizer
+from kerastl.apps.recipes.recipe import warm_constant
 
 # The functions import what they need, so that the table is there at once.
 
@@ -31,6 +34,19 @@ def _imprinted(setting):
         setting.student, setting.data.calibration, unit_features=False
     )
     return setting.student
+
+
+def _self_training(setting):
+    from kerastl.losses import PseudoLabels
+    from kerastl.losses import StrongView
+
+    return [
+        PseudoLabels(
+            threshold=0.8,
+            teacher_momentum=0.95,
+            strong=StrongView(flip=setting.flips, seed=setting.seed),
+        )
+    ]
 
 
 PURPOSE = "To learn from photos without labels, too"
@@ -71,6 +87,22 @@ ROWS = [
         surgery=_imprinted,
         transfer_losses=_both,
         cost=2.26,
+        exact="assumed",
+    ),
+    Recipe(
+        name="self_training",
+        title="Self-training",
+        paper="Sohn et al., NeurIPS 2020; Tarvainen and Valpola, NeurIPS 2017",
+        summary="learns its own answers to unlabelled photos it is sure of",
+        weighted=True,
+        needs_unlabelled=True,
+        starts_head=True,
+        surgery=imprinting,
+        schedule=warm_constant,
+        make_optimizer=averaging_optimizer,
+        rate_factor=2.0,
+        transfer_losses=_self_training,
+        # Views, threshold and start are ours.
         exact="assumed",
     ),
 ]

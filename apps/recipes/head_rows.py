@@ -52,7 +52,8 @@ def _semantic_similarity(setting):
     return setting.student
 
 
-def _imprinting(setting):
+def imprinting(setting):
+    """The student, each class at the mean features of its photos."""
     import kerastl
 
     kerastl.imprint_head(setting.student, setting.data.calibration)
@@ -125,7 +126,7 @@ ROWS = [
         paper="Qi, Brown and Lowe, CVPR 2018",
         summary="starts each class from the mean features of its photos",
         starts_head=True,
-        surgery=_imprinting,
+        surgery=imprinting,
         cost=1.07,
     ),
     Recipe(
@@ -134,7 +135,7 @@ ROWS = [
         paper="Qi, Brown and Lowe, CVPR 2018; Polyak and Juditsky, 1992",
         summary="imprinting at a steady rate; ships the average weights",
         starts_head=True,
-        surgery=_imprinting,
+        surgery=imprinting,
         schedule=warm_constant,
         make_optimizer=averaging_optimizer,
         rate_factor=2.0,

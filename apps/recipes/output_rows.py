@@ -32,9 +32,7 @@ def _co_tuning(setting):
 def _bi_tuning(setting):
     from kerastl.losses import BiTuning
 
-    augmentation = setting.data.augmentation
-    flip = augmentation is not None and augmentation.flip
-    return [BiTuning(flip=flip, seed=setting.seed)]
+    return [BiTuning(flip=setting.flips, seed=setting.seed)]
 
 
 PURPOSE = "To learn from a second classifier"

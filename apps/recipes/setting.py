@@ -37,6 +37,12 @@ class Setting:
     findings: dict = field(default_factory=dict)
 
     @property
+    def flips(self):
+        """Whether images may be mirrored: whether the data's are."""
+        augmentation = self.data.augmentation
+        return augmentation is not None and augmentation.flip
+
+    @property
     def steps(self):
         """Training steps in all epochs together."""
         return self.epochs * self.steps_per_epoch

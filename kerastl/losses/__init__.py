@@ -14,7 +14,9 @@ from kerastl.losses.logits_distillation import LogitsDistillation
 from kerastl.losses.lwf import LwF
 from kerastl.losses.mahalanobis import Mahalanobis
 from kerastl.losses.pixel_level import PixelLevel
+from kerastl.losses.pseudo_labels import PseudoLabels
 from kerastl.losses.sample_statistics import SampleStatistics
+from kerastl.losses.strong_view import StrongView
 from kerastl.losses.tcr import TCR
 from kerastl.losses.teacher_distillation import TeacherDistillation
 from kerastl.losses.transfer_loss import TransferLoss
@@ -34,7 +36,9 @@ __all__ = [
     "LwF",
     "Mahalanobis",
     "PixelLevel",
+    "PseudoLabels",
     "SampleStatistics",
+    "StrongView",
     "TCR",
     "TeacherDistillation",
     "TransferLoss",

@@ -5,6 +5,7 @@ from kerastl.losses.batch_mean import batch_mean
 from kerastl.losses.class_queue import ClassQueue
 from kerastl.losses.second_view import second_view
 from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.losses.weight_average import WeightAverage
 from kerastl.surgery.embed import pool
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.find_head import find_head
@@ -149,22 +150,10 @@ class BiTuning(TransferLoss):
         self.queues = ClassQueue(
             classes, self.queue, self.projection + units + 1, "queues"
         )
-        self.key = keras.layers.Layer(name="key_encoder")
+        self.key = WeightAverage(
+            self._followed(), self.momentum, name="key_encoder"
+        )
         self.key.generator = keras.random.SeedGenerator(self.seed)
-        self.key.built = True
-        self._copies = []
-        for number, variable in enumerate(self._followed()):
-            copy = self.key.add_weight(
-                name=f"weight_{number}",
-                shape=variable.shape,
-                initializer="zeros",
-                dtype="float32",
-                autocast=False,
-                trainable=False,
-                aggregation="only_first_replica",
-            )
-            copy.assign(ops.convert_to_numpy(variable))
-            self._copies.append(copy)
         self._layers = [self.projector, self.queues, self.key]
 
     def compute(self, step):
@@ -200,17 +189,7 @@ class BiTuning(TransferLoss):
 
     def _keys(self, images):
         """What the key encoder, after following, says of a second view."""
-        moved = [
-            self.momentum * own.value
-            + (1 - self.momentum) * ops.cast(variable.value, "float32")
-            for own, variable in zip(
-                self._copies, self._followed(), strict=True
-            )
-        ]
-        moved = [ops.stop_gradient(value) for value in moved]
-        for own, value in zip(self._copies, moved, strict=True):
-            own.assign(value)
-        *network, kernel, bias = moved
+        *network, kernel, bias = self.key.follow(self._followed())
         view = second_view(images, self.key.generator, self.shift, self.flip)
         embedding, _ = self._encoder.stateless_call(
             network,

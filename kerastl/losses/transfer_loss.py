@@ -26,6 +26,8 @@ class TransferStep(NamedTuple):
             data does not say.
         unlabelled: A `TransferStep` of the batch's unlabelled images, or
             `None` when it has none.
+        unchanged: The unlabelled images as `fit` received them, where a term
+            has put others in their place, which `x` is then; else `None`.
     """
 
     x: Any
@@ -38,6 +40,7 @@ class TransferStep(NamedTuple):
     source_embedding: Any = None
     index: Any = None
     unlabelled: Any = None
+    unchanged: Any = None
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -49,7 +52,8 @@ class TransferLoss:
     bare value, so that the same term reads alike at every weight. A term
     that needs labels or predictions overrides `compute(step)` instead; one
     that trains on other labels than the data's overrides `change_target`,
-    one that trains on other images `change_images`.
+    one that trains on other images `change_images` or, of the unlabelled
+    ones, `change_unlabelled`.
 
     Weights of a term (attention, a relation of classes, a second head) live
     in Keras layers that it lists in `layers`: the tuner trains those that are
@@ -95,6 +99,8 @@ class TransferLoss:
     changes_target = False
     #: Whether `change_images` is overridden.
     changes_images = False
+    #: Whether `change_unlabelled` is overridden.
+    changes_unlabelled = False
 
     def __init__(self, weight=1.0, taps=None, tap_weights=None, name=None):
         self.weight = checked_weight("weight", weight)
@@ -143,6 +149,10 @@ class TransferLoss:
 
     def change_images(self, images, y, student):
         """The images to train on instead of `images`; `y` is one-hot."""
+        return images
+
+    def change_unlabelled(self, images):
+        """The unlabelled images to train on instead of `images`."""
         return images
 
     def change_target(self, y, step):

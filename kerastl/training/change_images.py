@@ -22,15 +22,32 @@ def change_images(tuner, terms, *state_and_data):
     """
     *state, data = state_and_data
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    images = read_batch(x).images
-    labels = one_hot(y, tuner.student.outputs[0])
+    batch = read_batch(x)
     with _values_of_step(tuner, state) as scope:
-        for term in terms:
-            images = term.change_images(images, labels, tuner.student)
-    x = {**x, "images": images} if isinstance(x, dict) else images
+        changed = _changed(batch, terms, y, tuner.student)
+    x = {**x, **changed} if isinstance(x, dict) else changed["images"]
     if state:
         state = [_updated(tuner, state[0], scope)]
     return (*state, keras.utils.pack_x_y_sample_weight(x, y, sample_weight))
+
+
+def _changed(batch, terms, y, student):
+    """The fields of the batch that terms change, and how they leave them."""
+    images, unlabelled = batch.images, batch.unlabelled
+    for term in terms:
+        if term.changes_images:
+            labels = one_hot(y, student.outputs[0])
+            images = term.change_images(images, labels, student)
+        # A batch without any is refused where all that terms need is checked.
+        if term.changes_unlabelled and unlabelled is not None:
+            unlabelled = term.change_unlabelled(unlabelled)
+    if unlabelled is batch.unlabelled:
+        return {"images": images}
+    return {
+        "images": images,
+        "unlabelled": unlabelled,
+        "unchanged": batch.unlabelled,
+    }
 
 
 def _values_of_step(tuner, state):

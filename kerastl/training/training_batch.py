@@ -18,12 +18,15 @@ class TrainingBatch(NamedTuple):
         index: Position of each labelled image in the training set, or `None`.
         source_features: Dict from layer name to what that layer of the source
             gives for the labelled images, or `None` where nothing is stored.
+        unchanged: The unlabelled images as they came, where a term has put
+            others in their place; else `None`.
     """
 
     images: Any
     unlabelled: Any = None
     index: Any = None
     source_features: Any = None
+    unchanged: Any = None
 
     @property
     def all_images(self):
@@ -137,6 +140,7 @@ def transfer_step(batch, y, student, source, sample_weight) -> TransferStep:
             batch.unlabelled,
             student.unlabelled,
             source.unlabelled or NetworkOutputs(None, {}),
+            unchanged=batch.unchanged,
         )
     return _step(
         batch.images,

@@ -22,6 +22,14 @@ TERMS = {
     "disturb_label": lambda source: losses.DisturbLabel(0.5, seed=2),
     "logits_distillation": lambda source: losses.LogitsDistillation(source),
     "lwf": lambda source: losses.LwF(source),
+    # The same views in every process: random generators are not kept.
+    "pseudo_labels": lambda source: losses.PseudoLabels(
+        adapt="freematch",
+        align="labels",
+        momentum=0.7,
+        teacher_momentum=0.8,
+        strong=keras.layers.Rescaling(0.9),
+    ),
     "sample_statistics": lambda source: losses.SampleStatistics(20),
     "tcr": lambda source: losses.TCR(20, squeeze_epoch=2),
     "teacher_distillation": lambda source: losses.TeacherDistillation(
@@ -32,6 +40,8 @@ TERMS = {
 DRAWING = ["disturb_label"]
 # Replicas keep the examples of the first one.
 QUEUEING = ["arc", "bi_tuning"]
+# Replicas judge their images before they know of those of the others.
+JUDGING = ["pseudo_labels"]
 
 
 def all_but(names):
@@ -152,7 +162,9 @@ def test_training_goes_on_in_another_process(
 @pytest.mark.tensorflow_only
 def test_two_replicas(make_tuner, data, tmp_path, run_on_two_replicas):
     """Frozen statistics, so that the split is exact."""
-    tuner = make_tuner(all_but(DRAWING + QUEUEING), batch_norm="freeze")
+    tuner = make_tuner(
+        all_but(DRAWING + QUEUEING + JUDGING), batch_norm="freeze"
+    )
     here = train_and_save(tuner, data, tmp_path)
     printed = run_on_two_replicas(GO_ON, tmp_path)
     there = json.loads(printed.splitlines()[-1])

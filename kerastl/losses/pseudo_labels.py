@@ -1,0 +1,253 @@
+import inspect
+
+import keras
+from keras import ops
+
+from kerastl.arguments import checked_choice
+from kerastl.arguments import checked_number
+from kerastl.arguments import checked_probability
+from kerastl.losses.class_thresholds import AdaptiveThreshold
+from kerastl.losses.class_thresholds import CurriculumThreshold
+from kerastl.losses.class_thresholds import FixedThreshold
+from kerastl.losses.class_thresholds import predicted
+from kerastl.losses.distribution_alignment import DistributionAlignment
+from kerastl.losses.strong_view import StrongView
+from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.losses.weight_average import WeightAverage
+from kerastl.training.class_outputs import class_outputs
+from kerastl.training.class_outputs import class_probabilities
+from kerastl.training.targets import one_hot
+
+_ADAPTED = ("flexmatch", "freematch")
+_ALIGNED = ("uniform", "labels")
+
+
+@keras.saving.register_keras_serializable(package="kerastl")
+class PseudoLabels(TransferLoss):
+    """Self-training: learn from unlabelled images what one is sure of.
+
+    Of every unlabelled image there are two views. The weak one is labelled by
+    the network itself, or by the moving average of its weights; where the
+    largest probability reaches the threshold of its class, the student learns
+    that class from the strong view. With the probabilities `q` of the weak and
+    `p` of the strong views, the mean over all unlabelled images of
+
+        1( max q >= T(argmax q) ) * -log p(argmax q)
+
+    The labels have no gradient. The thresholds `T` are
+
+    - FixMatch's: `threshold` for all classes (`adapt=None`);
+    - FlexMatch's: lower for classes that the network has learned less of;
+    - FreeMatch's: by how sure the network is, of all images and of each class.
+      `threshold` is not used. Its fairness term is left out.
+
+    The student sees the strong views behind the labelled images, in one pass,
+    and so do all other terms. The weak views take one more forward pass,
+    without gradient, as in `predict`: the published code makes it in training
+    mode, which is another thing only where BatchNormalization trains or there
+    is dropout. Nothing of it runs in `evaluate`.
+
+    Args:
+        weight: Factor of the term in the total loss.
+        threshold: Least probability that is believed, above 0 and at most 1.
+        adapt: `None`, `"flexmatch"` or `"freematch"`.
+        align: `None`, or the frequencies of the classes that pseudo-labels are
+            aligned with before anything is asked of them: `"uniform"`, or
+            those of the `"labels"`.
+        momentum: Share that the moving averages of `adapt` and `align` keep of
+            themselves in a step. The published 0.999 is for trainings of many
+            thousand steps.
+        teacher_momentum: Share that the moving average of the weights keeps
+            in a step, at most `1 - 1 / n` in step `n`; it labels the weak
+            views. `None` for none: the student labels them.
+        weak: Keras layer that makes the weak views. `None` takes the images as
+            `fit` gives them, which is right where the data augments.
+        strong: Keras layer that makes the strong views of the same images.
+            Defaults to `StrongView` of images from 0 to 255.
+        seed: Seed of the default strong views.
+        name: Name in the progress bar and in `History`.
+
+    Raises:
+        ValueError: If an argument is out of range; at `compile`, if the
+            student predicts no classes, or there are no labels to align with;
+            at the start of `fit`, if the batches have no unlabelled images.
+
+    Example:
+
+    ```python
+    tuner = kerastl.FineTuner(student)
+    tuner.compile(
+        optimizer=keras.optimizers.Adam(0.0005),
+        loss="sparse_categorical_crossentropy",
+        transfer_losses=[kerastl.losses.PseudoLabels(threshold=0.8)],
+    )
+    tuner.fit(kerastl.data.with_unlabelled(train, unlabelled), epochs=20)
+    ```
+
+    References:
+        - Sohn et al., "FixMatch: Simplifying Semi-Supervised Learning with
+          Consistency and Confidence", NeurIPS 2020, equation 4.
+        - Zhang et al., "FlexMatch: Boosting Semi-Supervised Learning with
+          Curriculum Pseudo Labeling", NeurIPS 2021, section 3. How many images
+          of a class are learned is a moving average, not a count.
+        - Wang et al., "FreeMatch: Self-adaptive Thresholding for
+          Semi-supervised Learning", ICLR 2023, section 4.1.
+        - Berthelot et al., "ReMixMatch", ICLR 2020, section 3.1: alignment.
+        - Tarvainen and Valpola, "Mean teachers are better role models",
+          NeurIPS 2017, section 2: the average of the weights.
+    """
+
+    needs_source = False
+    needs_unlabelled = True
+    changes_unlabelled = True
+
+    def __init__(
+        self,
+        weight=1.0,
+        threshold=0.95,
+        adapt=None,
+        align=None,
+        momentum=0.999,
+        teacher_momentum=None,
+        weak=None,
+        strong=None,
+        seed=None,
+        name="pseudo_labels",
+    ):
+        super().__init__(weight, name=name)
+        self.threshold = checked_number("threshold", threshold, above=0, most=1)
+        if adapt is not None:
+            checked_choice("adapt", adapt, _ADAPTED)
+        if align is not None:
+            checked_choice("align", align, _ALIGNED)
+        if teacher_momentum is not None:
+            teacher_momentum = checked_probability(
+                "teacher_momentum", teacher_momentum
+            )
+        for each, view in (("weak", weak), ("strong", strong)):
+            _check_view(each, view)
+        self.adapt = adapt
+        self.align = align
+        self.momentum = checked_probability(
+            "momentum", momentum, below_one=True
+        )
+        self.teacher_momentum = teacher_momentum
+        self.weak = weak
+        self.strong = StrongView(seed=seed) if strong is None else strong
+        self.thresholds = self.alignment = self.average = None
+
+    @property
+    def layers(self):
+        made = (
+            *(self.weak, self.strong),
+            *(self.thresholds, self.alignment, self.average),
+        )
+        return [layer for layer in made if layer is not None]
+
+    def build(self, tuner):
+        self._student = tuner.student
+        self.kind = class_outputs(tuner.student, tuner.loss)
+        if self.align == "labels" and tuner.loss is None:
+            raise ValueError(
+                "Pseudo-labels are aligned with the labels of the data, and "
+                "the tuner trains without any. Pass `align='uniform'`, or "
+                "compile with a loss of the labels. Received: loss=None"
+            )
+        # One output is the second of two classes.
+        classes = max(tuner.student.output_shape[-1], 2)
+        if self.adapt == "flexmatch":
+            self.thresholds = CurriculumThreshold(
+                classes, self.threshold, self.momentum
+            )
+        elif self.adapt == "freematch":
+            self.thresholds = AdaptiveThreshold(classes, self.momentum)
+        else:
+            self.thresholds = FixedThreshold(classes, self.threshold)
+        if self.align is not None:
+            self.alignment = DistributionAlignment(
+                classes, self.align, self.momentum
+            )
+        if self.teacher_momentum is not None:
+            self.average = WeightAverage(
+                tuner.student.trainable_variables,
+                self.teacher_momentum,
+                from_first=True,
+                name="weight_average",
+            )
+
+    def change_unlabelled(self, images):
+        return _view(self.strong, images)
+
+    def compute(self, step):
+        believed = self.believed(step)
+        given = class_probabilities(step.unlabelled.predictions, self.kind)
+        given = ops.log(ops.maximum(given, 1e-7))
+        return -ops.mean(ops.sum(believed * given, axis=-1))
+
+    def believed(self, step):
+        """The pseudo-labels, one-hot, and zeros where they are in doubt."""
+        images = step.unlabelled.unchanged
+        if self.weak is not None:
+            images = _view(self.weak, images)
+        probabilities = ops.stop_gradient(
+            class_probabilities(self._answers(images), self.kind)
+        )
+        if self.alignment is not None:
+            labels = None
+            if self.align == "labels":
+                labels = one_hot(step.y, step.predictions)
+            probabilities = self.alignment.align(probabilities, labels)
+        labels = predicted(probabilities)
+        least = ops.sum(labels * self.thresholds.update(probabilities), axis=-1)
+        sure = ops.max(probabilities, axis=-1) >= least
+        return labels * ops.cast(sure, "float32")[:, None]
+
+    def _answers(self, images):
+        if self.average is None:
+            return self._student(images, training=False)
+        answers, _ = self._student.stateless_call(
+            self.average.follow(self._student.trainable_variables),
+            [each.value for each in self._student.non_trainable_variables],
+            images,
+            training=False,
+        )
+        return answers
+
+    def get_config(self):
+        config = super().get_config()
+        del config["taps"], config["tap_weights"]
+        names = ("threshold", "adapt", "align", "momentum", "teacher_momentum")
+        views = {
+            name: view and keras.saving.serialize_keras_object(view)
+            for name, view in (("weak", self.weak), ("strong", self.strong))
+        }
+        return {
+            **config,
+            **{name: getattr(self, name) for name in names},
+            **views,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        views = {
+            name: config[name]
+            and keras.saving.deserialize_keras_object(config[name])
+            for name in ("weak", "strong")
+        }
+        return cls(**{**config, **views})
+
+
+def _check_view(name, view):
+    if view is not None and not isinstance(view, keras.layers.Layer):
+        raise ValueError(
+            f"`{name}` must be a Keras layer that changes images, such as "
+            "`keras.layers.RandAugment((0, 255))`. "
+            f"Received: {name}={view!r}"
+        )
+
+
+def _view(layer, images):
+    """What a layer makes of images; augmentation does so in training only."""
+    if "training" in inspect.signature(layer.call).parameters:
+        return layer(images, training=True)
+    return layer(images)
