@@ -111,23 +111,35 @@ def expected_lesson(shots, probe, unlabelled, rows=None) -> Gain:
     return _expect([(_nearness(row, shots, probe), row) for row in rows])
 
 
+def told_of(method):
+    """The rows of a method, which has learned from the photos it needs.
+
+    Args:
+        method: Key of `apps.RECIPES`, or several joined by `+`.
+    """
+    alone = RECIPES.get(method)
+    unlabelled = alone is not None and alone.needs_unlabelled
+    return [
+        row
+        for row in measured(unlabelled=unlabelled)
+        if row["method"] == method
+    ]
+
+
 def verdict(method, rows=None) -> str:
     """Whether a method helped where it was measured, in a word or two.
 
     Args:
         method: Key of `apps.RECIPES`.
-        rows: As `measured` returns them, the default.
+        rows: As `measured` returns them; defaults to all of the method.
 
     Returns:
         `"yes"` or `"no"` where the 95 % interval of its mean gain over the
         tasks leaves zero out, `"no difference"` where it does not, and
         `"not measured"`.
     """
-    found = [
-        row
-        for row in (measured() if rows is None else rows)
-        if row["method"] == method
-    ]
+    found = told_of(method) if rows is None else rows
+    found = [row for row in found if row["method"] == method]
     if not found:
         return "not measured"
     mean = sum(row["gain"] for row in found) / len(found)

@@ -51,7 +51,7 @@ def _cost(recipe):
 
 def _measured(recipe):
     from kerastl.apps.choice.evidence import BASELINE
-    from kerastl.apps.choice.evidence import measured
+    from kerastl.apps.choice.evidence import told_of
     from kerastl.apps.choice.evidence import verdict
     from kerastl.apps.report.figures import NINETY_FIVE
 
@@ -60,8 +60,7 @@ def _measured(recipe):
     tasks = [
         f"{row['gain']:+.1f} ± {NINETY_FIVE * row['error']:.1f} points to "
         f"fine_tune on {row['data']}, {row['shots']} a class"
-        for row in measured()
-        if row["method"] == recipe.name
+        for row in told_of(recipe.name)
     ]
     return "; ".join([verdict(recipe.name), *tasks])
 

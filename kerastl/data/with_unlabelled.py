@@ -1,12 +1,13 @@
 import keras
 import numpy as np
 
+from kerastl.arguments import checked_count
 from kerastl.data.array_batches import ArrayBatches
 from kerastl.data.batch_inputs import images_of
 from kerastl.data.batch_inputs import joined
 
 
-def with_unlabelled(train, unlabelled, batch_size=32, seed=0):
+def with_unlabelled(train, unlabelled, batch_size=32, seed=0, ratio=1):
     """Puts unlabelled images beside the labelled ones of every batch.
 
     An epoch is one pass over the labelled images; the unlabelled ones go on
@@ -21,13 +22,16 @@ def with_unlabelled(train, unlabelled, batch_size=32, seed=0):
             of batches of its kind. Labels in it are left out.
         batch_size: Batch size for arrays.
         seed: Seed of the order of arrays.
+        ratio: Unlabelled images to one labelled, where they are an array; of
+            a dataset a batch is taken as it is.
 
     Returns:
         A `tf.data.Dataset` where `train` is one, else a `PyDataset`.
 
     Raises:
         ValueError: If labelled and unlabelled images differ in rank, such as
-            when one dataset is not batched, or the two do not go together.
+            when one dataset is not batched, or the two do not go together, or
+            `ratio` is not a whole number of at least 1.
 
     Example:
 
@@ -36,8 +40,9 @@ def with_unlabelled(train, unlabelled, batch_size=32, seed=0):
     tuner.fit(data, epochs=10)
     ```
     """
+    ratio = checked_count("ratio", ratio)
     if hasattr(train, "element_spec"):
-        return _zipped(train, unlabelled, batch_size, seed)
+        return _zipped(train, unlabelled, ratio * batch_size, seed)
     if not isinstance(train, keras.utils.PyDataset):
         train = ArrayBatches(tuple(train), batch_size, seed=seed)
     if hasattr(unlabelled, "shape"):
@@ -49,15 +54,16 @@ def with_unlabelled(train, unlabelled, batch_size=32, seed=0):
             f"train={type(train).__name__}, "
             f"unlabelled={type(unlabelled).__name__}"
         )
-    return _Together(train, unlabelled, seed)
+    return _Together(train, unlabelled, seed, ratio)
 
 
 class _Together(keras.utils.PyDataset):
-    def __init__(self, train, unlabelled, seed):
+    def __init__(self, train, unlabelled, seed, ratio):
         super().__init__()
         self.train = train
         self.unlabelled = unlabelled
-        self.batch_size = len(images_of(train[0]))
+        self.ratio = ratio
+        self.batch_size = ratio * len(images_of(train[0]))
         self.seed = seed
         self.epoch = 0
 
@@ -66,7 +72,7 @@ class _Together(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         x, *rest = self.train[index]
-        count = len(images_of((x,)))
+        count = self.ratio * len(images_of((x,)))
         return joined(x, "unlabelled", self._more(index, count)), *rest
 
     def _more(self, index, count):

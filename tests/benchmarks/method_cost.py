@@ -51,6 +51,7 @@ PASSES = {
     "feature_map": (1, 0, 0),
     "ktft": (1, 0, 0),
     "lwf": (1, 0, 0),
+    "self_training": (0, 1, 1),
     "spottune": (0, 2, 0),
 }
 

@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from kerastl.apps.choice import evidence
 from kerastl.apps.choice.evidence import expected_gains
 from kerastl.apps.choice.evidence import expected_lesson
 from kerastl.apps.choice.evidence import measured
@@ -88,6 +89,18 @@ def test_a_lesson_is_expected_where_one_was_measured():
     assert expected_lesson(10, 60.0, True, rows).points == pytest.approx(8.0)
     assert expected_lesson(10, 90.0, True, rows).points < 3
     assert expected_lesson(10, 60.0, True, []) == (0.0, 2.0, 0)
+
+
+def test_what_is_told_of_a_method_is_with_the_photos_it_needs(monkeypatch):
+    rows = [_row(gain=1.0), {**_row(gain=9.0), "method": "self_training"}]
+    monkeypatch.setattr(
+        evidence, "measured", lambda unlabelled: rows[unlabelled:][:1]
+    )
+    for method, gain in (("imprinting", 1.0), ("self_training", 9.0)):
+        (row,) = evidence.told_of(method)
+        assert row["gain"] == gain
+    assert evidence.told_of("ktft") == evidence.told_of("ktft+l2_sp") == []
+    assert verdict("self_training") == "yes"
 
 
 def test_rows_with_a_teacher_are_kept_apart():

@@ -26,7 +26,7 @@ GROUPS = [
     "adversarial+bi_tuning+ddac+feature_map+staged_unfreezing"
     "+stochastic_depth+tcr",
     "channel_pruning+fine_tune+rifle+semantic_similarity",
-    "averaged_imprinting",
+    "averaged_imprinting+self_training",
     "linear_probe",
 ]
 # The columns that a method adds to the history.
@@ -46,6 +46,7 @@ TERMS = {
     "kakurenbo": {"sample_statistics"},
     "ktft": {"pixel_level", "global_level"},
     "lwf": {"lwf"},
+    "self_training": {"pseudo_labels"},
     "tcr": {"tcr"},
 }
 

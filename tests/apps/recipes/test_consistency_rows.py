@@ -6,6 +6,7 @@ from kerastl import apps
 from kerastl.apps.data.load_digits_pair import load_digits_pair
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.recipes.get_recipe import get_recipe
+from kerastl.apps.runs.make_tuner import make_tuner
 from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.train_network import train_network
 
@@ -72,3 +73,26 @@ def test_a_run_on_what_the_shots_leave_over(tiny_arguments, tmp_path):
     notes = result.report["data"]["note"]
     assert "24 training images that are left over" in notes
     assert "arc" in result.report["history"]
+
+
+def test_self_training_learns_what_nobody_labelled(setting, fit):
+    recipe = get_recipe("self_training")
+    assert recipe.needs_unlabelled and recipe.starts_head
+    tuner = make_tuner(recipe, setting, jit_compile=False)
+    (term,) = tuner.transfer_losses
+    # Of six steps there is no eighth: the weights of the moment label.
+    assert (term.threshold, term.teacher_momentum) == (0.8, 0.0)
+    # Data that is not mirrored stays as it is.
+    assert setting.data.augmentation is None and not term.strong.flip
+    history = fit(tuner, recipe, setting)
+    assert np.isfinite(history["pseudo_labels"]).all()
+
+
+def test_self_training_without_unlabelled_images(tiny_arguments, tmp_path):
+    with pytest.raises(
+        ValueError, match="'self_training' trains on unlabelled.*--shots"
+    ):
+        apps.fine_tune(
+            **tiny_arguments, method="self_training", output=tmp_path / "run"
+        )
+    assert not (tmp_path / "run").exists()

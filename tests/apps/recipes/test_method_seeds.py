@@ -25,6 +25,7 @@ DRAWING = {
     "l2_sp_fisher",
     "lure",
     "rifle",
+    "self_training",
     "spottune",
     "stoch_norm",
     "stochastic_depth",

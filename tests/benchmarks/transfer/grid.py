@@ -64,8 +64,8 @@ class Cell:
         soup: Trainings whose weights are averaged.
         teacher: A key of `NETWORKS`, adapted to the same photos first; empty
             for none.
-        unlabelled: 1 where a teacher labels the training photos that `shots`
-            leaves over, else 0.
+        unlabelled: 1 where a teacher or the method itself labels the training
+            photos that `shots` leaves over, else 0.
     """
 
     data: str

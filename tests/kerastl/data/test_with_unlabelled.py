@@ -108,3 +108,19 @@ def test_errors():
         with_unlabelled((images, labels), slices(images))
     with pytest.raises(ValueError, match="same length"):
         ArrayBatches((images, labels[:3]))
+
+
+@pytest.mark.parametrize("kind", ["arrays", "tf"])
+def test_several_unlabelled_images_to_one_labelled(kind):
+    train, more = (numbered(6), np.arange(6)), numbered(8, 100)
+    if kind == "tf":
+        tf = pytest.importorskip("tensorflow")
+        train = tf.data.Dataset.from_tensor_slices(train).batch(3)
+    data = with_unlabelled(train, more, batch_size=3, ratio=4)
+    batches = epoch(data)
+    assert [len(beside) for _, beside, _ in batches] == [12, 12]
+    # Twenty-four draws of eight: each three times.
+    drawn = np.bincount(sum((beside for _, beside, _ in batches), []))
+    assert drawn[100:].tolist() == [3] * 8
+    with pytest.raises(ValueError, match="`ratio` must be an integer"):
+        with_unlabelled(train, more, ratio=0.5)
