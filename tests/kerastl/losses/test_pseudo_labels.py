@@ -269,6 +269,24 @@ def test_default_views_under_xla_in_mixed_precision(
     assert {each.dtype for each in term.average.averages} == {"float32"}
 
 
+@pytest.mark.tensorflow_only
+def test_views_of_keras(student, images, labels, tmp_path):
+    term = PseudoLabels(
+        threshold=0.3,
+        weak=layers.RandomFlip("horizontal", seed=1),
+        strong=layers.RandAugment((0, 255), 2, 0.5, seed=2),
+    )
+    tuner = compiled(student, term, jit_compile=False)
+    (found,) = values(tuner, images, labels, BATCHES[:1])
+    assert np.isfinite(found) and found > 0
+    tuner.save(tmp_path / "tuner.keras")
+    again = keras.saving.load_model(tmp_path / "tuner.keras")
+    (read,) = again.transfer_losses
+    assert isinstance(read.weak, layers.RandomFlip)
+    assert isinstance(read.strong, layers.RandAugment)
+    assert read.threshold == 0.3 and read.strong.factor == 0.5
+
+
 def test_logits_are_read_as_such(student, images, labels):
     found = []
     for logits in (False, True):
