@@ -284,7 +284,7 @@ def test_views_of_keras(student, images, labels, tmp_path):
     (read,) = again.transfer_losses
     assert isinstance(read.weak, layers.RandomFlip)
     assert isinstance(read.strong, layers.RandAugment)
-    assert read.threshold == 0.3 and read.strong.factor == 0.5
+    assert read.threshold == 0.3 and read.strong.factor == (0, 0.5)
 
 
 def test_logits_are_read_as_such(student, images, labels):
