@@ -301,6 +301,7 @@ def test_few_photos_tables_are_those_of_the_rows(monkeypatch):
     assert "averaged_imprinting" in table
     assert table in PAGES[""]
     assert summarize.methods_table(settings) in PAGES["tests/benchmarks"]
+    assert summarize.unlabelled_table(settings) in PAGES["kerastl"]
 
 
 def test_strength_table_has_the_figures_of_the_results():

@@ -213,15 +213,23 @@ _README_ROWS = (
         AVERAGED,
     ),
     (
-        "`self_training`, on photos nobody sorted (`--unlabelled`)",
-        {**AVERAGED, "method": "self_training", "unlabelled": 1},
-    ),
-    (
-        "`averaged_imprinting`, taught by a bigger network (`--teacher`)",
+        "that, taught by a bigger network (`--teacher`)",
         {**AVERAGED, "teacher": "mobilenet_v2_1.0"},
     ),
     (
         "that, also on photos nobody sorted (`--unlabelled`)",
+        {**AVERAGED, "teacher": "mobilenet_v2_1.0", "unlabelled": 1},
+    ),
+)
+#: The rows of what is learned from photos without labels.
+_UNLABELLED_ROWS = (
+    ("`averaged_imprinting`, without them", AVERAGED),
+    (
+        "`self_training`",
+        {**AVERAGED, "method": "self_training", "unlabelled": 1},
+    ),
+    (
+        "`averaged_imprinting`, taught by a bigger network (`--teacher`)",
         {**AVERAGED, "teacher": "mobilenet_v2_1.0", "unlabelled": 1},
     ),
 )
@@ -234,11 +242,21 @@ _README_TASKS = (
 )
 
 
-def readme_table(settings):
+def unlabelled_table(settings):
+    """What photos without labels bring, for kerastl/README.md.
+
+    Args:
+        settings: What `describe_settings` returns.
+    """
+    return readme_table(settings, _UNLABELLED_ROWS)
+
+
+def readme_table(settings, rows=_README_ROWS):
     """The README's table of few photos, as Markdown.
 
     Args:
         settings: What `describe_settings` returns.
+        rows: A label and what the setting has, row by row.
     """
     heads = ["start and training", *(head for head, _, _ in _README_TASKS)]
     lines = [_cells(heads), "|---" * len(heads) + "|"]
@@ -250,7 +268,7 @@ def readme_table(settings):
         "learning_rate": DEFAULT_RATE,
         "strength": 1.0,
     }
-    for label, changes in _README_ROWS:
+    for label, changes in rows:
         cells = [label]
         for _, data, shots in _README_TASKS:
             wanted = {**usual, "data": data, "shots": shots, **changes}
@@ -374,7 +392,8 @@ def main():
     rows = Results(options.results).rows
     settings = describe_settings(rows)
     if options.readme:
-        print(readme_table(settings), methods_table(settings), sep="\n\n")
+        made = readme_table, unlabelled_table, methods_table
+        print(*(table(settings) for table in made), sep="\n\n")
         return
     if options.write:
         for path, value in (
