@@ -288,6 +288,7 @@ def test_methods_as_they_stand_have_the_figures_of_the_results():
 
 def test_few_photos_tables_are_those_of_the_rows(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "tests/benchmarks/transfer")
+    import readme_tables
     import summarize
 
     rows = summarize.Results(
@@ -297,11 +298,11 @@ def test_few_photos_tables_are_those_of_the_rows(monkeypatch):
     assert settings == results("transfer/summary.json")
     known = ROOT / "apps/choice/evidence.json"
     assert summarize.evidence(settings) == json.loads(known.read_text())
-    table = summarize.readme_table(settings)
+    table = readme_tables.readme_table(settings)
     assert "averaged_imprinting" in table
     assert table in PAGES[""]
-    assert summarize.methods_table(settings) in PAGES["tests/benchmarks"]
-    assert summarize.unlabelled_table(settings) in PAGES["kerastl"]
+    assert readme_tables.methods_table(settings) in PAGES["tests/benchmarks"]
+    assert readme_tables.unlabelled_table(settings) in PAGES["kerastl"]
 
 
 def test_strength_table_has_the_figures_of_the_results():

@@ -9,8 +9,8 @@ import collections
 import pathlib
 import statistics
 
+from readme_tables import AVERAGED
 from results import Results
-from summarize import AVERAGED
 from summarize import DEFAULT_RATE
 from summarize import both
 from summarize import interval

@@ -10,8 +10,8 @@ difference to plain fine-tuning on the same seeds with its 95 % interval.
 
 also writes summary.json: every setting as it is, nothing chosen, judged on the
 validation and test images together. The README's table is made from it, and
-apps/choice/evidence.json, which `kerastl choose` reads. `--readme` prints the
-tables.
+apps/choice/evidence.json, which `kerastl choose` reads. readme_tables.py prints
+the tables.
 """
 
 import argparse
@@ -52,7 +52,7 @@ BASELINE = {
 #: The product's for a MobileNet of width 0.35, rounded.
 DEFAULT_RATE = 0.0005
 #: As many as `kerastl finetune` takes; shorter trainings are told apart.
-_EPOCHS = 20
+EPOCHS = 20
 
 
 def summarize(rows, part="test"):
@@ -151,7 +151,7 @@ def evidence(settings):
     """
     usual = {
         "antialias": 0,
-        "epochs": _EPOCHS,
+        "epochs": EPOCHS,
         "head": "fitted",
         "optimizer": "adam",
         "batch_norm": "",
@@ -192,155 +192,6 @@ def evidence(settings):
         for line in kept
         if (task := tuple(line[name] for name in _TASK)) in probes
     ]
-
-
-#: What `finetune` takes by itself.
-AVERAGED = {
-    "method": "averaged_imprinting",
-    "learning_rate": 2 * DEFAULT_RATE,
-}
-#: The README's rows: a label, and what the setting has.
-_README_ROWS = (
-    (
-        "usual: drawn classifier, SGD, BatchNorm of the batch",
-        {"head": "drawn", "optimizer": "sgd", "learning_rate": 0.003},
-    ),
-    ("`linear_probe`", {"method": "linear_probe"}),
-    ("`fine_tune`", {}),
-    ("`fine_tune`, mean of three (`--soup 3`)", {"soup": 3}),
-    (
-        "`averaged_imprinting`",
-        AVERAGED,
-    ),
-    (
-        "that, taught by a bigger network (`--teacher`)",
-        {**AVERAGED, "teacher": "mobilenet_v2_1.0"},
-    ),
-    (
-        "that, also on photos nobody sorted (`--unlabelled`)",
-        {**AVERAGED, "teacher": "mobilenet_v2_1.0", "unlabelled": 1},
-    ),
-)
-#: The rows of what is learned from photos without labels.
-_UNLABELLED_ROWS = (
-    ("`averaged_imprinting`, without them", AVERAGED),
-    (
-        "`self_training`",
-        {**AVERAGED, "method": "self_training", "unlabelled": 1},
-    ),
-    (
-        "`averaged_imprinting`, taught by a bigger network (`--teacher`)",
-        {**AVERAGED, "teacher": "mobilenet_v2_1.0", "unlabelled": 1},
-    ),
-)
-_README_TASKS = (
-    ("clothing, 5 a class", "clothing10", 5),
-    ("10", "clothing10", 10),
-    ("25", "clothing10", 25),
-    ("signs, 5 a class", "sign_digits10", 5),
-    ("10", "sign_digits10", 10),
-)
-
-
-def unlabelled_table(settings):
-    """What photos without labels bring, for kerastl/README.md.
-
-    Args:
-        settings: What `describe_settings` returns.
-    """
-    return readme_table(settings, _UNLABELLED_ROWS)
-
-
-def readme_table(settings, rows=_README_ROWS):
-    """The README's table of few photos, as Markdown.
-
-    Args:
-        settings: What `describe_settings` returns.
-        rows: A label and what the setting has, row by row.
-    """
-    heads = ["start and training", *(head for head, _, _ in _README_TASKS)]
-    lines = [_cells(heads), "|---" * len(heads) + "|"]
-    usual = {
-        **BASELINE,
-        "network": "mobilenet_v2_0.35",
-        "epochs": _EPOCHS,
-        "batch_norm": "",
-        "learning_rate": DEFAULT_RATE,
-        "strength": 1.0,
-    }
-    for label, changes in rows:
-        cells = [label]
-        for _, data, shots in _README_TASKS:
-            wanted = {**usual, "data": data, "shots": shots, **changes}
-            found = [
-                line
-                for line in settings
-                if all(line[name] == value for name, value in wanted.items())
-                and line["seeds"] >= 3
-            ]
-            cells.append(_cell(found[0], bool(changes)) if found else "")
-        lines.append(_cells(cells))
-    return "\n".join(lines)
-
-
-def methods_table(settings):
-    """Every method where most were measured, for tests/benchmarks/README.md.
-
-    Args:
-        settings: What `describe_settings` returns.
-    """
-    heads = ["method", "blur taps", "accuracy", "difference", "seeds"]
-    lines = [_cells(heads), "|---" * len(heads) + "|"]
-    found = [
-        line
-        for line in settings
-        if all(line[name] == value for name, value in _METHODS_AT.items())
-        and line["learning_rate"]
-        == apps.get_recipe(line["method"]).highest_rate(DEFAULT_RATE)
-        and line["seeds"] > 1
-    ]
-    found.sort(key=lambda line: (line["antialias"], -line["gain"]))
-    for line in found:
-        gain = f"{line['gain']:+.1f} ± {line['gain_interval']:.1f}"
-        plain = line["method"] == BASELINE["method"] and not line["antialias"]
-        lines.append(
-            _cells(
-                [
-                    f"`{line['method']}`",
-                    str(line["antialias"] or ""),
-                    f"{line['accuracy']:.1f}",
-                    "" if plain else gain,
-                    str(line["common"]),
-                ]
-            )
-        )
-    return "\n".join(lines)
-
-
-#: Where most methods were measured.
-_METHODS_AT = {
-    "data": "clothing10",
-    "network": "mobilenet_v2_0.35",
-    "shots": 25,
-    "epochs": _EPOCHS,
-    "head": "fitted",
-    "optimizer": "adam",
-    "batch_norm": "",
-    "strength": 1.0,
-    "soup": 1,
-    "teacher": "",
-}
-
-
-def _cells(cells):
-    return f"| {' | '.join(cells)} |"
-
-
-def _cell(line, compared):
-    text = f"{line['accuracy']:.1f}"
-    if not compared:
-        return text
-    return f"{text} ({line['gain']:+.1f} ± {line['gain_interval']:.1f})"
 
 
 def both(row):
@@ -387,14 +238,9 @@ def main():
         default=pathlib.Path(__file__).with_name("results.csv"),
     )
     parser.add_argument("--write", action="store_true")
-    parser.add_argument("--readme", action="store_true")
     options = parser.parse_args()
     rows = Results(options.results).rows
     settings = describe_settings(rows)
-    if options.readme:
-        made = readme_table, unlabelled_table, methods_table
-        print(*(table(settings) for table in made), sep="\n\n")
-        return
     if options.write:
         for path, value in (
             (options.results.with_name("summary.json"), settings),
