@@ -110,8 +110,9 @@ def fine_tune(
             the weights names the same classes.
         image_size: Height and width. Defaults to the preset's.
         shots: Training images a class; `None` uses all.
-        unlabelled: Folder of images without labels, for a teacher and for the
-            methods that train on them; `True` for the images that `shots`
+        unlabelled: Folder of images without labels, of videos, or of both, or
+            one video (`pip install kerastl[video]`), for a teacher and for
+            the methods that train on them; `True` for the images that `shots`
             leaves over, which is the default of such methods.
         teacher: A bigger network, or several, that the student learns the
             answers of, labelled and unlabelled images alike (see
