@@ -305,6 +305,32 @@ def test_few_photos_tables_are_those_of_the_rows(monkeypatch):
     assert readme_tables.unlabelled_table(settings) in PAGES["kerastl"]
 
 
+def test_what_self_training_gains_is_what_the_rows_say(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tests/benchmarks/transfer")
+    import summarize
+
+    found = {}
+    for row in summarize.Results(
+        ROOT / "tests/benchmarks/transfer/results.csv"
+    ).rows:
+        usual = (row["learning_rate"], row["epochs"], row["soup"])
+        if usual == (0.001, 20, 1) and not (row["antialias"] or row["teacher"]):
+            task = row["data"], row["shots"], row["seed"]
+            found.setdefault(row["method"], {})[task] = summarize.both(row)
+    own, other = found["self_training"], found["averaged_imprinting"]
+    gaps = {}
+    for *task, seed in own:
+        gap = own[*task, seed] - other[*task, seed]
+        gaps.setdefault(tuple(task), []).append(gap)
+    assert len(gaps) == 5 and {len(each) for each in gaps.values()} == {3}
+    means = {task: statistics.fmean(each) for task, each in gaps.items()}
+    for task, each in gaps.items():
+        assert abs(means[task]) < summarize.interval(each)
+    least, most = min(means.values()), max(means.values())
+    text = " ".join(PAGES["kerastl"].split())
+    assert f"gained {least:.1f} to {most:.1f} points a task" in text
+
+
 def test_strength_table_has_the_figures_of_the_results():
     tasks = {}
     for row in results("feature_strength.json")["table"]:
