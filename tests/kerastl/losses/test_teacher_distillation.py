@@ -173,5 +173,12 @@ def test_what_is_refused(networks, make_network):
     two = keras.Model(teacher.inputs, [teacher.output, teacher.output])
     with pytest.raises(ValueError, match="1 inputs and 2 outputs"):
         TeacherDistillation(two)
+    for shape in ((32, 32, 1), (12, 3)):
+        inputs = keras.Input(shape)
+        odd = keras.Model(
+            inputs, keras.layers.Dense(3)(keras.layers.Flatten()(inputs))
+        )
+        with pytest.raises(ValueError, match="no color images"):
+            TeacherDistillation(odd)
     with pytest.raises(ValueError, match="with 5 classes, student with 3"):
         compiled(student, make_network(5))
