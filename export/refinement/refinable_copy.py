@@ -5,11 +5,11 @@ from collections import Counter
 import numpy as np
 from keras import layers
 
-from kerastl.export.quantization.unique_names import UniqueNames
 from kerastl.export.refinement.pixel_kernel import pixel_kernel
 from kerastl.export.refinement.schedule import Schedule
 from kerastl.surgery import graph as graphs
 from kerastl.surgery.rebuild import rebuild
+from kerastl.surgery.unique_names import UniqueNames
 
 _CONVOLUTION = ("strides", "padding", "dilation_rate", "data_format")
 _POINTWISE = ("name", "filters", "data_format", "activation", "use_bias")
