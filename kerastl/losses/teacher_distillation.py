@@ -83,7 +83,7 @@ class TeacherDistillation(TransferLoss):
             )
         for each in teachers:
             check_teacher(each)
-        self.teachers = [frozen_copy(each) for each in teachers]
+        self.teachers = [_frozen(each) for each in teachers]
         self.temperature = checked_number("temperature", temperature, above=0)
 
     @property
@@ -189,6 +189,14 @@ def check_teacher(model):
         )
 
 
+def _frozen(model):
+    """A frozen copy from one tensor to one tensor."""
+    copy = frozen_copy(model)
+    copy = keras.Model(copy.inputs[0], copy.outputs[0], name=copy.name)
+    copy.trainable = False
+    return copy
+
+
 def _channels(model):
     first = keras.config.image_data_format() == "channels_first"
     return model.inputs[0].shape[1 if first else -1]
@@ -196,12 +204,12 @@ def _channels(model):
 
 def _classes(model):
     """How many classes a model tells apart; one output is a yes or no."""
-    return max(model.output_shape[-1], 2)
+    return max(model.outputs[0].shape[-1], 2)
 
 
 def _resized(images, model):
     first = 2 if keras.config.image_data_format() == "channels_first" else 1
-    size = model.input_shape[first : first + 2]
+    size = tuple(model.inputs[0].shape[first : first + 2])
     if None in size or tuple(images.shape[first : first + 2]) == size:
         return images
     return ops.image.resize(images, size)

@@ -5,6 +5,7 @@ import contextlib
 import keras
 
 from kerastl.training.targets import one_hot
+from kerastl.training.training_batch import only
 from kerastl.training.training_batch import read_batch
 
 
@@ -22,12 +23,14 @@ def change_images(tuner, terms, *state_and_data):
     """
     *state, data = state_and_data
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    images = read_batch(x).images
-    labels = one_hot(y, tuner.student.outputs[0])
+    given = read_batch(x).images
+    images = only(given)
+    labels = one_hot(only(y), tuner.student.outputs[0])
     with _values_of_step(tuner, state) as scope:
         for term in terms:
             images = term.change_images(images, labels, tuner.student)
-    x = {**x, "images": images} if isinstance(x, dict) else images
+    images = keras.tree.pack_sequence_as(given, keras.tree.flatten(images))
+    x = images if given is x else {**x, "images": images}
     if state:
         state = [_updated(tuner, state[0], scope)]
     return (*state, keras.utils.pack_x_y_sample_weight(x, y, sample_weight))
