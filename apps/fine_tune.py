@@ -253,7 +253,8 @@ def fine_tune(
         data = load_at(image_size, unlabelled or recipe.needs_unlabelled)
     check_unlabelled_data(recipe, data)
     taught_by = [each.model or each.weights for each in teachers]
-    teachers = load_teachers(teachers, data.class_names)
+    adapts = None if folder.trained else data
+    teachers = load_teachers(teachers, data.class_names, adapts, folder_given)
     part = _evaluation_part(data)
     source_classes = _class_names(weights)
     if keep_head is None:
