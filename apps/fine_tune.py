@@ -251,7 +251,7 @@ def fine_tune(
     if folder_given:
         image_size = image_size or row.default_size
         data = load_at(image_size, unlabelled or recipe.needs_unlabelled)
-    check_unlabelled_data(recipe, data)
+    check_unlabelled_data(recipe, data, unlabelled)
     taught_by = [each.model or each.weights for each in teachers]
     adapts = None if folder.trained else data
     teachers = load_teachers(teachers, data.class_names, adapts, folder_given)

@@ -168,7 +168,8 @@ def check_teacher(model):
         model: A `keras.Model`.
 
     Raises:
-        ValueError: If it is subclassed, or no classifier of single images.
+        ValueError: If it is subclassed, no classifier of single images, or
+            holds what is no number.
     """
     checked_model("teacher", model)
     reason = None
@@ -181,12 +182,24 @@ def check_teacher(model):
         reason = f"it reads {tuple(model.inputs[0].shape)}, no color images"
     elif len(model.outputs[0].shape) != 2:
         reason = "it ends in feature maps, not in one number a class"
+    elif broken := _not_finite(model):
+        reason = f"its variable {broken!r} holds NaN or infinite values"
     if reason:
         raise ValueError(
             f"The network cannot teach: {reason}. A teacher is a Functional or "
             "Sequential classifier of color images. "
             f"Received: teacher={model.name!r}"
         )
+
+
+def _not_finite(model):
+    """Path of a variable that holds no numbers, `None` where all do."""
+    for variable in model.variables:
+        if keras.backend.is_float_dtype(variable.dtype):
+            values = ops.cast(variable.value, "float32")
+            if not bool(ops.all(ops.isfinite(values))):
+                return variable.path
+    return None
 
 
 def _frozen(model):

@@ -173,5 +173,9 @@ def test_what_is_refused(networks, make_network):
     two = keras.Model(teacher.inputs, [teacher.output, teacher.output])
     with pytest.raises(ValueError, match="1 inputs and 2 outputs"):
         TeacherDistillation(two)
+    broken = kerastl.surgery.copy_model(teacher)
+    broken.get_layer("predictions").bias.assign([0.0, np.nan, 0.0])
+    with pytest.raises(ValueError, match="'predictions/bias' holds NaN"):
+        TeacherDistillation(broken)
     with pytest.raises(ValueError, match="with 5 classes, student with 3"):
         compiled(student, make_network(5))
