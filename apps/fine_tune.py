@@ -1,6 +1,5 @@
 """The main job: photos in, verified model files and a report out."""
 
-import datetime
 import pathlib
 import unicodedata
 import warnings
@@ -11,11 +10,8 @@ from kerastl.apps.choice.choose_method import AUTO
 from kerastl.apps.choice.choose_method import choose_method
 from kerastl.apps.choice.choose_method import describe_lesson
 from kerastl.apps.choice.evidence import BASELINE
-from kerastl.apps.data.describe_data import class_counts
-from kerastl.apps.data.describe_data import describe_data
 from kerastl.apps.data.describe_data import describe_uneven
 from kerastl.apps.data.image_data import ImageData
-from kerastl.apps.data.labels_file import labels_text
 from kerastl.apps.data.labels_file import read_labels
 from kerastl.apps.data.literal import literal
 from kerastl.apps.data.load_task import load_task
@@ -33,35 +29,19 @@ from kerastl.apps.runs.check_method import check_unlabelled
 from kerastl.apps.runs.check_method import check_unlabelled_data
 from kerastl.apps.runs.check_outputs import check_outputs
 from kerastl.apps.runs.check_training_fits import check_training_fits
-from kerastl.apps.runs.describe_run import describe_measures
 from kerastl.apps.runs.describe_run import describe_opening
-from kerastl.apps.runs.describe_run import describe_title
-from kerastl.apps.runs.describe_run import describe_training
 from kerastl.apps.runs.finish_run import finish_run
-from kerastl.apps.runs.measure import measure
-from kerastl.apps.runs.measure import measure_before
-from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.run_folder import RunFolder
 from kerastl.apps.runs.run_identity import run_identity
-from kerastl.apps.runs.save_class_means import save_class_means
-from kerastl.apps.runs.save_history import save_history
 from kerastl.apps.runs.suggest_for_run import suggest_for_run
+from kerastl.apps.runs.train_run import Training
+from kerastl.apps.runs.train_run import make_student
+from kerastl.apps.runs.train_run import train_run
 from kerastl.apps.runs.train_soup import check_soup
-from kerastl.apps.runs.train_soup import remove_state
-from kerastl.apps.runs.train_soup import train_soup
 from kerastl.apps.runs.versions import versions
 from kerastl.apps.teachers.load_teachers import load_teachers
-from kerastl.apps.teachers.prepare_teachers import prepare_teachers
-from kerastl.apps.teachers.prepare_teachers import remove_teachers
-from kerastl.apps.teachers.taught import taught
 from kerastl.apps.teachers.teacher_spec import read_teachers
-from kerastl.export import load
 from kerastl.export.quantization.require_quantizable import require_quantizable
-from kerastl.surgery import adjust_logits
-
-# Enough for a standard error of about one point.
-_SHIFT_IMAGES = 500
-_SHIFT_PASSES = 3
 
 
 def fine_tune(
@@ -130,8 +110,9 @@ def fine_tune(
             the weights names the same classes.
         image_size: Height and width. Defaults to the preset's.
         shots: Training images a class; `None` uses all.
-        unlabelled: Folder of images without labels, for a teacher and for the
-            methods that train on them; `True` for the images that `shots`
+        unlabelled: Folder of images without labels, of videos, or of both, or
+            one video (`pip install kerastl[video]`), for a teacher and for
+            the methods that train on them; `True` for the images that `shots`
             leaves over, which is the default of such methods.
         teacher: A bigger network, or several, that the student learns the
             answers of, labelled and unlabelled images alike (see
@@ -216,8 +197,7 @@ def fine_tune(
     epochs, batch_size = numbers["epochs"], numbers["batch_size"]
     shots, image_size = numbers["shots"], numbers["image_size"]
     qat, seed, threads = numbers["qat"], numbers["seed"], numbers["threads"]
-    learning_rate, strength = numbers["learning_rate"], numbers["strength"]
-    soup = numbers["soup"]
+    soup, strength = numbers["soup"], numbers["strength"]
     pairs = check_outputs(exports, qat, target, page)
     teachers = read_teachers(teacher)
     arguments["teacher"] = [each.text for each in teachers] or None
@@ -226,18 +206,18 @@ def fine_tune(
     check_strength(strength, recipe, has_teacher=bool(teachers))
     check_unlabelled(unlabelled, recipe, has_teacher=bool(teachers))
     check_soup(soup, recipe, weights)
+    given, folder_given = data, not isinstance(data, ImageData)
     name = "arrays"
-    if not isinstance(data, ImageData):
+    if folder_given:
         name = literal(pathlib.Path(data).resolve().name)
-    if isinstance(data, ImageData):
-        arguments["data"] = "arrays"
+    else:
+        arguments["data"] = name
     if isinstance(weights, keras.Model):
         arguments["weights"] = f"model {weights.name}"
     folder = RunFolder(output, arguments, versions(), resume)
     if page:
         find_runtime()  # Fetched, or missed, before the long work.
     keras.utils.set_random_seed(seed)
-    given, folder_given = data, not isinstance(data, ImageData)
 
     def load_at(size, unlabelled=False):
         with warnings.catch_warnings():
@@ -276,17 +256,7 @@ def fine_tune(
     )
     _warn_of_nothing_to_transfer(weights, recipe)
 
-    def make_student():
-        return prepare_student(
-            source,
-            num_classes=None if keep_head else data.num_classes,
-            kernel_size=antialias,
-            stem=stem,
-            seed=seed,
-            place=blur_place or "after",
-        )
-
-    student, blurs = make_student()
+    student, blurs = make_student(source, data, keep_head, arguments)
     if qat is not None:
         require_quantizable(student, stacklevel=3)
     identity = run_identity(
@@ -315,93 +285,28 @@ def fine_tune(
         if not balance and not folder.trained:
             say(console, describe_uneven(data))
         if not folder.trained:
-            usual = row.usual_rate(
-                weights, (preset_arguments or {}).get("alpha", 1.0)
-            )
-            rate = learning_rate or recipe.highest_rate(
-                usual, epochs * data.steps_per_epoch
-            )
-            findings = {}
-            if suggestion is not None:
-                say(console, f"{suggestion}; this run takes Adam at {rate:g}")
-            with folder.noting_divergence():
-                models, found = prepare_teachers(
-                    teachers,
-                    source,
-                    data,
-                    load_at if folder_given else None,
-                    folder,
-                    epochs,
-                    console,
-                    seed=seed,
-                    jit_compile=jit_compile,
-                )
-                # The same whether a teacher was adapted now or is kept.
-                keras.utils.set_random_seed(seed)
-                student, history = train_soup(
-                    soup,
-                    student,
-                    source,
-                    taught(recipe, models, data),
-                    data,
-                    epochs,
-                    folder=folder,
-                    learning_rate=rate,
-                    jit_compile=jit_compile,
-                    seed=seed,
-                    console=console,
+            train_run(
+                Training(
+                    arguments=arguments,
+                    name=name,
+                    row=row,
+                    recipe=recipe,
+                    weights=weights,
+                    source=source,
                     source_classes=source_classes,
-                    findings=findings,
-                    strength=strength,
-                    # Features of random weights tell little to start from.
-                    new_head=not keep_head and weights is not None,
-                )
-            if balance:
-                adjust_logits(student, class_counts(data))
-            folder.save_model(student)
-            save_class_means(folder.file("class_means.npz"), student, data)
-            save_history(folder, history)
-            folder.write_text("labels.txt", labels_text(data.class_names))
-            say(console, f"measuring on the {part} images")
-            options = {"limit": _SHIFT_IMAGES, "passes": _SHIFT_PASSES}
-            rows = measure_before(
-                source, make_student, keep_head, antialias, data, part, options
+                    student=student,
+                    blurs=blurs,
+                    keep_head=keep_head,
+                    teachers=teachers,
+                    data=data,
+                    load_at=load_at if folder_given else None,
+                    part=part,
+                    suggestion=suggestion,
+                    reason=reason,
+                ),
+                folder,
+                console,
             )
-            rows.append(
-                {
-                    "label": "After: " + recipe.title,
-                    **measure(load(student).classify, data, part, **options),
-                }
-            )
-            report = {
-                "title": describe_title(name, row, recipe, antialias),
-                "created": datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
-                "summary": {
-                    "text": describe_training(
-                        arguments, row, recipe, data, reason, found
-                    )
-                },
-                "history": history,
-                "measures": {
-                    "note": describe_measures(data, keep_head),
-                    "rows": rows,
-                },
-                "antialias": blurs and blurs.to_dict(),
-                "teachers": found,
-                **findings,
-                "data": describe_data(data),
-                "settings": {
-                    **arguments,
-                    "method": recipe.name,
-                    "keep_head": keep_head,
-                    "learning_rate": rate,
-                },
-                "versions": versions(),
-            }
-            folder.write_json("report.json", report)
-            folder.advance("trained")
-            remove_state(folder, soup)
-            remove_teachers(folder, teachers)
         if qat is not None:
             add_aware(folder, data, qat, jit_compile, console, seed, balance)
         return finish_run(

@@ -25,6 +25,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import keras
 import pytest
 
+from kerastl.apps.runs.released_graphs import forget_gradients
+
 from .forked_interpreter import ForkedInterpreter
 
 # Tracing makes millions of objects, and looking through them as often as
@@ -85,6 +87,7 @@ def _free_memory():
         import jax
 
         jax.clear_caches()
+    forget_gradients()
     keras.utils.clear_session(free_memory=True)
     # Not every C library has it.
     with contextlib.suppress(OSError, AttributeError):

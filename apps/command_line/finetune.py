@@ -100,8 +100,8 @@ def finetune(
         pathlib.Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Images without labels, for a teacher and for the methods "
-            "that train on them.",
+            help="Images without labels, or a video of which frames are taken, "
+            "for a teacher and for the methods that train on them.",
         ),
     ] = None,
     teacher: Annotated[

@@ -44,7 +44,7 @@ def decode_image(path, size):
         # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, much faster.
         image.draft(None, (size, size))
         image = to_rgb(ImageOps.exif_transpose(image))
-        return np.asarray(_to_square(image, size))
+        return np.asarray(to_square(image, size))
 
 
 @contextlib.contextmanager
@@ -108,7 +108,8 @@ def _to_8_bits(image):
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype("uint8"))
 
 
-def _to_square(image, size):
+def to_square(image, size):
+    """Resizes the short side of a Pillow image; keeps the long one's middle."""
     width, height = image.size
     side = min(width, height)
     left, top = (width - side) / 2, (height - side) / 2

@@ -15,6 +15,11 @@ _MORE_JPEG = (".jif", ".jfi", ".pjpeg", ".pjp")
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
+_VIDEOS = (
+    *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".mkv", ".webm", ".avi"),
+    *(".mpg", ".mpeg", ".mts", ".m2ts"),
+)
+
 _HEIF_SUFFIXES = (".heic", ".heics", ".heif", ".heifs", ".hif")
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1")
 
@@ -71,7 +76,14 @@ def why_not_read(suffix):
         return HEIF_MISSING
     if suffix in _ARCHIVES:
         return f"an archive, which is not opened: unpack it ({suffix})"
+    if is_video_name(suffix):
+        return f"a video, of which only --unlabelled takes frames ({suffix})"
     return f"no image by its name ({suffix or 'no ending'})"
+
+
+def is_video_name(suffix):
+    """Whether files of an ending are videos."""
+    return suffix.lower() in _VIDEOS
 
 
 def is_image_name(suffix):

@@ -1,26 +1,22 @@
 """Images from a folder of class folders."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 
 from kerastl.apps.data.check_memory import check_batch_fits
-from kerastl.apps.data.decode_image import UnreadableImageError
-from kerastl.apps.data.decode_image import check_image
-from kerastl.apps.data.decode_image import decode_image
 from kerastl.apps.data.default_margin import default_margin
 from kerastl.apps.data.find_images import HIDDEN
-from kerastl.apps.data.find_images import LeftOut
 from kerastl.apps.data.folder_layout import PART_NAMES
 from kerastl.apps.data.image_folder import ImageFolder
-from kerastl.apps.data.image_part import ImagePart
-from kerastl.apps.data.image_part import map_in_threads
 from kerastl.apps.data.image_pipeline import Augmentation
 from kerastl.apps.data.left_out import relative_names
 from kerastl.apps.data.left_out import warn_left_out
 from kerastl.apps.data.list_image_folder import list_image_folder
-from kerastl.apps.data.list_images import find_some_images
+from kerastl.apps.data.load_unlabelled import load_unlabelled
+from kerastl.apps.data.read_part import fits
+from kerastl.apps.data.read_part import in_memory
+from kerastl.apps.data.read_part import read_part
 from kerastl.apps.data.stratified import choose_shots
 from kerastl.apps.data.stratified import split_by_class
 from kerastl.arguments import checked_count
@@ -77,8 +73,9 @@ def load_image_folder(
         memory_limit: Bytes of images to keep in memory. Beyond it files are
             decoded again in every epoch.
         unlabelled: Images without labels to train on beside: a folder of
-            images, class folders or not; or `True` for the training images
-            that `shots` leaves over.
+            images and videos, class folders or not; a video, of which frames
+            that differ enough are taken (`pip install kerastl[video]`); or
+            `True` for the training images that `shots` leaves over.
 
     Returns:
         An `ImageFolder`.
@@ -113,11 +110,11 @@ def load_image_folder(
     check_batch_fits(image_size, margin, min(batch_size, count))
     _check_shots(shots, [label for _, label in listing.parts["train"]], listing)
 
-    in_memory = _fits(sum(map(len, listing.parts.values())), size, memory_limit)
+    kept = fits(sum(map(len, listing.parts.values())), size, memory_limit)
     left_out = list(listing.left_out)
     parts = {}
     for name, files in listing.parts.items():
-        parts[name], failed = _read(files, size, in_memory)
+        parts[name], failed = read_part(files, size, kept)
         left_out += failed
     skipped = relative_names(_images(left_out), path)
     if strict and skipped:
@@ -137,10 +134,8 @@ def load_image_folder(
         parts["train"] = train.take(chosen)
         left = np.setdiff1d(np.arange(len(train)), chosen)
         notes.append(f"{shots} training images a class, seed {seed}.")
-    if not in_memory and _fits(
-        sum(map(len, parts.values())), size, memory_limit
-    ):
-        parts = {name: _in_memory(part) for name, part in parts.items()}
+    if not kept and fits(sum(map(len, parts.values())), size, memory_limit):
+        parts = {name: in_memory(part) for name, part in parts.items()}
     more = None
     if unlabelled is True and left is not None and len(left):
         more = train.take(left)
@@ -149,15 +144,11 @@ def load_image_folder(
             "without their labels."
         )
     elif unlabelled and unlabelled is not True:
-        more, failed = _read_unlabelled(unlabelled, size, memory_limit)
+        more, failed, said = load_unlabelled(
+            unlabelled, size, parts, memory_limit
+        )
         left_out += failed
-        more, known = _without_judges(more, parts, unlabelled)
-        notes.append(f"{len(more)} unlabelled images.")
-        if known:
-            notes.append(
-                f"{known} more are validation or test photos: left out, so "
-                "that what is measured is not flattered."
-            )
+        notes += said
         skipped = relative_names(_images(left_out), path)
     warn_left_out(path, skipped)
     return ImageFolder(
@@ -183,88 +174,6 @@ def _images(left_out):
     return [
         each for each in left_out if each.is_image and each.reason != HIDDEN
     ]
-
-
-def _read_unlabelled(path, size, memory_limit):
-    found = find_some_images(path, "unlabelled")
-    files = [(file, 0) for file in found.files]
-    part, failed = _read(files, size, _fits(len(files), size, memory_limit))
-    if not len(part):
-        raise ValueError(
-            "None of the unlabelled images can be read, the first is "
-            f"{failed[0].file}: {failed[0].reason}. "
-            f"Received: unlabelled={str(path)!r}"
-        )
-    return part, found.left_out + failed
-
-
-def _without_judges(part, parts, path):
-    """Leaves out what a run is measured on; returns how many these were."""
-    judges = {
-        digest
-        for name in ("validation", "test")
-        if name in parts
-        for digest in map_in_threads(_digest, parts[name].files)
-    }
-    kept = [
-        index
-        for index, digest in enumerate(map_in_threads(_digest, part.files))
-        if digest not in judges
-    ]
-    if not kept:
-        raise ValueError(
-            "All of the unlabelled images are validation or test photos, on "
-            "which the result is measured. Name a folder of others. "
-            f"Received: unlabelled={str(path)!r}"
-        )
-    return part.take(np.array(kept, "int64")), len(part) - len(kept)
-
-
-def _digest(file):
-    return hashlib.blake2b(Path(file).read_bytes()).digest()
-
-
-def _fits(count, size, memory_limit):
-    return count * size * size * 3 <= memory_limit
-
-
-def _read(files, size, in_memory):
-    """Decodes the files of one part, or only checks that they decode."""
-    images = None
-    if in_memory:
-        images = np.empty((len(files), size, size, 3), "uint8")
-
-    def read(index):
-        file = files[index][0]
-        try:
-            if in_memory:
-                images[index] = decode_image(file, size)
-            else:
-                check_image(file)
-        except UnreadableImageError as error:
-            return str(error)
-
-    reasons = map_in_threads(read, range(len(files)))
-    part = ImagePart(
-        np.array([label for _, label in files], "int32"),
-        size,
-        images,
-        tuple(file for file, _ in files),
-    )
-    failed = [
-        LeftOut(file, reason, True)
-        for (file, _), reason in zip(files, reasons, strict=True)
-        if reason
-    ]
-    if failed:
-        good = [i for i, reason in enumerate(reasons) if not reason]
-        part = part.take(np.array(good, "int64"))
-    return part, failed
-
-
-def _in_memory(part):
-    images = part.read(np.arange(len(part))) if len(part) else None
-    return ImagePart(part.labels, part.size, images, part.files)
 
 
 def _split(parts, validation_split, test_split, seed):

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-# Bits of 64 in which the hashes of copies may differ, and how alike their
-# small pictures have to be then: plain photos have like hashes, too.
-_BITS = 10
-_ALIKE = 0.97
+from kerastl.apps.data.fingerprint import ALIKE
+from kerastl.apps.data.fingerprint import BITS
+from kerastl.apps.data.fingerprint import unit_picture
+
 _ROWS = 512
 
 
@@ -22,25 +22,18 @@ def find_copies(facts):
         Lists of indices, two or more in each, in the order of `facts`.
     """
     hashes = np.array([each.hash for each in facts], "uint64")
-    small = np.stack([_unit(each.small) for each in facts])
+    small = np.stack([unit_picture(each.small) for each in facts])
     groups = _Groups(len(facts))
     first = {}
     for index, each in enumerate(facts):
         groups.join(first.setdefault(each.digest, index), index)
     for start in range(0, len(facts), _ROWS):
         rows = hashes[start : start + _ROWS, None] ^ hashes[None, start:]
-        near = np.argwhere(np.bitwise_count(rows) <= _BITS) + start
+        near = np.argwhere(np.bitwise_count(rows) <= BITS) + start
         for one, other in near[near[:, 0] < near[:, 1]]:
-            if small[one] @ small[other] >= _ALIKE:
+            if small[one] @ small[other] >= ALIKE:
                 groups.join(one, other)
     return groups.found()
-
-
-def _unit(small):
-    """The picture without its brightness and contrast, as a unit vector."""
-    values = small.ravel().astype("float32")
-    values -= values.mean()
-    return values / max(np.linalg.norm(values), 1.0)
 
 
 class _Groups:

@@ -4,18 +4,15 @@ import hashlib
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 from PIL import ImageOps
 
 from kerastl.apps.data.decode_image import UnreadableImageError
 from kerastl.apps.data.decode_image import open_image
 from kerastl.apps.data.decode_image import to_rgb
+from kerastl.apps.data.fingerprint import fingerprint
 
 # Sharpness depends on the size, so that all are looked at in about the same.
 _LONG_SIDE = 256
-_SMALL = 32
-# Of the cosines of a small picture, the lowest; their signs are the hash.
-_LOW = 8
 
 
 class PhotoFacts(NamedTuple):
@@ -57,7 +54,7 @@ def measure_photo(path):
     except UnreadableImageError as error:
         return str(error)
     grey = np.asarray(image, "float32")
-    small = image.resize((_SMALL, _SMALL), Image.Resampling.BOX)
+    hashed, small = fingerprint(image)
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").digest()
     return PhotoFacts(
@@ -66,8 +63,8 @@ def measure_photo(path):
         float(np.percentile(grey, 90)),
         _sharpness(grey),
         digest,
-        _hash(np.asarray(small, "float32")),
-        np.asarray(small),
+        hashed,
+        small,
     )
 
 
@@ -75,14 +72,3 @@ def _sharpness(grey):
     middle = grey[1:-1, 1:-1]
     around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
     return float((around - 4 * middle).var())
-
-
-def _hash(small):
-    """The perceptual hash of the cosine transform, as ImageHash's `phash`."""
-    steps = np.arange(_SMALL)
-    cosines = np.cos(
-        np.pi * np.arange(_LOW)[:, None] * (2 * steps + 1) / (2 * _SMALL)
-    )
-    low = (cosines @ small @ cosines.T).ravel()
-    bits = low > np.median(low[1:])
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")

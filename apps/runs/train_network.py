@@ -8,6 +8,7 @@ from kerastl.apps.runs.epoch_checkpoint import EpochCheckpoint
 from kerastl.apps.runs.fit_progress import FitProgress
 from kerastl.apps.runs.make_tuner import below_head
 from kerastl.apps.runs.make_tuner import make_tuner
+from kerastl.apps.runs.released_graphs import released_graphs
 from kerastl.apps.runs.stored_training import stored_training
 from kerastl.apps.runs.stored_training import trains_on_features
 from kerastl.callbacks.optimizer_parts import optimizer_parts
@@ -23,6 +24,7 @@ WAY_ON = (
 )
 
 
+@released_graphs()
 def train_network(
     student,
     source,

@@ -38,6 +38,12 @@ def test_the_text_fits_the_terminal_and_tells_what_counts(report):
         assert part in " ".join(text.split())
 
 
+def test_several_threads_are_several(report):
+    text = str(dataclasses.replace(report, threads=2))
+    assert "(2 threads, " in " ".join(text.split())
+    assert "(1 thread, " in " ".join(str(report).split())
+
+
 def test_rows_that_say_nothing_are_left_out(report):
     """An .onnx file has no partitions, and without labels none is right."""
     text = " ".join(str(report).split())

@@ -128,7 +128,7 @@ def test_tests_stand_where_the_source_does(tools):
     for source, test in (
         ("kerastl/losses/class_relation.py", "test_co_tuning.py"),
         ("kerastl/losses/source_head_loss.py", "test_akc.py"),
-        ("kerastl/surgery/blur_place.py", "test_antialias.py"),
+        ("kerastl/surgery/kernel_blurs.py", "test_antialias.py"),
     ):
         names = [file.name for file in mutate.tests_of(pathlib.Path(source))]
         assert test in names and len(names) <= 2

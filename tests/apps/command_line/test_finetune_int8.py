@@ -149,8 +149,8 @@ def test_a_target_refuses_files_and_keeps_the_others(own_run, shapes):
     [
         (("--qat", 2, "--export", "tflite:float16"), "for the int8 files"),
         (("--qat", 2, "--export", "none"), "for the int8 files"),
-        (("--qat", 0), "greater than or equal to 1"),
-        (("--qat", -3), "greater than or equal to 1"),
+        (("--qat", 0), "'--qat'"),
+        (("--qat", -3), "'--qat'"),
         (("--target", "tflite-mikro"), "Did you mean 'tflite-micro'?"),
         (("--target", "xnnpack", "--export", "onnx:int8"), "run TFLite files"),
     ],

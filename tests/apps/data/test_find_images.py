@@ -61,7 +61,7 @@ def test_names_decide_and_the_reason_is_told(tmp_path):
         "d.zip": "an archive, which is not opened: unpack it (.zip)",
         "e": "no image by its name (no ending)",
         "f.eps": "no image by its name (.eps)",
-        "g.mp4": "no image by its name (.mp4)",
+        "g.mp4": "a video, of which only --unlabelled takes frames (.mp4)",
     }
     assert not any(each.is_image for each in found.left_out)
 

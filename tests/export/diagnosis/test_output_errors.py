@@ -4,6 +4,7 @@ import pytest
 from keras import layers
 
 from kerastl.export.diagnosis.keras_calls import keras_calls
+from kerastl.export.diagnosis.output_errors import _logits
 from kerastl.export.diagnosis.output_errors import output_errors
 
 
@@ -71,3 +72,12 @@ def test_an_error_at_the_output_is_taken_as_it_is():
     assert found == pytest.approx(
         10 * np.log10((exact**2).sum() / (error**2).sum()), abs=0.01
     )
+
+
+def test_a_softmax_at_every_place_is_undone_at_each():
+    logits = np.random.default_rng(0).normal(size=(2, 3, 3, 4))
+    outputs = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    expected = logits - logits.mean(-1, keepdims=True)
+    np.testing.assert_allclose(_logits(outputs), expected, atol=1e-12)
+    # No distribution over the classes: several may be there at once.
+    np.testing.assert_array_equal(_logits(outputs / 2), outputs / 2)

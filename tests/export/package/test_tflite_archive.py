@@ -21,7 +21,11 @@ def test_what_is_joined_comes_apart():
 
 
 def test_equal_content_gives_equal_bytes():
-    assert join_archive(GRAPH, {}, []) == join_archive(GRAPH, {}, [])
+    content = join_archive(GRAPH, {}, ["one"])
+    assert content == join_archive(GRAPH, {}, ["one"])
+    # The oldest that a zip archive can say.
+    entries = zipfile.ZipFile(io.BytesIO(content)).infolist()
+    assert {each.date_time for each in entries} == {(1980, 1, 1, 0, 0, 0)}
 
 
 def test_a_graph_without_an_archive_is_left_whole():

@@ -75,6 +75,9 @@ def test_the_gain_is_exact_and_the_bias_stays(converted, tmp_path):
             kernel[0][0, :, :, channel], sign * levels
         )
     np.testing.assert_allclose(bias[0] * bias[1], before, atol=bias[1].max())
+    # A runtime takes the scale of a bias for that of the products.
+    input_scales = bias[1].astype("float64") / kernel[1]
+    np.testing.assert_allclose(input_scales, input_scales[0], rtol=1e-6)
     np.testing.assert_array_equal(other[0][0], other_after[0][0])
     # Once more changes nothing.
     content = path.read_bytes()

@@ -290,3 +290,25 @@ def test_files_of_uneven_channels_come_nearer(to_file, name, tmp_path):
     assert record.kept and record.gains["equalisation"] > 2
     assert nearer.mean_abs_difference < 0.25 * plain.mean_abs_difference
     assert nearer.ops == plain.ops
+
+
+def test_a_depthwise_kernel_passes_factors_on():
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = layers.Conv2D(6, 1, activation="relu", name="expand")(inputs)
+    x = layers.DepthwiseConv2D(
+        3, depth_multiplier=2, activation="relu", name="depthwise"
+    )(x)
+    x = layers.Conv2D(4, 1, name="project")(x)
+    model = uneven(keras.Model(inputs, layers.Flatten()(x)))
+    copy, found = equalised(model)
+    assert {"expand", "depthwise", "project"} == {
+        call.operation.name
+        for group in Schedule(copy).groups
+        for call in group.calls
+        if id(call.operation) in found.layers
+    }
+    assert_same_answers(model, copy)
+    before, after = (
+        np.abs(run_to(each, "depthwise")).max(0) for each in (model, copy)
+    )
+    assert (after / after.max() > before / before.max() * 1.5).any()

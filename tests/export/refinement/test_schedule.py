@@ -105,3 +105,17 @@ def test_batches_have_32_images_at_most(schedule):
             return 5
 
     assert [len(part) for part in batches(Large, images)] == [5] * 14
+
+
+def test_branches_that_run_beside_each_other_stay_apart():
+    inputs = keras.Input((8, 8, 3))
+    parts = [layers.Conv2D(2, 1, name=name)(inputs) for name in "ab"]
+    parts = [
+        layers.ReLU(name=f"{name}_relu")(part)
+        for name, part in zip("ab", parts, strict=True)
+    ]
+    model = keras.Model(inputs, layers.Concatenate(name="both")(parts))
+    one, two = map(names, Schedule(model).groups)
+    assert {one[0], two[0]} == {"a", "b"}
+    assert one == [one[0], f"{one[0]}_relu"]
+    assert two == [two[0], f"{two[0]}_relu", "both"]

@@ -253,6 +253,9 @@ def test_a_gain_is_over_the_step_before():
         LayerRecord("b", plain_error=9.0, errors={"two": 1.0}),
         LayerRecord("c", plain_error=0.0, errors={"one": 0.0, "two": 0.0}),
         LayerRecord("d"),
+        # Of nothing, or to nothing, there is no factor.
+        LayerRecord("e", plain_error=4.0, errors={"one": 0.0}),
+        LayerRecord("f", plain_error=0.0, errors={"one": 4.0}),
     ]
     steps = ["pixels", "one", "two"]
     assert module._gain("one", steps, records) == pytest.approx(2)

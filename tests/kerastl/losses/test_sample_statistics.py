@@ -61,3 +61,12 @@ def test_errors(make_network, images, labels):
     )
     with pytest.raises(ValueError, match=r"data\.with_index"):
         tuner.fit(images, labels, verbose=0)
+
+
+def test_keras_knows_it_by_name():
+    name = keras.saving.get_registered_name(SampleStatistics)
+    assert name == "kerastl>SampleStatistics"
+    again = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(SampleStatistics(7))
+    )
+    assert type(again) is SampleStatistics and again.num_samples == 7

@@ -29,3 +29,7 @@ def test_the_mean_of_three_replicas_is_what_all_of_them_wrote():
         store.write(np.array([place]), rows - place)
     mean = np.mean([store.to_numpy() for store in stores], axis=0)
     np.testing.assert_allclose(mean, [[9, 8], [8, 7], [7, 6], [6, 7]])
+
+
+def test_what_is_remembered_is_not_trained():
+    assert make().trainable_weights == []

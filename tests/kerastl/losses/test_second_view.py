@@ -42,3 +42,9 @@ def test_half_are_mirrored(ramps):
     assert 0.35 < mirrored.mean() < 0.65
     np.testing.assert_array_equal(found[mirrored], ramps[mirrored, :, ::-1])
     np.testing.assert_array_equal(found[~mirrored], ramps[~mirrored])
+
+
+def test_an_eighth_of_the_side_is_the_most(ramps):
+    columns = views(ramps, flip=False)[:, 0, :, 0] % 100
+    # The fourth pixel came from the third, fourth or fifth.
+    assert set(columns[:, 3]) == {2, 3, 4}

@@ -177,5 +177,12 @@ def test_what_is_refused(networks, make_network):
     broken.get_layer("predictions").bias.assign([0.0, np.nan, 0.0])
     with pytest.raises(ValueError, match="'predictions/bias' holds NaN"):
         TeacherDistillation(broken)
+    for shape in ((32, 32, 1), (12, 3)):
+        inputs = keras.Input(shape)
+        odd = keras.Model(
+            inputs, keras.layers.Dense(3)(keras.layers.Flatten()(inputs))
+        )
+        with pytest.raises(ValueError, match="no color images"):
+            TeacherDistillation(odd)
     with pytest.raises(ValueError, match="with 5 classes, student with 3"):
         compiled(student, make_network(5))

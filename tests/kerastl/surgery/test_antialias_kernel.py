@@ -237,6 +237,15 @@ def test_what_cannot_carry_it_is_blurred_behind_and_named(by_layer):
     assert blurred.get_layer("user_blur").strides == (2, 2)
 
 
+def test_an_even_blur_needs_to_know_the_size_that_it_pads(by_layer):
+    inputs = keras.Input((None, None, 3))
+    x = layers.Conv2D(4, 3, 2, padding="same", name="down")(inputs)
+    model = keras.Model(inputs, x)
+    for taps, action in ((2, "blur after"), (3, "in kernel")):
+        report = kerastl.inspect_antialias(model, taps, place="kernel")
+        assert by_layer(report)["down"].action == action
+
+
 def test_a_map_with_more_border_than_pixels_is_refused():
     inputs = keras.Input((3, 3, 3))
     x = layers.Conv2D(4, 3, 2, padding="same", name="small")(inputs)

@@ -1,0 +1,203 @@
+"""The training of a run, and what its report says of it."""
+
+import dataclasses
+import datetime
+from typing import Any
+
+import keras
+
+from kerastl.apps.data.describe_data import class_counts
+from kerastl.apps.data.describe_data import describe_data
+from kerastl.apps.data.labels_file import labels_text
+from kerastl.apps.report.say import say
+from kerastl.apps.runs.describe_run import describe_measures
+from kerastl.apps.runs.describe_run import describe_title
+from kerastl.apps.runs.describe_run import describe_training
+from kerastl.apps.runs.measure import measure
+from kerastl.apps.runs.measure import measure_before
+from kerastl.apps.runs.prepare_student import prepare_student
+from kerastl.apps.runs.save_class_means import save_class_means
+from kerastl.apps.runs.save_history import save_history
+from kerastl.apps.runs.train_soup import remove_state
+from kerastl.apps.runs.train_soup import train_soup
+from kerastl.apps.runs.versions import versions
+from kerastl.apps.teachers.prepare_teachers import prepare_teachers
+from kerastl.apps.teachers.prepare_teachers import remove_teachers
+from kerastl.apps.teachers.taught import taught
+from kerastl.export import load
+from kerastl.surgery import adjust_logits
+
+# Enough for a standard error of about one point.
+_SHIFTS = {"limit": 500, "passes": 3}
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What a run trains, checked and loaded.
+
+    Attributes:
+        arguments: Dict of the arguments of `apps.fine_tune`, as `run.json`
+            keeps them.
+        name: What the photos are called.
+        row: The `Preset`.
+        recipe: The `apps.Recipe`.
+        weights: What the source was built from.
+        source: The pre-trained network.
+        source_classes: The classes of its head, or `None`.
+        student: The network to train, as `make_student` returns it.
+        blurs: The plan of its blurs, likewise.
+        keep_head: Whether that head is kept.
+        teachers: List of `TeacherSpec`, as `load_teachers` returns them.
+        data: The `apps.ImageData`.
+        load_at: As in `prepare_teachers`.
+        part: Part of the data that is measured on.
+        suggestion: What is said of the learning rate, or `None`.
+        reason: Why the method was chosen, or `None`.
+    """
+
+    arguments: dict
+    name: str
+    row: Any
+    recipe: Any
+    weights: Any
+    source: Any
+    source_classes: list | None
+    student: Any
+    blurs: Any
+    keep_head: bool
+    teachers: list
+    data: Any
+    load_at: Any
+    part: str
+    suggestion: str | None
+    reason: str | None
+
+
+def make_student(source, data, keep_head, arguments):
+    """The network that a run trains, and the plan of its blurs.
+
+    Args:
+        source: The pre-trained network.
+        data: The `apps.ImageData`.
+        keep_head: Whether the head of the source is kept.
+        arguments: As in `Training`.
+
+    Returns:
+        As `prepare_student`.
+    """
+    return prepare_student(
+        source,
+        num_classes=None if keep_head else data.num_classes,
+        kernel_size=arguments["antialias"],
+        stem=arguments["stem"],
+        seed=arguments["seed"],
+        place=arguments["blur_place"] or "after",
+    )
+
+
+def train_run(run, folder, console=None):
+    """Trains, measures, and writes the network and the report's data.
+
+    Args:
+        run: The `Training`.
+        folder: The `RunFolder`, held. A training that was killed goes on.
+        console: `rich.console.Console`, or `None`.
+
+    Raises:
+        FloatingPointError: If the training diverges.
+    """
+    arguments, data = run.arguments, run.data
+    rate = _learning_rate(run)
+    findings = {}
+    if run.suggestion is not None:
+        say(console, f"{run.suggestion}; this run takes Adam at {rate:g}")
+    with folder.noting_divergence():
+        models, taught_by = prepare_teachers(
+            run.teachers,
+            run.source,
+            data,
+            run.load_at,
+            folder,
+            arguments["epochs"],
+            console,
+            seed=arguments["seed"],
+            jit_compile=arguments["jit_compile"],
+        )
+        # The same whether a teacher was adapted now or is kept.
+        keras.utils.set_random_seed(arguments["seed"])
+        student, history = train_soup(
+            arguments["soup"],
+            run.student,
+            run.source,
+            taught(run.recipe, models, data),
+            data,
+            arguments["epochs"],
+            folder=folder,
+            learning_rate=rate,
+            jit_compile=arguments["jit_compile"],
+            seed=arguments["seed"],
+            console=console,
+            source_classes=run.source_classes,
+            findings=findings,
+            strength=arguments["strength"],
+            # Features of random weights tell little to start from.
+            new_head=not run.keep_head and run.weights is not None,
+        )
+    if arguments["balance"]:
+        adjust_logits(student, class_counts(data))
+    folder.save_model(student)
+    save_class_means(folder.file("class_means.npz"), student, data)
+    save_history(folder, history)
+    folder.write_text("labels.txt", labels_text(data.class_names))
+    say(console, f"measuring on the {run.part} images")
+    rows = measure_before(
+        run.source,
+        lambda: make_student(run.source, data, run.keep_head, arguments),
+        run.keep_head,
+        arguments["antialias"],
+        data,
+        run.part,
+        _SHIFTS,
+    )
+    after = measure(load(student).classify, data, run.part, **_SHIFTS)
+    rows.append({"label": "After: " + run.recipe.title, **after})
+    report = {
+        "title": describe_title(
+            run.name, run.row, run.recipe, arguments["antialias"]
+        ),
+        "created": datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
+        "summary": {
+            "text": describe_training(
+                arguments, run.row, run.recipe, data, run.reason, taught_by
+            )
+        },
+        "history": history,
+        "measures": {
+            "note": describe_measures(data, run.keep_head),
+            "rows": rows,
+        },
+        "antialias": run.blurs and run.blurs.to_dict(),
+        "teachers": taught_by,
+        **findings,
+        "data": describe_data(data),
+        "settings": {
+            **arguments,
+            "method": run.recipe.name,
+            "keep_head": run.keep_head,
+            "learning_rate": rate,
+        },
+        "versions": versions(),
+    }
+    folder.write_json("report.json", report)
+    folder.advance("trained")
+    remove_state(folder, arguments["soup"])
+    remove_teachers(folder, run.teachers)
+
+
+def _learning_rate(run):
+    usual = run.row.usual_rate(
+        run.weights, (run.arguments["preset_arguments"] or {}).get("alpha", 1.0)
+    )
+    return run.arguments["learning_rate"] or run.recipe.highest_rate(
+        usual, run.arguments["epochs"] * run.data.steps_per_epoch
+    )
