@@ -231,9 +231,10 @@ def fine_tune(
     if folder_given:
         image_size = image_size or row.default_size
         data = load_at(image_size, unlabelled or recipe.needs_unlabelled)
-    check_unlabelled_data(recipe, data)
+    check_unlabelled_data(recipe, data, unlabelled)
     taught_by = [each.model or each.weights for each in teachers]
-    teachers = load_teachers(teachers, data.class_names)
+    adapts = None if folder.trained else data
+    teachers = load_teachers(teachers, data.class_names, adapts, folder_given)
     part = _evaluation_part(data)
     source_classes = _class_names(weights)
     if keep_head is None:

@@ -7,6 +7,7 @@ from kerastl.export.lower import walk_layers
 from kerastl.export.quantization.activation_quantizer import ActivationQuantizer
 from kerastl.surgery import graph
 from kerastl.surgery.feature_extractor import feature_extractor
+from kerastl.surgery.flat_graph import FlatGraph
 
 # A network fed images in 0..1 where it expects 0..255 sees them squeezed
 # into 1/255 of the range; real photos, however dark, span far more.
@@ -21,6 +22,9 @@ _BYTE_LIMITS = (-64, 512)
 # A wrong factor of 255 is one of 65,025 in the variance.
 _LARGEST_VARIANCE_RATIO = 100.0
 _NUM_VARIANCE_IMAGES = 16
+# Grey levels, and the side of images that a model takes at any size.
+_FLAT = (40.0, 100.0)
+_ANY_SIZE = 64
 _BYTES = (0, 255)
 _SIGNED_BYTES = (-128, 127)
 # Widening a range by this share costs less than one decibel.
@@ -172,7 +176,50 @@ def _takes_bytes(scale, offset):
 
 
 def _input_scaling(model):
-    """Returns the first scaling layer with its scale and offset."""
+    """Returns the layer that scales the images, with its scale and offset.
+
+    `None` three times where the first one is given something else, such as
+    images that arithmetic has scaled before, or not all of them.
+    """
+    layer, scale, offset = _first_scaling(model)
+    if layer is None or not _is_given_the_images(layer, model):
+        return None, None, None
+    return layer, scale, offset
+
+
+def _is_given_the_images(layer, model):
+    """Whether images come to a layer as bright as they are, to it alone."""
+    flat = FlatGraph(model)
+    calls = [call for call in flat.calls if layer in _layers_of(call)]
+    if not calls:
+        return True
+    [number, *_] = calls[0].inputs
+    if sum(number in call.inputs for call in flat.calls) > 1:
+        return False
+    shape = [size or _ANY_SIZE for size in model.inputs[0].shape[1:]]
+    images = np.ones((len(_FLAT), *shape)) * np.reshape(_FLAT, (-1, 1, 1, 1))
+    # The model's one input has the number 0.
+    values = {0: keras.ops.cast(images, model.inputs[0].dtype)}
+    for call in flat.calls:
+        if number in values:
+            break
+        if isinstance(call.operation, ActivationQuantizer):
+            values[call.outputs[0]] = values[call.inputs[0]]
+        else:
+            call.repeat(values)
+    found = keras.ops.convert_to_numpy(values[number]).astype("float32")
+    # A border of zeros is no other image.
+    brightest = found.reshape(len(_FLAT), -1).max(axis=1)
+    return np.allclose(brightest, _FLAT, rtol=0.01)
+
+
+def _layers_of(call):
+    if not isinstance(call.operation, keras.Layer):
+        return []
+    return [call.operation, *graph.hidden_layers(call.operation)]
+
+
+def _first_scaling(model):
     for layer in walk_layers(model):
         if isinstance(layer, ActivationQuantizer):
             continue

@@ -8,6 +8,7 @@ import numpy as np
 from kerastl.surgery import graph
 from kerastl.surgery.fold_blurs import fold_blurs
 from kerastl.surgery.fold_blurs import has_kernel_blurs
+from kerastl.surgery.plain_weights import with_plain_weights
 from kerastl.surgery.rebuild import rebuild
 from kerastl.surgery.remake import remake
 
@@ -96,7 +97,14 @@ def lower(model):
             if layer.compute_dtype in _LOW_PRECISION
         }
     )
-    lowered = fold_blurs(source) if has_kernel_blurs(source) else source
+    lowered = with_plain_weights(source)
+    if lowered is not source:
+        notes.append(
+            "Written from the kernels that the layers compute with: LoRA "
+            "merged, quantization of Keras undone."
+        )
+    if has_kernel_blurs(lowered):
+        lowered = fold_blurs(lowered)
     dtype = keras.backend.standardize_dtype(source.inputs[0].dtype)
     # NumPy's numbers make the result float64, which the converters refuse.
     wide = any(out.dtype == "float64" for node in nodes for out in node.outputs)

@@ -15,9 +15,10 @@ from kerastl.export.quantization.placement import rounds_output
 from kerastl.export.quantization.quantized_activation import FUSED
 from kerastl.export.quantization.quantized_activation import QuantizedActivation
 from kerastl.export.quantization.require_quantizable import require_quantizable
-from kerastl.export.quantization.unique_names import UniqueNames
 from kerastl.surgery import graph as graphs
+from kerastl.surgery.plain_weights import with_plain_weights
 from kerastl.surgery.rebuild import rebuild
+from kerastl.surgery.unique_names import UniqueNames
 
 _SCHEMES = ("int8",)
 _BATCH = 16
@@ -100,7 +101,7 @@ def quantization_aware(
         raise ValueError(
             f"`scheme` must be one of {_SCHEMES}. Received: scheme={scheme!r}"
         )
-    model = require_quantizable(model, stacklevel=3)
+    model = with_plain_weights(require_quantizable(model, stacklevel=3))
     maker = _Maker(model, per_channel)
     aware = rebuild(model, clone=maker.clone, call=maker.call, name=name)
     if calibration is not None:

@@ -29,6 +29,7 @@ from kerastl.training.source_features import source_features
 from kerastl.training.targets import one_hot
 from kerastl.training.targets import one_hot_loss
 from kerastl.training.training_batch import NetworkOutputs
+from kerastl.training.training_batch import only
 from kerastl.training.training_batch import read_batch
 from kerastl.training.training_batch import read_outputs
 from kerastl.training.training_batch import sort_outputs
@@ -266,12 +267,14 @@ class FineTuner(keras.Model):
         terms = self._state.losses if training else []
         check_batch(terms, batch)
         if self._state.one_hot:
-            y = one_hot(y, outputs.predictions)
+            y = one_hot(only(y), only(outputs.predictions))
         step = None
         if terms:
             step = self._step(batch, y, outputs, sample_weight)
         for term in terms:
             y = term.change_target(y, step)
+        if self._state.one_hot:
+            y = keras.tree.pack_sequence_as(outputs.predictions, [y])
         total = self._labels_loss(
             x, y, outputs.predictions, sample_weight, training
         )
@@ -283,6 +286,8 @@ class FineTuner(keras.Model):
             total = total + self._aggregate_additional_loss(term.weight * value)
         if training:
             total = total + nan_unless_finite(batch.images)
+            if batch.unlabelled is not None:
+                total = total + nan_unless_finite(batch.unlabelled)
         return total
 
     def _labels_loss(self, *batch_and_training):

@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from kerastl.apps.choice.evidence import BASELINE
 from kerastl.apps.choice.judge_features import FeatureScores
 from kerastl.apps.choice.judge_features import discriminant_accuracy
 from kerastl.apps.choice.judge_features import neighbour_accuracy
 from kerastl.apps.choice.look import look
 from kerastl.apps.choice.weights_at_hand import Weights
 from kerastl.apps.presets.get_preset import get_preset
+from kerastl.apps.recipes.table import RECIPES
+from kerastl.apps.runs.check_training_fits import check_training_fits
 from kerastl.surgery.embed import embed
 from kerastl.surgery.fit_head import fit_classifier
 from kerastl.training.predict_batch import predict_batch
@@ -63,7 +66,8 @@ def judge_network(weights, data) -> JudgedNetwork:
         data: An `apps.ImageData`.
 
     Raises:
-        ValueError: If the file holds the weights of another network.
+        ValueError: If the file holds the weights of another network, or the
+            machine has too little memory to train this one.
     """
     preset = get_preset(weights.preset)
     source = preset.build(
@@ -71,6 +75,12 @@ def judge_network(weights, data) -> JudgedNetwork:
         input_shape=(data.image_size, data.image_size, 3),
         include_top=False,
         **weights.arguments,
+    )
+    check_training_fits(
+        source,
+        RECIPES[BASELINE],
+        data.image_size,
+        min(data.batch_size, len(data.parts["train"])),
     )
     network = embed(source)
     features, labels = look(source, data)

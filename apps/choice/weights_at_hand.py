@@ -117,8 +117,14 @@ def width_of(preset, name) -> dict:
 def _files(places):
     for place in map(pathlib.Path, places):
         if place.is_dir():
+            # Some systems put a hidden file of their own beside each; a link
+            # may lead nowhere.
             yield from sorted(
-                file for file in place.iterdir() if file.suffix in _ENDINGS
+                file
+                for file in place.iterdir()
+                if file.suffix in _ENDINGS
+                and not file.name.startswith(".")
+                and file.is_file()
             )
         elif place.is_file():
             yield place

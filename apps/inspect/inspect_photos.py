@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 
+from kerastl.apps.data.check_memory import check_batch_fits
 from kerastl.apps.data.find_images import LeftOut
 from kerastl.apps.data.image_part import map_in_threads
 from kerastl.apps.data.left_out import group_left_out
@@ -29,6 +30,7 @@ _DARK = 60
 _BLURRED = 30
 _LONG = 3
 _FEW = 10
+_NO_TRAINING = "reestimate"
 _UNBALANCED = 5
 _NO_WEIGHTS = (
     "Labels were not looked at: that takes what a network makes of the photos. "
@@ -171,15 +173,19 @@ def _measure(files):
 def _build(preset, weights, arguments, image_size):
     # Only where labels are looked at.
     from kerastl.apps.presets.get_preset import get_preset
+    from kerastl.apps.recipes.table import RECIPES
+    from kerastl.apps.runs.check_training_fits import check_training_fits
     from kerastl.surgery.embed import embed
 
-    return embed(
-        get_preset(preset).build(
-            weights,
-            input_shape=(image_size, image_size, 3),
-            **(arguments or {}),
-        )
+    check_batch_fits(image_size, 0, _BATCH)
+    network = get_preset(preset).build(
+        weights,
+        input_shape=(image_size, image_size, 3),
+        **(arguments or {}),
     )
+    # Nothing is trained: what a batch takes on its way through.
+    check_training_fits(network, RECIPES[_NO_TRAINING], image_size, _BATCH)
+    return embed(network)
 
 
 def _doubtful(network, files, rows, names, image_size, seed, console):

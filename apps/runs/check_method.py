@@ -103,8 +103,21 @@ def check_unlabelled(unlabelled, recipe, has_teacher=False):
         )
 
 
-def check_unlabelled_data(recipe, data):
-    """Raises `ValueError` if the method lacks the unlabelled images."""
+def check_unlabelled_data(recipe, data, unlabelled=None):
+    """Raises `ValueError` if unlabelled images are wanted, and there are none.
+
+    Args:
+        recipe: The `apps.Recipe` that trains.
+        data: The `apps.ImageData`.
+        unlabelled: What the user asked for.
+    """
+    if unlabelled and data.unlabelled is None:
+        raise ValueError(
+            "No images are left over to train on without labels. Pass fewer "
+            "`shots` (--shots) than there are images, or a folder of images "
+            "as `unlabelled` (--unlabelled); an `apps.ImageData` brings its "
+            f"own. Received: unlabelled={str(unlabelled)!r}"
+        )
     if recipe.needs_unlabelled and data.unlabelled is None:
         raise ValueError(
             f"The method '{recipe.name}' trains on unlabelled images too, and "

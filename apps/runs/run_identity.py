@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kerastl.apps.data.image_part import map_in_threads
+from kerastl.apps.data.labels_file import read_labels
 from kerastl.apps.data.literal import literal
 
 _LENGTH = 16
@@ -34,7 +35,8 @@ def run_identity(
     Returns:
         A dict, ready for JSON: `class_names`, `images` (a dict from part and
         class to the number of images and their digest), `weights`,
-        `source_classes` and `teachers`.
+        `source_classes`, `teachers` and `teacher_classes`, the names beside
+        a teacher's file, which say what its outputs stand for.
     """
     root = getattr(data, "path", None)
     images = {}
@@ -54,6 +56,7 @@ def run_identity(
         "weights": _digest_weights(weights),
         "source_classes": source_classes,
         "teachers": [_digest_weights(each) for each in teachers],
+        "teacher_classes": [_names_beside(each) for each in teachers],
     }
 
 
@@ -81,6 +84,9 @@ def describe_changes(before, now):
     # Runs of before teachers have none.
     if before.get("teachers", []) != now.get("teachers", []):
         changes.append("the teacher has other contents")
+    now_named = now.get("teacher_classes", [])
+    if before.get("teacher_classes", now_named) != now_named:
+        changes.append("the labels.txt beside the teacher names other classes")
     return changes
 
 
@@ -125,6 +131,14 @@ def _digest_weights(weights):
     if isinstance(weights, str | pathlib.Path) and os.path.isfile(weights):
         return _digest_file(weights)
     return None
+
+
+def _names_beside(weights):
+    """Names in the `labels.txt` beside a file, `None` if there are none."""
+    if not isinstance(weights, str | pathlib.Path):
+        return None
+    labels = pathlib.Path(weights).with_name("labels.txt")
+    return read_labels(labels) if labels.is_file() else None
 
 
 def _digest_file(path):

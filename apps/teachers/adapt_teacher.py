@@ -29,6 +29,24 @@ def teacher_size(image_size, preset) -> int:
     return max(int(steps) * _GRID, preset.min_size)
 
 
+def build_source(spec, image_size):
+    """The network that a teacher is adapted from.
+
+    Args:
+        spec: A `TeacherSpec` with a preset.
+        image_size: Height and width of its images.
+
+    Raises:
+        ValueError: As in `Preset.build`, if the weights cannot be read.
+    """
+    return get_preset(spec.preset).build(
+        spec.weights,
+        input_shape=(image_size, image_size, 3),
+        include_top=False,
+        **spec.arguments,
+    )
+
+
 def adapt_teacher(spec, data, epochs, **options):
     """Fine-tunes a teacher.
 
@@ -44,12 +62,7 @@ def adapt_teacher(spec, data, epochs, **options):
     steps = epochs * data.steps_per_epoch
     preset = get_preset(spec.preset)
     recipe = RECIPES[METHOD if steps >= LEAST_STEPS else BASELINE]
-    source = preset.build(
-        spec.weights,
-        input_shape=(data.image_size, data.image_size, 3),
-        include_top=False,
-        **spec.arguments,
-    )
+    source = build_source(spec, data.image_size)
     student, _ = prepare_student(
         source, data.num_classes, seed=options.get("seed")
     )

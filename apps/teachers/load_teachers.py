@@ -6,6 +6,12 @@ import keras
 import numpy as np
 
 from kerastl.apps.data.read_class_names import read_class_names
+from kerastl.apps.presets.get_preset import get_preset
+from kerastl.apps.recipes.table import RECIPES
+from kerastl.apps.runs.check_training_fits import check_training_fits
+from kerastl.apps.teachers.adapt_teacher import METHOD
+from kerastl.apps.teachers.adapt_teacher import build_source
+from kerastl.apps.teachers.adapt_teacher import teacher_size
 from kerastl.export.keras_files.load_keras_file import load_keras_file
 from kerastl.losses.teacher_distillation import check_teacher
 from kerastl.surgery import find_head
@@ -16,12 +22,16 @@ from kerastl.training.class_outputs import class_probabilities
 _ANY_SIZE = 64
 
 
-def load_teachers(specs, class_names):
+def load_teachers(specs, class_names, data=None, enlarges=False):
     """Loads the teachers that are trained, and checks that they can teach.
 
     Args:
         specs: List of `TeacherSpec`.
         class_names: Names of the photos' classes, in their order.
+        data: The `apps.ImageData` that the others will be adapted to: that
+            their weights can be read, and memory is enough, is found out
+            before the long work. `None` where there is none to come.
+        enlarges: Whether they are adapted to larger images than the data's.
 
     Returns:
         The specs; a file has become its model, whose outputs are in the order
@@ -29,8 +39,12 @@ def load_teachers(specs, class_names):
 
     Raises:
         ValueError: If a file cannot be loaded, or its network is no classifier
-            of these classes that reads color images.
+            of these classes that reads color images, or the machine has too
+            little memory for an adaptation.
     """
+    for spec in specs:
+        if spec.preset is not None and data is not None:
+            _check_adaptation(spec, data, enlarges)
     return [
         spec
         if spec.preset is not None
@@ -39,6 +53,18 @@ def load_teachers(specs, class_names):
         )
         for spec in specs
     ]
+
+
+def _check_adaptation(spec, data, enlarges):
+    size = data.image_size
+    if enlarges:
+        size = teacher_size(size, get_preset(spec.preset))
+    check_training_fits(
+        build_source(spec, size),
+        RECIPES[METHOD],
+        size,
+        min(data.batch_size, len(data.parts["train"])),
+    )
 
 
 def _load(spec, class_names):

@@ -1,5 +1,6 @@
 """What a user names as a teacher."""
 
+import os
 import pathlib
 from typing import NamedTuple
 
@@ -82,7 +83,8 @@ def read_teachers(teacher) -> list[TeacherSpec]:
     """
     if teacher is None:
         return []
-    if isinstance(teacher, str):
+    # A path may hold commas.
+    if isinstance(teacher, str) and not (teacher and os.path.exists(teacher)):
         teacher = [part.strip() for part in teacher.split(",")]
     if not isinstance(teacher, list | tuple):
         teacher = [teacher]

@@ -3,6 +3,8 @@
 import pathlib
 
 _LFS_POINTER = b"version https://git-lfs"
+_TFLITE = b"TFL3"
+_KERAS = (b"PK\x03\x04", b"\x89HDF")
 # Enough to tell text from numbers.
 _SAMPLE = 512
 
@@ -60,6 +62,14 @@ def check_is_binary(path, format):
             "it is a pointer of Git LFS, not the file itself. Fetch the file "
             "with `git lfs pull`",
         )
+    found = _other_format(path, start)
+    if found is not None and found not in format.lower():
+        raise unreadable(
+            path,
+            format,
+            f"it is a file of {found}. Name the one of {format} that belongs "
+            "to it",
+        )
     if _is_text(start):
         first = start.decode("utf8", "ignore").strip().splitlines() or [""]
         raise unreadable(
@@ -88,6 +98,16 @@ def corrupt(path, format, error):
         format,
         f"{reason} corrupt or incomplete; copy, download or export it again",
     )
+
+
+def _other_format(path, start):
+    """What a file seems to be, `None` where its first bytes do not tell."""
+    if start[4:8] == _TFLITE:
+        return "tflite"
+    if start.startswith(_KERAS):
+        return "keras"
+    # Protocol buffers have no signature.
+    return "onnx" if path.suffix == ".onnx" else None
 
 
 def _is_text(start):

@@ -5,11 +5,12 @@ from collections import Counter
 import numpy as np
 from keras import layers
 
-from kerastl.export.quantization.unique_names import UniqueNames
 from kerastl.export.refinement.pixel_kernel import pixel_kernel
 from kerastl.export.refinement.schedule import Schedule
 from kerastl.surgery import graph as graphs
+from kerastl.surgery.carry_state import carry_inside
 from kerastl.surgery.rebuild import rebuild
+from kerastl.surgery.unique_names import UniqueNames
 
 _CONVOLUTION = ("strides", "padding", "dilation_rate", "data_format")
 _POINTWISE = ("name", "filters", "data_format", "activation", "use_bias")
@@ -38,35 +39,28 @@ def refinable_copy(model, pixels=None):
         and shifting_layer(group) is None
         and calls[id(group.kernel.operation)] == 1
     }
-    names = UniqueNames(model)
+    names, pairs = UniqueNames(model), {}
 
     def call(node, layer, *args, **kwargs):
         operation = node.operation
         if operation.name == pixels:
             return pixel_kernel(operation, args[0].shape[-1])(args[0])
         lacks_bias = id(operation) in lacking
-        split = (
-            type(operation) is layers.SeparableConv2D
-            and calls[id(operation)] == 1
-        )
-        if split:
-            layer = _depthwise(operation, names)
-            args = (layer(*args, **kwargs),)
-            kwargs = {}
-            layer.set_weights(
-                [operation.depthwise_kernel, np.zeros(layer.bias.shape)]
-            )
-            layer = _pointwise(operation, lacks_bias)
-        elif lacks_bias:
+        if type(operation) is layers.SeparableConv2D:
+            if id(operation) not in pairs:
+                pairs[id(operation)] = _separated(
+                    operation, args[0].shape, lacks_bias, names
+                )
+            depthwise, pointwise = pairs[id(operation)]
+            return pointwise(depthwise(args[0]))
+        if lacks_bias:
             layer = type(operation).from_config(
                 _with_bias(operation.get_config())
             )
         outputs = layer(*args, **kwargs)
-        if split or lacks_bias:
-            weights = operation.get_weights()[1 if split else 0 :]
-            if lacks_bias:
-                weights.append(np.zeros(layer.bias.shape))
-            layer.set_weights(weights)
+        if lacks_bias:
+            weights = operation.get_weights()
+            layer.set_weights([*weights, np.zeros(layer.bias.shape)])
         return outputs
 
     return rebuild(model, call=call)
@@ -106,6 +100,24 @@ def shifting_layer(group):
 
 def _with_bias(config):
     return {**config, "use_bias": True}
+
+
+def _separated(layer, input_shape, lacks_bias, names):
+    """The two layers that a separable convolution becomes, also if shared."""
+    depthwise = _depthwise(layer, names)
+    depthwise.build(input_shape)
+    depthwise.set_weights(
+        [layer.depthwise_kernel, np.zeros(depthwise.bias.shape)]
+    )
+    pointwise = _pointwise(layer, lacks_bias)
+    pointwise.build(depthwise.compute_output_shape(input_shape))
+    weights = [layer.pointwise_kernel]
+    if pointwise.use_bias:
+        bias = np.zeros(layer.filters) if lacks_bias else layer.bias
+        weights.append(bias)
+    pointwise.set_weights(weights)
+    carry_inside(layer, pointwise)
+    return depthwise, pointwise
 
 
 def _depthwise(layer, names):

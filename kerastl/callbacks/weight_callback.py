@@ -4,6 +4,7 @@ import keras
 
 from kerastl.callbacks.held_constraint import HeldConstraint
 from kerastl.surgery.find_kernels import find_kernels
+from kerastl.surgery.plain_weights import is_plain
 
 
 class WeightCallback(keras.callbacks.Callback):
@@ -42,7 +43,13 @@ class WeightCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.kernels, self.constraints = [], []
         network = self.network
-        find_kernels(network, self.layers, self.depthwise)
+        for kernel in find_kernels(network, self.layers, self.depthwise):
+            if not is_plain(kernel.layer):
+                raise ValueError(
+                    "A kernel cannot be held where the layer computes with "
+                    "another one than it stores: it is quantized, or has LoRA. "
+                    f"Received: layer={kernel.layer.name!r}"
+                )
         # A training that was interrupted has left its constraints behind.
         for kernel in find_kernels(network, depthwise=True):
             HeldConstraint.release(kernel.variable)

@@ -29,9 +29,9 @@ def with_unlabelled(train, unlabelled, batch_size=32, seed=0, ratio=1):
         A `tf.data.Dataset` where `train` is one, else a `PyDataset`.
 
     Raises:
-        ValueError: If labelled and unlabelled images differ in rank, such as
-            when one dataset is not batched, or the two do not go together, or
-            `ratio` is not a whole number of at least 1.
+        ValueError: If labelled and unlabelled images differ in size, or in
+            rank, such as when one dataset is not batched, or the two do not
+            go together, or `ratio` is not a whole number of at least 1.
 
     Example:
 
@@ -46,7 +46,7 @@ def with_unlabelled(train, unlabelled, batch_size=32, seed=0, ratio=1):
     if not isinstance(train, keras.utils.PyDataset):
         train = ArrayBatches(tuple(train), batch_size, seed=seed)
     if hasattr(unlabelled, "shape"):
-        _check_rank(images_of(train[0]), unlabelled)
+        _check_shapes(images_of(train[0]), unlabelled)
     elif not isinstance(unlabelled, keras.utils.PyDataset):
         raise ValueError(
             "The unlabelled images must be an array, or a dataset of the same "
@@ -117,7 +117,7 @@ def _zipped(train, unlabelled, batch_size, seed):
             "as the labelled ones are. "
             f"Received: unlabelled={type(unlabelled).__name__}"
         )
-    _check_rank(images_of(train.element_spec), images.element_spec)
+    _check_shapes(images_of(train.element_spec), images.element_spec)
 
     def join(batch, more):
         return joined(batch[0], "unlabelled", more), *batch[1:]
@@ -125,12 +125,19 @@ def _zipped(train, unlabelled, batch_size, seed):
     return train.zip(train, images).map(join)
 
 
-def _check_rank(images, unlabelled):
-    ranks = len(images.shape), len(unlabelled.shape)
-    if ranks[0] != ranks[1]:
+def _check_shapes(images, unlabelled):
+    shapes = tuple(images.shape), tuple(unlabelled.shape)
+    reason = None
+    if len(shapes[0]) != len(shapes[1]):
+        reason = "rank. Datasets come in batches, `dataset.batch(...)`"
+    elif any(
+        None not in sizes and sizes[0] != sizes[1]
+        for sizes in zip(*(shape[1:] for shape in shapes), strict=True)
+    ):
+        reason = "size. They go through the network in one batch: resize them"
+    if reason:
         raise ValueError(
-            "Labelled and unlabelled images differ in rank. Datasets come in "
-            "batches, `dataset.batch(...)`. Received: images of shape "
-            f"{tuple(images.shape)}, unlabelled of shape "
-            f"{tuple(unlabelled.shape)}"
+            f"Labelled and unlabelled images differ in {reason}. "
+            f"Received: images of shape {shapes[0]}, unlabelled of shape "
+            f"{shapes[1]}"
         )

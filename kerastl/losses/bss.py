@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from kerastl.arguments import checked_count
 from kerastl.losses.transfer_loss import TransferLoss
 
 
@@ -47,11 +48,7 @@ class BSS(TransferLoss):
 
     def __init__(self, weight=0.001, k=1, name=None):
         super().__init__(weight, name=name)
-        if not isinstance(k, int) or k < 1:
-            raise ValueError(
-                f"`k` must be an integer of at least 1. Received: k={k!r}"
-            )
-        self.k = k
+        self.k = checked_count("k", k)
 
     def compute(self, step):
         features = ops.cast(step.student_embedding, "float32")

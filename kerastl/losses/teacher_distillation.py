@@ -83,7 +83,7 @@ class TeacherDistillation(TransferLoss):
             )
         for each in teachers:
             check_teacher(each)
-        self.teachers = [frozen_copy(each) for each in teachers]
+        self.teachers = [_frozen(each) for each in teachers]
         self.temperature = checked_number("temperature", temperature, above=0)
 
     @property
@@ -168,7 +168,8 @@ def check_teacher(model):
         model: A `keras.Model`.
 
     Raises:
-        ValueError: If it is subclassed, or no classifier of single images.
+        ValueError: If it is subclassed, no classifier of single images, or
+            holds what is no number.
     """
     checked_model("teacher", model)
     reason = None
@@ -181,12 +182,32 @@ def check_teacher(model):
         reason = f"it reads {tuple(model.inputs[0].shape)}, no color images"
     elif len(model.outputs[0].shape) != 2:
         reason = "it ends in feature maps, not in one number a class"
+    elif broken := _not_finite(model):
+        reason = f"its variable {broken!r} holds NaN or infinite values"
     if reason:
         raise ValueError(
             f"The network cannot teach: {reason}. A teacher is a Functional or "
             "Sequential classifier of color images. "
             f"Received: teacher={model.name!r}"
         )
+
+
+def _not_finite(model):
+    """Path of a variable that holds no numbers, `None` where all do."""
+    for variable in model.variables:
+        if keras.backend.is_float_dtype(variable.dtype):
+            values = ops.cast(variable.value, "float32")
+            if not bool(ops.all(ops.isfinite(values))):
+                return variable.path
+    return None
+
+
+def _frozen(model):
+    """A frozen copy from one tensor to one tensor."""
+    copy = frozen_copy(model)
+    copy = keras.Model(copy.inputs[0], copy.outputs[0], name=copy.name)
+    copy.trainable = False
+    return copy
 
 
 def _channels(model):
@@ -196,12 +217,12 @@ def _channels(model):
 
 def _classes(model):
     """How many classes a model tells apart; one output is a yes or no."""
-    return max(model.output_shape[-1], 2)
+    return max(model.outputs[0].shape[-1], 2)
 
 
 def _resized(images, model):
     first = 2 if keras.config.image_data_format() == "channels_first" else 1
-    size = model.input_shape[first : first + 2]
+    size = tuple(model.inputs[0].shape[first : first + 2])
     if None in size or tuple(images.shape[first : first + 2]) == size:
         return images
     return ops.image.resize(images, size)

@@ -1,5 +1,6 @@
 """How much the predictions of a network depend on each weight."""
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -88,6 +89,9 @@ def estimate_fisher(
         for theirs, mine in zip(model.variables, copy.variables, strict=True)
     }
     kind = "logits" if from_logits else class_outputs(copy)
+    if len(copy.inputs) == len(copy.outputs) == 1:
+        # Either may be in a dict, which a loss of one tensor does not know.
+        copy = keras.Model(copy.inputs[0], copy.outputs[0], name=copy.name)
     probe = LossProbe(copy, kind)
     squares = GradientSums(ops.square)
     probe.compile(squares)

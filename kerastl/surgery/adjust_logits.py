@@ -3,6 +3,7 @@
 import numpy as np
 from keras import ops
 
+from kerastl.arguments import checked_model
 from kerastl.arguments import checked_number
 from kerastl.surgery.find_head import find_classifier
 from kerastl.surgery.find_head import find_head
@@ -25,8 +26,9 @@ def adjust_logits(model, counts, strength=1.0):
     Args:
         model: The trained network, a `keras.Model` that ends in a softmax, or
             in a sigmoid of one output.
-        counts: Training images of each class, in the order of the classes;
-            of one output those of no and of yes.
+        counts: Training images of each class, in the order of the classes,
+            or a dict of them in this order; of one output those of no and of
+            yes.
         strength: 1 makes up for the whole share, 0 for none of it; -1 takes
             back what 1 did.
 
@@ -39,7 +41,7 @@ def adjust_logits(model, counts, strength=1.0):
     ```python
     tuner.fit(photos.train, epochs=20)
     kerastl.surgery.adjust_logits(
-        tuner.student, list(photos.counts["train"].values())
+        tuner.student, photos.counts["train"]
     )
     ```
 
@@ -48,15 +50,9 @@ def adjust_logits(model, counts, strength=1.0):
         section 4.1: the post-hoc adjustment.
     """
     strength = checked_number("strength", strength)
-    head, scale = _head(model)
-    counts = np.asarray(counts, "float64")
-    classes = max(model.output_shape[-1], 2)
-    if counts.shape != (classes,) or not (counts > 0).all():
-        raise ValueError(
-            f"`counts` takes the training images of each of {classes} classes, "
-            "and every class needs at least one. "
-            f"Received: counts={counts.tolist()}"
-        )
+    outputs = _num_outputs(model)
+    head, scale = _head(model, outputs)
+    counts = _checked_counts(counts, max(outputs, 2))
     if head.bias is None:
         raise ValueError(
             "The classifier has no bias, which is what is adjusted. "
@@ -64,14 +60,41 @@ def adjust_logits(model, counts, strength=1.0):
             f"Received: layer={head.name!r} of {model.name!r}"
         )
     shares = strength * np.log(counts / counts.sum())
-    if model.output_shape[-1] == 1:
+    if outputs == 1:
         shares = shares[1:] - shares[:1]
     bias = ops.convert_to_numpy(head.bias).astype("float64")
     head.bias.assign(bias - shares / scale)
 
 
-def _head(model):
-    if model.output_shape[-1] != 1:
+def _num_outputs(model):
+    # Refuses what has no graph, or several outputs.
+    find_head(checked_model("model", model))
+    return model.outputs[0].shape[-1]
+
+
+def _checked_counts(counts, classes):
+    given = counts
+    if isinstance(counts, dict):
+        counts = list(counts.values())
+    try:
+        counts = np.asarray(counts, "float64")
+    except (TypeError, ValueError):
+        counts = np.zeros(0)
+    if (
+        counts.shape != (classes,)
+        or not (counts > 0).all()
+        or not np.isfinite(counts).all()
+    ):
+        raise ValueError(
+            f"`counts` takes the training images of each of {classes} classes, "
+            "and every class needs at least one. "
+            f"Received: counts={given!r}"
+        )
+    return counts
+
+
+def _head(model, outputs):
+    if outputs != 1:
         return linear_head(model)
     head, scale = find_head(model).layer, None
     if head is not None:

@@ -1,6 +1,7 @@
 """Checks of the arguments of anti-aliasing."""
 
 from kerastl.arguments import checked_choice
+from kerastl.arguments import checked_count
 from kerastl.arguments import nearest_hint
 from kerastl.layers.blur_pooling_2d import BORDERS
 from kerastl.layers.blur_pooling_2d import MAX_KERNEL_SIZE
@@ -10,22 +11,15 @@ PLACES = ("after", "kernel")
 
 
 def check_arguments(kernel_size, padding, place):
-    """Refuses what `kerastl.antialias` cannot do."""
-    if (
-        not isinstance(kernel_size, int)
-        or isinstance(kernel_size, bool)
-        or not 1 <= kernel_size <= MAX_KERNEL_SIZE
-    ):
-        raise ValueError(
-            f"`kernel_size` must be an integer from 1 to {MAX_KERNEL_SIZE}. "
-            f"Received: kernel_size={kernel_size!r}"
-        )
+    """Refuses what `antialias` cannot do; returns the taps as an int."""
+    taps = checked_count("kernel_size", kernel_size, most=MAX_KERNEL_SIZE)
     if padding not in BORDERS:
         raise ValueError(
             f"`padding` must be one of {list(BORDERS)}. "
             f"Received: padding={padding!r}"
         )
     checked_choice("place", place, PLACES)
+    return taps
 
 
 def check_exclude(exclude, calls):

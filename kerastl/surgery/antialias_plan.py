@@ -59,7 +59,7 @@ def plan_antialias(model, kernel_size, padding, stem, exclude, place="after"):
 
     The arguments are those of `kerastl.antialias`.
     """
-    check_arguments(kernel_size, padding, place)
+    kernel_size = check_arguments(kernel_size, padding, place)
     # A nested model is rewritten once, however often it is called.
     calls = list({n.key: (g, n) for g, n in graphs.walk(model)}.values())
     exclude = check_exclude(exclude, calls)

@@ -37,6 +37,9 @@ def carry_state(original, clone):
     pairs = _pairs(original, clone)
     for old, new in pairs:
         _carry_saved(old, new)
+        if getattr(old, "lora_enabled", False):
+            # A layer that is built from its config forgets the factor.
+            new.lora_alpha = old.lora_alpha
     for old, new in variables:
         _carry_variable(old, new)
     if pairs and _same_config(original, clone):
@@ -45,6 +48,27 @@ def carry_state(original, clone):
     finalize_state(clone)
     for old, new in pairs:
         _carry_constants(old, new)
+    if not pairs:
+        carry_inside(original, clone)
+
+
+def carry_inside(original, clone):
+    """Carries what the layers inside a layer know, such as its activation.
+
+    For a clone of another class or with another kernel, which gets its own
+    weights in another way.
+
+    Args:
+        original: a built layer.
+        clone: a built one that takes its place.
+    """
+    if not isinstance(original, keras.Layer):
+        return
+    inside = hidden_layers(original), hidden_layers(clone)
+    if [*map(type, inside[0])] != [*map(type, inside[1])]:
+        return
+    for old, new in zip(*inside, strict=True):
+        carry_state(old, new)
 
 
 def _carry_constants(original, clone):

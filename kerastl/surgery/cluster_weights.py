@@ -4,6 +4,7 @@ import keras
 
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.find_kernels import find_kernels
+from kerastl.surgery.plain_weights import with_plain_weights
 from kerastl.surgery.weight_clusters import check_clusters
 from kerastl.surgery.weight_clusters import weight_clusters
 
@@ -56,7 +57,7 @@ def cluster_weights(
     """
     check_clusters(num_clusters, initialization)
     find_kernels(model, layers, depthwise)  # refuses what is not there
-    clustered = copy_model(model, name=name)
+    clustered = copy_model(with_plain_weights(model), name=name)
     for kernel in find_kernels(clustered, layers, depthwise):
         labels, centroids = weight_clusters(
             kernel.numpy(),

@@ -8,7 +8,10 @@ from kerastl.layers import BlurredConv2D
 from kerastl.layers import BlurredDepthwiseConv2D
 from kerastl.layers import BlurredSeparableConv2D
 from kerastl.surgery import graph as graphs
+from kerastl.surgery.carry_state import carry_inside
+from kerastl.surgery.plain_weights import with_plain_weights
 from kerastl.surgery.rebuild import rebuild
+from kerastl.surgery.unique_names import UniqueNames
 
 _PLAIN = {
     BlurredConv2D: layers.Conv2D,
@@ -16,6 +19,7 @@ _PLAIN = {
     BlurredSeparableConv2D: layers.SeparableConv2D,
 }
 _OWN = ("blur_size", "zero_padding")
+_OTHER_WEIGHTS = ("pointwise_kernel", "bias")
 # They are of the weights that were learned, and this kernel is another.
 _OF_TRAINING = ("regularizer", "constraint")
 
@@ -45,18 +49,30 @@ def fold_blurs(model, name=None) -> keras.Model:
     >>> student = kerastl.antialias(source, place="kernel")
     >>> plain = kerastl.surgery.fold_blurs(student)
     """
-    folded = {}
+    name = name or model.name
+    model = with_plain_weights(model)
+    names = UniqueNames(model)
+    placements, folded = _placements(model), {}
 
     def call(node, layer, *args, **kwargs):
         operation = node.operation
         if type(operation) not in _PLAIN:
             return layer(*args, **kwargs)
-        if id(operation) not in folded:
-            folded[id(operation)] = _plain_layers(operation)
+        # Maps of several sizes need several borders, and none of its own.
+        explicit = len(placements[id(operation)]) > 1
+        shape = tuple(args[0].shape)
+        padding, widths = operation.placement(shape, explicit)
         outputs = args[0]
-        for each in folded[id(operation)]:
-            outputs = each(outputs)
-        return outputs
+        if np.any(widths):
+            key = id(operation), widths
+            if key not in folded:
+                folded[key] = _border(operation, widths, names)
+            outputs = folded[key](outputs)
+        if id(operation) not in folded:
+            folded[id(operation)] = _plain_layer(
+                operation, padding, outputs.shape
+            )
+        return folded[id(operation)](outputs)
 
     return rebuild(model, call=call, name=name)
 
@@ -66,10 +82,28 @@ def has_kernel_blurs(model) -> bool:
     return any(type(node.operation) in _PLAIN for _, node in graphs.walk(model))
 
 
-def _plain_layers(layer):
-    """The layers of Keras that compute the same, in order."""
-    input_shape = layer.get_build_config()["input_shape"]
-    padding, widths = layer.placement(input_shape)
+def _placements(model):
+    """How each larger kernel is laid on the maps of its calls."""
+    found = {}
+    for _, node in graphs.walk(model):
+        layer = node.operation
+        if type(layer) in _PLAIN:
+            placement = layer.placement(tuple(node.inputs[0].shape))
+            found.setdefault(id(layer), set()).add(placement)
+    return found
+
+
+def _border(layer, widths, names):
+    return layers.ZeroPadding2D(
+        widths,
+        data_format=layer.data_format,
+        name=names.new(f"{layer.name}_border"),
+        dtype=layer.dtype_policy,
+    )
+
+
+def _plain_layer(layer, padding, input_shape):
+    """The layer of Keras that computes the same behind the border."""
     config = {
         name: value
         for name, value in layer.get_config().items()
@@ -80,15 +114,11 @@ def _plain_layers(layer):
     )
     # Variables take `trainable` over when they are made.
     plain.trainable = True
-    border = None
-    if np.any(widths):
-        border = layers.ZeroPadding2D(
-            widths,
-            data_format=layer.data_format,
-            name=f"{layer.name}_border",
-            dtype=layer.dtype_policy,
-        )
-        input_shape = border.compute_output_shape(input_shape)
     plain.build(input_shape)
-    plain.set_weights([layer.larger_kernel(), *layer.get_weights()[1:]])
-    return [plain] if border is None else [border, plain]
+    plain.weights[0].assign(layer.larger_kernel())
+    for name in _OTHER_WEIGHTS:
+        if getattr(layer, name, None) is not None:
+            value = keras.ops.convert_to_numpy(getattr(layer, name))
+            getattr(plain, name).assign(value)
+    carry_inside(layer, plain)
+    return plain

@@ -2,6 +2,7 @@
 
 import keras
 
+from kerastl.surgery.carry_state import carry_inside
 from kerastl.surgery.rebuild import rebuild
 
 
@@ -39,7 +40,9 @@ def fold_training_layers(model, name=None) -> keras.Model:
         if not hasattr(operation, "fold"):
             return layer(*args, **kwargs)
         if id(operation) not in folded:
-            folded[id(operation)] = operation.fold()
+            plain = folded[id(operation)] = operation.fold()
+            if plain is not None:
+                carry_inside(operation, plain)
         plain = folded[id(operation)]
         return args[0] if plain is None else plain(*args, **kwargs)
 

@@ -1,10 +1,11 @@
 """The weights of a source's classifier."""
 
 import numpy as np
-from keras import ops
 
 from kerastl.surgery.find_head import find_classifier
 from kerastl.surgery.find_head import find_head
+from kerastl.surgery.plain_weights import is_plain
+from kerastl.surgery.plain_weights import weights_in_effect
 from kerastl.surgery.score_kind import SIGMOID
 
 
@@ -26,11 +27,9 @@ def head_weights(source):
             single output, or one whose predictions no kernel and bias can say.
     """
     head, scale = linear_head(source)
-    kernel = ops.convert_to_numpy(head.kernel).astype("float32")
+    kernel, *biases = weights_in_effect(head)
     kernel = kernel.reshape(kernel.shape[-2:])
-    bias = np.zeros(kernel.shape[1], "float32")
-    if head.bias is not None:
-        bias = ops.convert_to_numpy(head.bias).astype("float32")
+    bias = biases[0] if biases else np.zeros(kernel.shape[1], "float32")
     factor = np.float32(scale)
     return kernel * factor, bias * factor
 
@@ -42,8 +41,19 @@ def write_head(model, rows, bias):
         model: as in `head_weights`.
         rows: array `(classes, units)`.
         bias: array `(classes,)`; it is left out where the layer has none.
+
+    Raises:
+        ValueError: as in `head_weights`, and if the layer is quantized or has
+            LoRA.
     """
     head, scale = linear_head(model)
+    if not is_plain(head):
+        raise ValueError(
+            "The classifier computes with another kernel than the one that it "
+            "stores: it is quantized, or has LoRA. "
+            "`kerastl.replace_head` makes a plain one. "
+            f"Received: layer={head.name!r} of {model.name!r}"
+        )
     kernel = np.reshape(rows.T, tuple(head.kernel.shape))
     head.kernel.assign(kernel / scale)
     if head.bias is not None:

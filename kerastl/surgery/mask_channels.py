@@ -5,11 +5,13 @@ from collections import defaultdict
 import keras
 import numpy as np
 
+from kerastl.arguments import checked_count
 from kerastl.arguments import nearest_hint
 from kerastl.schedules.sparsity_schedule import checked_sparsity
 from kerastl.surgery.channel_flow import ChannelFlow
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.layer_paths import layers_named
+from kerastl.surgery.plain_weights import with_plain_weights
 
 CRITERIA = ("magnitude", "gamma")
 
@@ -66,10 +68,8 @@ def mask_channels(
     fraction = checked_sparsity("fraction", fraction)
     if by not in CRITERIA:
         raise ValueError(f"`by` must be one of {CRITERIA}. Received: by={by!r}")
-    if divisor < 1:
-        raise ValueError(
-            f"`divisor` must be at least 1. Received: divisor={divisor}"
-        )
+    divisor = checked_count("divisor", divisor)
+    model, name = with_plain_weights(model), name or model.name
     stuck = set()
     while True:
         masked = copy_model(model, name=name)

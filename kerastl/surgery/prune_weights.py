@@ -6,6 +6,7 @@ from kerastl.schedules.sparsity_schedule import checked_sparsity
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.find_kernels import find_kernels
 from kerastl.surgery.magnitude_masks import magnitude_masks
+from kerastl.surgery.plain_weights import with_plain_weights
 
 
 def prune_weights(
@@ -50,7 +51,7 @@ def prune_weights(
     """
     sparsity = checked_sparsity("sparsity", sparsity)
     find_kernels(model, layers, depthwise)  # refuses what is not there
-    pruned = copy_model(model, name=name)
+    pruned = copy_model(with_plain_weights(model), name=name)
     kernels = find_kernels(pruned, layers, depthwise)
     masks = magnitude_masks(
         [kernel.numpy() for kernel in kernels],

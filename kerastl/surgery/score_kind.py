@@ -18,6 +18,8 @@ OTHER = "other"
 # Spreads of the scores that are tried: a low temperature makes probabilities
 # of 0 and 1.
 _SPREADS = (1.0, 0.03, 1e-3)
+# What is linear up to 1 may bend beyond: a hard sigmoid, a clipping.
+_WIDE = 10.0
 _ROWS = 8
 # Numbers that are drawn at most, but for one example.
 _MOST_SCORES = 2**20
@@ -58,6 +60,9 @@ def score_kind(function, shape, axis=-1, half=False) -> ScoreKind:
         scores = scores.astype("float32")
         outputs = np.asarray(function(scores))
         kind = _kind(scores, outputs, axis, near)
+        if kind.name == LOGITS:
+            wide = scores * np.float32(_WIDE)
+            return _unless_bent(kind, wide, function(wide), axis, near)
         if kind.scale is not None:
             return kind
         if found.name == OTHER:
@@ -78,6 +83,15 @@ def sums_to_constant(outputs, axis=-1) -> bool:
         and bool(sums.flat[0] > 0.5)
         and bool((np.abs(sums - np.round(sums.flat[0])) < near).all())
     )
+
+
+def _unless_bent(kind, scores, outputs, axis, near):
+    """Logits of small scores, and what they are where large ones bend."""
+    outputs = np.asarray(outputs)
+    if _kind(scores, outputs, axis, near).name == LOGITS:
+        return kind
+    in_range = ((outputs >= 0) & (outputs <= 1)).all()
+    return ScoreKind(SIGMOID if in_range else LOGITS, None)
 
 
 def _is_saturated(outputs):

@@ -5,6 +5,7 @@ import contextlib
 import keras
 
 from kerastl.training.targets import one_hot
+from kerastl.training.training_batch import only
 from kerastl.training.training_batch import read_batch
 
 
@@ -25,7 +26,7 @@ def change_images(tuner, terms, *state_and_data):
     batch = read_batch(x)
     with _values_of_step(tuner, state) as scope:
         changed = _changed(batch, terms, y, tuner.student)
-    x = {**x, **changed} if isinstance(x, dict) else changed["images"]
+    x = changed["images"] if batch.images is x else {**x, **changed}
     if state:
         state = [_updated(tuner, state[0], scope)]
     return (*state, keras.utils.pack_x_y_sample_weight(x, y, sample_weight))
@@ -33,14 +34,17 @@ def change_images(tuner, terms, *state_and_data):
 
 def _changed(batch, terms, y, student):
     """The fields of the batch that terms change, and how they leave them."""
-    images, unlabelled = batch.images, batch.unlabelled
+    images, unlabelled = only(batch.images), batch.unlabelled
     for term in terms:
         if term.changes_images:
-            labels = one_hot(y, student.outputs[0])
+            labels = one_hot(only(y), student.outputs[0])
             images = term.change_images(images, labels, student)
         # A batch without any is refused where all that terms need is checked.
         if term.changes_unlabelled and unlabelled is not None:
             unlabelled = term.change_unlabelled(unlabelled)
+    images = keras.tree.pack_sequence_as(
+        batch.images, keras.tree.flatten(images)
+    )
     if unlabelled is batch.unlabelled:
         return {"images": images}
     return {

@@ -103,9 +103,11 @@ def class_probabilities(outputs, kind):
     One output is the probability of the second of two classes.
 
     Args:
-        outputs: Output of the network `(batch, classes)` or `(batch, 1)`.
+        outputs: Output of the network `(batch, classes)` or `(batch, 1)`,
+            perhaps in a dict or list of one.
         kind: What they are, as `class_outputs` returns it.
     """
+    (outputs,) = keras.tree.flatten(outputs)
     outputs = ops.cast(outputs, "float32")
     if outputs.shape[-1] == 1:
         if kind == "logits":

@@ -38,6 +38,8 @@ def one_hot_loss(loss):
     Raises:
         ValueError: If `loss` is not a cross-entropy of classes.
     """
+    if isinstance(loss, (dict, list, tuple)) and len(loss) == 1:
+        return keras.tree.map_structure(one_hot_loss, loss)
     loss = keras.losses.get(loss)
     if isinstance(loss, keras.losses.CategoricalCrossentropy) or (
         loss is keras.losses.categorical_crossentropy

@@ -33,12 +33,18 @@ class TrainingBatch(NamedTuple):
         """Labelled and unlabelled images, in this order."""
         if self.unlabelled is None:
             return self.images
-        return ops.concatenate([self.images, self.unlabelled])
+        unlabelled = [self.unlabelled]
+        return keras.tree.map_structure(
+            lambda images: ops.concatenate([images, *unlabelled]), self.images
+        )
 
     def split(self, values):
         """Parts `values` of all images in labelled and unlabelled ones."""
-        count = ops.shape(self.images)[0]
-        return values[:count], values[count:]
+        count = ops.shape(keras.tree.flatten(self.images)[0])[0]
+        return (
+            keras.tree.map_structure(lambda value: value[:count], values),
+            keras.tree.map_structure(lambda value: value[count:], values),
+        )
 
 
 def read_batch(inputs) -> TrainingBatch:
@@ -46,6 +52,16 @@ def read_batch(inputs) -> TrainingBatch:
     if isinstance(inputs, dict) and "images" in inputs:
         return TrainingBatch(**inputs)
     return TrainingBatch(inputs)
+
+
+def only(structure):
+    """The one tensor in a dict or list of one; anything else as it is.
+
+    Networks may hold their input and output in such, labels then too, and
+    losses are of tensors.
+    """
+    flat = keras.tree.flatten(structure)
+    return flat[0] if len(flat) == 1 else structure
 
 
 class NetworkOutputs(NamedTuple):
@@ -155,10 +171,10 @@ def transfer_step(batch, y, student, source, sample_weight) -> TransferStep:
 
 def _step(x, student, source, y=None, sample_weight=None, **rest):
     return TransferStep(
-        x=x,
-        y=y,
-        predictions=student.predictions,
-        sample_weight=sample_weight,
+        x=only(x),
+        y=only(y),
+        predictions=only(student.predictions),
+        sample_weight=only(sample_weight),
         student=student.features,
         source=source.features,
         student_embedding=student.embedding,

@@ -108,6 +108,25 @@ def test_bad_input(shapes, weights, options, message):
     assert message in " ".join(ran.stderr.split())
 
 
+def test_too_little_memory_is_told_before_the_photos_are_looked_at(
+    shapes, weights, monkeypatch
+):
+    from kerastl.apps.data import check_memory
+
+    monkeypatch.setattr(check_memory, "memory_limit", lambda: 2_000_000)
+    with pytest.raises(ValueError, match="Training at this size.*image_size"):
+        apps.choose(shapes, ["resnet8"], weights, image_size=32, minutes=0.01)
+
+
+def test_a_plot_that_cannot_be_written_is_told_first(shapes, tmp_path):
+    for plot in (tmp_path / "choice.png", tmp_path / "none" / "choice.svg"):
+        said = CliRunner().invoke(
+            app, ["choose", str(shapes / "none"), "--plot", str(plot)]
+        )
+        assert said.exit_code == 2
+        assert plot.name in said.output.replace("\n", "")
+
+
 def test_a_file_of_any_name_goes_with_one_preset(shapes, weights, tmp_path):
     path = tmp_path / "mine.weights.h5"
     path.write_bytes((weights / "mobilenet_0.25_notop.weights.h5").read_bytes())

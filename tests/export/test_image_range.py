@@ -145,6 +145,42 @@ def test_the_plausible_range_is_that_of_training(low, high):
 
 
 @pytest.mark.tensorflow_only
+@pytest.mark.parametrize(
+    "scaled",
+    [
+        lambda x: layers.Rescaling(2.0, -1.0)(x / 255.0),
+        lambda x: layers.Normalization(mean=0.45, variance=0.05)(x / 255.0),
+        lambda x: layers.Rescaling(2.0)(keras.ops.sigmoid(x / 99.0 - 1.0)),
+        lambda x: layers.Concatenate()(
+            [layers.Rescaling(0.9)(x), layers.Rescaling(1 / 255)(x)]
+        ),
+    ],
+)
+def test_what_arithmetic_has_scaled_before_is_no_range_of_images(scaled):
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Flatten()(layers.Conv2D(4, 3)(scaled(inputs)))
+    model = keras.Model(inputs, x)
+    assert range_problem(photos(0, 255), model) is None
+    assert not preprocesses_bytes(model)
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        lambda x: x[..., ::-1],
+        lambda x: layers.Resizing(6, 6)(x),
+        lambda x: layers.ZeroPadding2D(2)(keras.ops.cast(x, "float32")),
+        lambda x: layers.RandomFlip()(keras.Sequential([layers.Identity()])(x)),
+    ],
+)
+def test_what_moves_pixels_does_not_hide_the_scaling(moved):
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Rescaling(*TF)(moved(inputs))
+    model = keras.Model(inputs, layers.Flatten()(layers.Conv2D(4, 3)(x)))
+    assert "too small" in range_problem(photos(0, 1), model)
+    assert preprocesses_bytes(model)
+
+
 def test_the_plausible_range_of_a_quantized_model_is_its_own():
     inputs = keras.Input((8, 8, 3))
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(inputs))

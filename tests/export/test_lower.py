@@ -111,6 +111,25 @@ def test_a_wrapped_subclassed_model_is_taken():
     assert lower(keras.Model(inputs, Mine()(inputs))).num_classes == 3
 
 
+def test_lora_is_merged_and_said(cnn, evaluation):
+    model = keras.models.clone_model(cnn)
+    for layer in model.layers:
+        if type(layer) in (layers.Conv2D, layers.Dense):
+            layer.enable_lora(2, lora_alpha=3)
+            shape = layer.lora_kernel_b.shape
+            layer.lora_kernel_b.assign(np.full(shape, 0.05))
+    lowered = lower(model)
+    assert any("LoRA merged" in note for note in lowered.notes)
+    assert not any(
+        getattr(layer, "lora_enabled", False) for layer in lowered.model.layers
+    )
+    np.testing.assert_allclose(
+        lowered.model.predict(evaluation[0], verbose=0),
+        model.predict(evaluation[0], verbose=0),
+        atol=1e-5,
+    )
+
+
 def test_an_unbuilt_sequential_model_is_told_to_build():
     with pytest.raises(ValueError, match="no input shape yet"):
         lower(keras.Sequential([layers.Dense(3)]))

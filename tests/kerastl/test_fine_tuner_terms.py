@@ -257,3 +257,63 @@ def test_no_embedding_to_compare(make_network):
     tuner = kerastl.FineTuner(student)
     with pytest.raises(ValueError, match=r"FineTuner\(embedding"):
         tuner.compile("sgd", transfer_losses=[_second_head()])
+
+
+@pytest.mark.parametrize(
+    "make_term",
+    [
+        Smoothing,
+        lambda: kerastl.losses.Adversarial(steps=1, seed=3),
+        lambda: kerastl.losses.BiTuning(),
+        None,
+    ],
+)
+def test_a_network_of_dicts_has_the_terms_of_the_plain_one(
+    make_network, images, labels, make_term
+):
+    plain = make_network()
+    logs = []
+    for in_dicts in (False, True):
+        keras.utils.set_random_seed(0)
+        student = kerastl.surgery.copy_model(plain)
+        teacher = make_network()
+        if in_dicts:
+            student, teacher = (
+                keras.Model(
+                    {"image": network.inputs[0]},
+                    {"answer": network.outputs[0]},
+                )
+                for network in (student, teacher)
+            )
+        term = kerastl.losses.TeacherDistillation(teacher)
+        if make_term is not None:
+            term = make_term()
+        loss = "sparse_categorical_crossentropy"
+        tuner = kerastl.FineTuner(student)
+        tuner.compile(
+            keras.optimizers.SGD(0.05),
+            {"answer": loss} if in_dicts else loss,
+            transfer_losses=[term],
+        )
+        data = (images, labels)
+        if in_dicts:
+            data = {"image": images}, {"answer": labels}
+        logs.append(tuner.train_on_batch(*data, return_dict=True))
+    assert logs[0].keys() == logs[1].keys()
+    for name, value in logs[0].items():
+        np.testing.assert_allclose(logs[1][name], value, rtol=1e-4)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_unlabelled_image_of_no_numbers_shows_in_the_loss(
+    make_network, images, labels, value
+):
+    tuner = _compile(
+        kerastl.FineTuner(make_network()),
+        kerastl.losses.TeacherDistillation(make_network()),
+    )
+    unlabelled = images.copy()
+    unlabelled[5] = value
+    inputs = {"images": images, "unlabelled": unlabelled}
+    logs = tuner.train_on_batch(inputs, labels, return_dict=True)
+    assert np.isnan(logs["loss"])

@@ -47,6 +47,16 @@ def test_other_files_are_passed_over(tmp_path):
     assert preset_of("mine.keras") is None
 
 
+def test_hidden_files_folders_and_dead_links_are_no_weights(tmp_path):
+    real = tmp_path / "mobilenet_v2_0.5_notop.weights.h5"
+    real.touch()
+    (tmp_path / f"._{real.name}").touch()
+    (tmp_path / "._resnet50_notop.h5").touch()
+    (tmp_path / "vgg16_notop.h5").mkdir()
+    (tmp_path / "vgg19_notop.h5").symlink_to(tmp_path / "gone.h5")
+    assert [each.path for each in weights_at_hand([tmp_path])] == [real]
+
+
 def test_of_one_network_the_file_without_classifier_is_taken(tmp_path):
     for name in (
         "mobilenet_v2_0.5_top.h5",

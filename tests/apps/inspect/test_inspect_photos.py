@@ -185,6 +185,13 @@ def test_the_verb_takes_no_keras_and_its_page_shows_the_photos(
     assert said.exit_code == 2 and "exists already" in said.output
 
 
+@pytest.mark.tensorflow_only
+def test_memory_is_estimated_before_photos_are_read(shapes):
+    pytest.importorskip("cleanlab")
+    with pytest.raises(ValueError, match=r"GiB.*image_size=100000, batch_size"):
+        inspect_photos(shapes, None, "resnet8", "any.h5", image_size=100_000)
+
+
 def test_three_photos_and_what_cannot_be_inspected(tmp_path):
     for name in ("a/1", "a/2", "b/3"):
         path = tmp_path / "few" / f"{name}.jpg"

@@ -1,9 +1,12 @@
+import types
+
 import numpy as np
 import pytest
 
 from kerastl import apps
 from kerastl.apps.runs.check_method import check_blur_place
 from kerastl.apps.runs.check_method import check_numbers
+from kerastl.apps.runs.check_method import check_unlabelled_data
 
 GOOD = {
     "epochs": 2,
@@ -74,3 +77,16 @@ def test_places_that_do_not_fit(place, antialias, method, message):
     recipe = apps.get_recipe(method)
     with pytest.raises(ValueError, match=message):
         check_blur_place(place, antialias, recipe)
+
+
+def test_unlabelled_images_that_are_asked_for_are_there():
+    some = types.SimpleNamespace(unlabelled=object())
+    none = types.SimpleNamespace(unlabelled=None)
+    recipe = apps.RECIPES["fine_tune"]
+    check_unlabelled_data(recipe, some, True)
+    check_unlabelled_data(recipe, none)
+    for asked in (True, "folder"):
+        with pytest.raises(ValueError, match=f"left over.*unlabelled='{asked}"):
+            check_unlabelled_data(recipe, none, asked)
+    with pytest.raises(ValueError, match="trains on unlabelled images too"):
+        check_unlabelled_data(apps.RECIPES["akc_arc"], none)

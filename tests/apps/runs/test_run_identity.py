@@ -103,3 +103,24 @@ def test_weights_count_by_their_contents(photos, tmp_path):
     assert describe_changes(before, identity(photos, model)) == []
     model.layers[0].bias.assign(np.ones(2))
     assert describe_changes(before, identity(photos, model)) == expected
+
+
+def test_the_names_beside_a_teacher_count(photos, tmp_path):
+    teacher = tmp_path / "teacher" / "model.keras"
+    teacher.parent.mkdir()
+    teacher.write_bytes(b"one")
+    labels = teacher.with_name("labels.txt")
+    data = apps.load_image_folder(photos, 8, validation_split=0)
+    found = []
+    for text in (None, "a\nb\n", "a\nb", "b\na\n"):
+        if text is not None:
+            labels.write_text(text)
+        found.append(run_identity(data, None, teachers=[teacher]))
+    none, first, same, turned = found
+    changed = ["the labels.txt beside the teacher names other classes"]
+    assert describe_changes(first, same) == []
+    for before in (none, turned):
+        assert describe_changes(before, first) == changed
+    # A run of before these were kept.
+    del turned["teacher_classes"]
+    assert describe_changes(turned, first) == []

@@ -57,6 +57,12 @@ def test_a_resumed_run_wants_the_same_teacher(arguments, tmp_path, shapes):
 
 def test_what_does_not_go_together_is_refused(arguments, tmp_path):
     output = tmp_path / "run"
+    damaged = tmp_path / "damaged.weights.h5"
+    damaged.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(200))
+    with pytest.raises(ValueError, match="weights file cannot be read"):
+        apps.fine_tune(
+            **{**arguments, "teacher": f"resnet8:{damaged}"}, output=output
+        )
     with pytest.raises(ValueError, match="trains nothing"):
         apps.fine_tune(**arguments, method="reestimate", output=output)
     with pytest.raises(ValueError, match=r"Name a teacher.*--teacher"):

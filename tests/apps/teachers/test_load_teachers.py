@@ -2,6 +2,9 @@ import keras
 import pytest
 from keras import layers
 
+from kerastl import apps
+from kerastl.apps.data import check_memory
+from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.teachers.load_teachers import load_teachers
 from kerastl.apps.teachers.teacher_spec import read_teachers
 
@@ -55,6 +58,19 @@ def test_a_model_of_as_many_classes_is_taken_as_it_is():
 def test_what_cannot_teach_is_told_why(make, reason):
     with pytest.raises(ValueError, match=f"cannot teach: .*{reason}"):
         load_teachers(read_teachers(make()), CLASSES)
+
+
+@pytest.mark.parametrize(("enlarges", "size"), [(False, 16), (True, 32)])
+def test_memory_for_an_adaptation_is_estimated_first(
+    tmp_path, shapes, monkeypatch, enlarges, size
+):
+    weights = tmp_path / "resnet8.weights.h5"
+    get_preset("resnet8").build(None, (16, 16, 3)).save_weights(weights)
+    data = apps.load_image_folder(shapes, 16, batch_size=16)
+    monkeypatch.setattr(check_memory, "memory_limit", lambda: 1 << 16)
+    specs = read_teachers(f"resnet8:{weights}")
+    with pytest.raises(ValueError, match=f"image_size={size}, batch_size=16"):
+        load_teachers(specs, data.class_names, data, enlarges)
 
 
 def test_a_file_that_is_none(tmp_path):

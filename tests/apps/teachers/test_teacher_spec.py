@@ -56,6 +56,13 @@ def test_networks_that_know_the_classes(files):
     assert (spec.label, spec.text) == ("big", "model big")
 
 
+def test_a_path_may_hold_commas(tmp_path):
+    path = tmp_path / "big, slow.keras"
+    path.touch()
+    (spec,) = read_teachers(str(path))
+    assert spec.model == path
+
+
 def test_what_names_nothing_is_refused(files):
     with pytest.raises(
         ValueError, match="'mobilenet_v2'.*teacher='mobilenet_v9'"

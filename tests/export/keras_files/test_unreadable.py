@@ -20,6 +20,7 @@ from kerastl.export.keras_files.unreadable import unreadable
         (b"x" * 511 + "ö".encode(), "it is text"),
         (b"x" * 509 + "\N{GRINNING FACE}".encode(), "it is text"),
         (b"x" * 512 + b"\x00\xff", "it is text"),
+        (b"\x1c\x00\x00\x00TFL3\xff", "it is a file of tflite"),
     ],
 )
 def test_what_never_held_a_model_is_refused(tmp_path, content, message):
@@ -63,3 +64,31 @@ def test_damage_is_called_damage(error, reason):
     assert str(unreadable("a.h5", "keras", "of it")) == (
         "The file 'a.h5' cannot be read as keras: of it. Received: path='a.h5'"
     )
+
+
+@pytest.mark.parametrize(
+    "name, content, format, other",
+    [
+        ("a.tflite", b"\x1c\x00\x00\x00TFL3\xff", "keras", "tflite"),
+        ("a.onnx", b"\x08\x0a\x12", "keras", "onnx"),
+        ("a.onnx", b"PK\x03\x04\xff", "onnx", "keras"),
+        ("a.tflite", b"\x89HDF\r\n\x1a\n", "tflite", "keras"),
+        ("a.tflite", b"\x1c\x00\x00\x00TFL3", "Keras weights", "tflite"),
+    ],
+)
+def test_another_format_is_not_called_corrupt(
+    tmp_path, name, content, format, other
+):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"it is a file of {other}") as caught:
+        check_is_binary(path, format)
+    assert "corrupt" not in str(caught.value)
+
+
+@pytest.mark.parametrize("start", [b"PK\x03\x04\xff", b"\x89HDF\r\n\x1a\n"])
+@pytest.mark.parametrize("format", ["keras", "Keras weights"])
+def test_files_of_keras_are_left_to_their_reader(tmp_path, start, format):
+    path = tmp_path / "a.keras"
+    path.write_bytes(start)
+    check_is_binary(path, format)

@@ -282,6 +282,29 @@ def test_a_layer_that_is_called_twice_is_left_and_named():
     assert records[2].layer == "head" and records[2].done
 
 
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_a_separable_convolution_that_is_called_twice(use_bias):
+    keras.utils.set_random_seed(5)
+    inputs = keras.Input((SIZE, SIZE, 3))
+    shared = layers.SeparableConv2D(
+        3, 3, padding="same", use_bias=use_bias, name="shared"
+    )
+    x = shared(layers.ReLU()(shared(layers.Rescaling(1 / 255)(inputs))))
+    x = layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, layers.Dense(4, name="head")(x))
+    copy, records, _ = refine(model, IMAGES, IMAGES, STEPS)
+    assert type(copy.get_layer("shared")) is layers.Conv2D
+    assert type(copy.get_layer("shared_depthwise")) is layers.DepthwiseConv2D
+    left = {each.layer: each.left for each in records if each.left}
+    for name in ("shared", "shared_depthwise"):
+        assert set(left[name].values()) == {"it is called more than once"}
+    before, after = (
+        keras.Model(each.inputs, each.get_layer("head").input)
+        for each in (model, copy)
+    )
+    np.testing.assert_allclose(before(IMAGES), after(IMAGES), atol=1e-5)
+
+
 def test_dead_channels_and_constant_images():
     model = one_kernel()
     conv = model.get_layer("conv")

@@ -102,6 +102,10 @@ def test_errors():
     slices = tf.data.Dataset.from_tensor_slices
     with pytest.raises(ValueError, match="differ in rank"):
         with_unlabelled(slices((images, labels)), slices(images).batch(2))
+    larger = np.zeros((4, *(2 * size for size in images.shape[1:])))
+    for train in (images, labels), slices((images, labels)).batch(2):
+        with pytest.raises(ValueError, match="differ in size.*resize them"):
+            with_unlabelled(train, larger)
     with pytest.raises(ValueError, match="unlabelled=ArrayBatches"):
         with_unlabelled(slices((images, labels)), ArrayBatches(images))
     with pytest.raises(ValueError, match="unlabelled=_Tensor"):

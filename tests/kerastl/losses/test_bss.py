@@ -91,10 +91,14 @@ def test_batches_of_any_size(make_network, images, labels):
     assert 0 < history["bss"][0] < np.inf
 
 
-@pytest.mark.parametrize("k", [0, 1.5, "all"])
+@pytest.mark.parametrize("k", [0, 1.5, "all", True])
 def test_bad_k(k):
     with pytest.raises(ValueError, match="Received: k="):
         BSS(k=k)
+
+
+def test_a_number_of_numpy():
+    assert type(BSS(k=np.int64(2)).get_config()["k"]) is int
 
 
 def test_config_round_trip():

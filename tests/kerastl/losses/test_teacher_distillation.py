@@ -173,6 +173,10 @@ def test_what_is_refused(networks, make_network):
     two = keras.Model(teacher.inputs, [teacher.output, teacher.output])
     with pytest.raises(ValueError, match="1 inputs and 2 outputs"):
         TeacherDistillation(two)
+    broken = kerastl.surgery.copy_model(teacher)
+    broken.get_layer("predictions").bias.assign([0.0, np.nan, 0.0])
+    with pytest.raises(ValueError, match="'predictions/bias' holds NaN"):
+        TeacherDistillation(broken)
     for shape in ((32, 32, 1), (12, 3)):
         inputs = keras.Input(shape)
         odd = keras.Model(

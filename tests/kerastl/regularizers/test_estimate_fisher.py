@@ -148,3 +148,14 @@ def test_images_that_are_no_numbers(regression, value, labels, batched):
         data = [(x[:6], targets[:6]), (x[6:], targets[6:])]
     with pytest.raises(ValueError, match="NaN or infinite.*Received: .*[ex] 7"):
         kerastl.estimate_fisher(model, iter(data) if batched else data, labels)
+
+
+def test_a_network_of_dicts(regression):
+    model, x, _ = regression
+    named = keras.Model({"x": model.inputs[0]}, {"y": model.outputs[0]})
+    options = {"labels": "expected", "normalize": False}
+    plain = kerastl.regularizers.estimate_fisher(model, x, **options)
+    found = kerastl.regularizers.estimate_fisher(named, x, **options)
+    assert len(found) == len(plain) == 2
+    for one, other in zip(found.values(), plain.values(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)

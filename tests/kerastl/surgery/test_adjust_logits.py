@@ -63,11 +63,40 @@ def test_yes_or_no(images):
     np.testing.assert_allclose(answers(network, images), expected, rtol=1e-4)
 
 
+def test_counts_by_name_and_a_dict_of_one_output(make_network, images):
+    body = make_network(3)
+    before = answers(body, images)
+    network = keras.Model(body.inputs, {"answer": body.outputs[0]})
+    adjust_logits(network, {"coat": 60, "hat": 3, "shoe": 20})
+    expected = before / [60, 3, 20]
+    expected /= expected.sum(-1, keepdims=True)
+    np.testing.assert_allclose(answers(body, images), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_a_hard_sigmoid_is_no_sigmoid(classes, images):
+    """It is linear near zero, as logits are, and nothing else of theirs."""
+    inputs = keras.Input(images.shape[1:])
+    x = layers.GlobalAveragePooling2D()(layers.Rescaling(1 / 255)(inputs))
+    network = keras.Model(inputs, layers.Dense(classes, "hard_sigmoid")(x))
+    bias = network.layers[-1].bias
+    with pytest.raises(ValueError, match="sigmoid.*Received"):
+        adjust_logits(network, [30, 10, 5][: max(classes, 2)])
+    np.testing.assert_array_equal(bias, 0)
+
+
 def test_what_is_refused(make_network, images):
     network = make_network(3)
-    for counts in ([3, 4], [3, 0, 4], [3, float("nan"), 4], [[1, 2, 3]]):
+    nan, infinity = float("nan"), float("inf")
+    for counts in (
+        *([3, 4], [3, 0, 4], [3, nan, 4], [3, infinity, 4], [[1, 2, 3]]),
+        *("abc", None, {"coat": 3}),
+    ):
         with pytest.raises(ValueError, match="each of 3 classes.*Received"):
             adjust_logits(network, counts)
+    for model in (None, keras.Sequential()):
+        with pytest.raises(ValueError, match="Received: model="):
+            adjust_logits(model, [1, 2, 3])
     with pytest.raises(ValueError, match="`strength` must be a finite number"):
         adjust_logits(network, [1, 2, 3], strength=float("inf"))
     inputs = keras.Input(images.shape[1:])

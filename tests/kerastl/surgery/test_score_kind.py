@@ -37,6 +37,9 @@ def sigmoid(x):
         (lambda x: sigmoid(x**3), OTHER, None),
         (lambda x: x, LOGITS, 1.0),
         (lambda x: 0.25 * x + 7, LOGITS, 0.25),
+        # Linear for small scores only.
+        (lambda x: np.clip(x / 6 + 0.5, 0, 1), SIGMOID, None),
+        (lambda x: np.clip(x, -4, 4), LOGITS, None),
         (lambda x: -x, OTHER, None),
         (lambda x: np.maximum(x, 0), OTHER, None),
         (lambda x: 0 * x, OTHER, None),
@@ -96,7 +99,9 @@ def test_what_is_tried():
     for shape, rows in (((2**18,), 4), ((2**21,), 1), ((), 8)):
         seen.clear()
         score_kind(lambda x: seen.append(x) or x, shape)
-        assert [x.shape for x in seen] == [(rows, *shape)]
+        # What seems linear is tried with ten times as large scores, too.
+        assert [x.shape for x in seen] == [(rows, *shape)] * 2
+        np.testing.assert_array_equal(seen[1], 10 * seen[0])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import keras
 from keras import layers
 
-from kerastl.export.quantization.unique_names import UniqueNames
+from kerastl.surgery.unique_names import UniqueNames
 
 
 def test_no_name_of_a_model_or_of_before_is_given():
