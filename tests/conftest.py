@@ -35,6 +35,13 @@ gc.freeze()
 gc.set_threshold(50_000, 20, 20)
 
 tensorflow_backend = keras.backend.backend() == "tensorflow"
+if tensorflow_backend:
+    import tensorflow as tf
+
+    # For the same reason: a sixth of the time goes to making graphs faster.
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": True}
+    )
 
 
 def clips_products():
