@@ -373,21 +373,6 @@ def test_stored_features_have_the_figures_of_the_results():
     assert source["ktft stored"] >= source["ktft"]
 
 
-def test_what_the_tests_notice_has_the_figures_of_the_results():
-    found = json.loads((ROOT / "tests/mutation/results.json").read_text())
-    text = " ".join(README.split())
-    for folder in set(found["scores"]) - {"all"}:
-        rows = [
-            row
-            for path, row in found["files"].items()
-            if path.startswith(f"{folder}/")
-        ]
-        killed, drawn = (
-            sum(row[key] for row in rows) for key in ("killed", "drawn")
-        )
-        assert f"{killed} of {drawn} in `{folder}`" in text
-
-
 def test_inspection_has_the_figures_of_the_results():
     found = results("inspect_photos.json")
     text = " ".join(README.split())
