@@ -14,17 +14,9 @@ import pytest
 from kerastl import apps
 from kerastl.apps.runs.make_tuner import make_tuner
 
-pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
+from .joined import fits
 
-# Together they would make no sense: two of a kind, or one inside the other.
-EXCLUSIVE = [
-    {"akc", "akc_arc"},
-    {"arc", "akc_arc"},
-    {"adafilter", "spottune"},
-    {"filtered_transfer", "kakurenbo"},
-    {"clustering", "pruning"},
-    {"similarity", "semantic_similarity", "imprinting", "akc_arc"},
-]
+pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
 
 
 def joinable():
@@ -38,16 +30,6 @@ def joinable():
         for name, recipe in apps.RECIPES.items()
         if recipe.trains and recipe.trainable == "all" and name not in apart
     )
-
-
-def fits(names):
-    if any(len(group & set(names)) > 1 for group in EXCLUSIVE):
-        return False
-    try:
-        apps.get_recipe("+".join(names))
-    except ValueError:
-        return False
-    return True
 
 
 def groups():

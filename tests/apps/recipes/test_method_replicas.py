@@ -45,9 +45,11 @@ TRAIN_ALL = """
             if not np.array_equal(one.numpy(), two.numpy()):
                 apart.append(variable.path)
         found[names] = {"history": history, "apart": apart}
+        if names == "linear_probe":
+            probe = tuner
     alone, history = train("linear_probe", contextlib.nullcontext())
     found["linear_probe"]["expected"] = history
-    weights = zip(tuner.get_weights(), alone.get_weights(), strict=True)
+    weights = zip(probe.get_weights(), alone.get_weights(), strict=True)
     found["linear_probe"]["distance"] = max(
         float(np.abs(one - other).max()) for one, other in weights
     )
@@ -56,7 +58,7 @@ TRAIN_ALL = """
 
 
 def test_two_replicas_stay_the_same(groups, terms_of, run_on_two_replicas):
-    toys = pathlib.Path(__file__).with_name("conftest.py")
+    toys = pathlib.Path(__file__).with_name("toys.py")
     printed = run_on_two_replicas(TRAIN_ALL, toys, *groups)
     found = json.loads(printed.splitlines()[-1])
     assert list(found) == groups
