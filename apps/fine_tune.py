@@ -21,6 +21,7 @@ from kerastl.apps.recipes.get_recipe import get_recipe
 from kerastl.apps.report.say import say
 from kerastl.apps.runs.add_aware import add_aware
 from kerastl.apps.runs.check_method import check_blur_place
+from kerastl.apps.runs.check_method import check_flags
 from kerastl.apps.runs.check_method import check_head
 from kerastl.apps.runs.check_method import check_numbers
 from kerastl.apps.runs.check_method import check_strength
@@ -191,7 +192,7 @@ def fine_tune(
         recipe = recipe.from_scratch()
     numbers = check_numbers(arguments)
     # NumPy's numbers are accepted, and go on as Python's.
-    arguments |= numbers
+    arguments |= {**numbers, **check_flags(arguments)}
     blur_place = check_blur_place(blur_place, antialias, recipe)
     arguments["blur_place"] = blur_place
     epochs, batch_size = numbers["epochs"], numbers["batch_size"]

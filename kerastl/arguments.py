@@ -127,6 +127,19 @@ def checked_probability(name, value, most=1.0, below_one=False) -> float:
     return number
 
 
+def checked_flag(name, value) -> bool:
+    """`value` as a bool; NumPy's are accepted, a text such as "no" is not.
+
+    Raises:
+        ValueError: If it is neither true nor false.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(
+            f"`{name}` must be True or False. Received: {name}={value!r}"
+        )
+    return bool(value)
+
+
 def checked_choice(name, value, known):
     """`value`, which must be one of the names in `known`."""
     if not isinstance(value, str) or value not in known:

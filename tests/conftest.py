@@ -11,6 +11,8 @@ import sys
 import textwrap
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# oneDNN keeps what it prepared for a network, two gigabytes by the end.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 # What a test compiles runs a few times: to make it fast takes twice as long.
 os.environ.setdefault(
     "XLA_FLAGS",

@@ -2,6 +2,7 @@
 
 from kerastl.arguments import checked_choice
 from kerastl.arguments import checked_count
+from kerastl.arguments import checked_flag
 from kerastl.arguments import checked_number
 from kerastl.surgery import find_head
 from kerastl.surgery.antialias_arguments import PLACES
@@ -17,7 +18,10 @@ _COUNTS = {
     "threads": 1,
     "seed": 0,
 }
-_OPTIONAL = frozenset({"shots", "qat", "image_size", "learning_rate"})
+_FLAGS = ("stem", "balance", "augment", "page", "keep_head")
+_OPTIONAL = frozenset(
+    {"shots", "qat", "image_size", "learning_rate", "keep_head"}
+)
 
 
 def check_numbers(arguments):
@@ -44,6 +48,26 @@ def check_numbers(arguments):
             value = checked_number(name, value, above=0)
         numbers[name] = value
     return numbers
+
+
+def check_flags(arguments):
+    """What is true or false among a run's arguments, as Python's bools.
+
+    Args:
+        arguments: As in `check_numbers`.
+
+    Returns:
+        Dict from name to bool, or to `None` where that is a choice.
+
+    Raises:
+        ValueError: For anything else, such as the text "no".
+    """
+    return {
+        name: None
+        if name in _OPTIONAL and arguments[name] is None
+        else checked_flag(name, arguments[name])
+        for name in _FLAGS
+    }
 
 
 def check_blur_place(place, antialias, recipe):

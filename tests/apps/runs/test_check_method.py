@@ -5,6 +5,7 @@ import pytest
 
 from kerastl import apps
 from kerastl.apps.runs.check_method import check_blur_place
+from kerastl.apps.runs.check_method import check_flags
 from kerastl.apps.runs.check_method import check_numbers
 from kerastl.apps.runs.check_method import check_unlabelled_data
 
@@ -90,3 +91,20 @@ def test_unlabelled_images_that_are_asked_for_are_there():
             check_unlabelled_data(recipe, none, asked)
     with pytest.raises(ValueError, match="trains on unlabelled images too"):
         check_unlabelled_data(apps.RECIPES["akc_arc"], none)
+
+
+@pytest.mark.parametrize("name", ["stem", "balance", "augment", "page"])
+@pytest.mark.parametrize("value", ["no", 1, None])
+def test_a_flag_is_true_or_false(name, value, tmp_path):
+    output = tmp_path / "run"
+    arguments = {"data": tmp_path, "output": output, name: value}
+    with pytest.raises(ValueError, match=f"`{name}` must be True.*Received"):
+        apps.fine_tune(**arguments)
+    assert not output.exists()
+
+
+def test_flags_of_numpy_become_pythons():
+    given = dict.fromkeys(("stem", "balance", "augment", "page"), np.True_)
+    flags = check_flags({**given, "keep_head": None})
+    assert flags == {**given, "keep_head": None}
+    assert all(type(flags[name]) is bool for name in given)
