@@ -42,7 +42,8 @@ class EvaluationResult:
             f"{figures.milliseconds(found['latency_p90_ms'])} p90",
         ]
         if found["threads"]:
-            lines[-1] += f", {found['threads']} thread(s)"
+            threads = found["threads"]
+            lines[-1] += f", {threads} thread{'s' if threads > 1 else ''}"
         width = min(max(map(len, self.class_names)), 40)
         for name, row, index in zip(
             self.class_names,

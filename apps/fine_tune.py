@@ -7,10 +7,13 @@ import warnings
 import keras
 
 from kerastl.apps.choice.choose_method import AUTO
+from kerastl.apps.choice.choose_method import SELF_TAUGHT
 from kerastl.apps.choice.choose_method import choose_method
 from kerastl.apps.choice.choose_method import describe_lesson
+from kerastl.apps.choice.choose_method import describe_self_taught
 from kerastl.apps.choice.evidence import BASELINE
 from kerastl.apps.data.describe_data import describe_uneven
+from kerastl.apps.data.describe_data import describe_unmeasured
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.labels_file import read_labels
 from kerastl.apps.data.literal import literal
@@ -96,8 +99,9 @@ def fine_tune(
         preset: Name of the network, a key of `apps.PRESETS`.
         method: Name of the recipe, a key of `apps.RECIPES`, or several
             joined by `+`. `"auto"` takes the one that gained most on measured
-            tasks like this one (see `apps.choose`, which also tries); without
-            pre-trained weights, or where their head is kept, fine-tuning.
+            tasks like this one (see `apps.choose`, which also tries); with
+            `unlabelled` and no teacher, `self_training`; without pre-trained
+            weights, or where their head is kept, fine-tuning.
         antialias: Taps of the blurs that are inserted; `None` inserts none.
         stem: Whether the first down-sampling is blurred too.
         blur_place: With `antialias`, where the blurs of convolutions go:
@@ -186,8 +190,13 @@ def fine_tune(
         if name not in ("resume", "console", "output")
     }
     row = get_preset(preset)
+    teachers = read_teachers(teacher)
+    self_taught = bool(
+        method == AUTO and unlabelled and not teachers and weights is not None
+    )
     # What is chosen later asks of the run nothing that this one does not.
-    recipe = get_recipe(BASELINE if method == AUTO else method)
+    usual = SELF_TAUGHT if self_taught else BASELINE
+    recipe = get_recipe(usual if method == AUTO else method)
     if weights is None:
         recipe = recipe.from_scratch()
     numbers = check_numbers(arguments)
@@ -200,7 +209,6 @@ def fine_tune(
     qat, seed, threads = numbers["qat"], numbers["seed"], numbers["threads"]
     soup, strength = numbers["soup"], numbers["strength"]
     pairs = check_outputs(exports, qat, target, page)
-    teachers = read_teachers(teacher)
     arguments["teacher"] = [each.text for each in teachers] or None
     if teachers:
         check_teacher(recipe)
@@ -273,7 +281,9 @@ def fine_tune(
     with folder.hold():
         folder.identify(identity)
         reason = None
-        if method == AUTO and weights is not None and not keep_head:
+        if self_taught:
+            reason = describe_self_taught()
+        elif method == AUTO and weights is not None and not keep_head:
             chosen, reason = folder.settle(
                 "method", lambda: choose_method(source, data, epochs)
             )
@@ -281,8 +291,9 @@ def fine_tune(
         folder.begin()
         say(console, describe_opening(folder, data))
         say(console, reason)
-        if reason and not teachers and not folder.trained:
+        if reason and not teachers and not self_taught and not folder.trained:
             say(console, describe_lesson(source, data))
+        say(console, describe_unmeasured(data, part))
         if not balance and not folder.trained:
             say(console, describe_uneven(data))
         if not folder.trained:

@@ -107,7 +107,8 @@ def check_destination(path, suffix, overwrite=False):
         )
     if path.exists() and not overwrite:
         raise FileExistsError(
-            "The file exists already. Pass `overwrite=True` to replace it, "
+            "The file exists already. Pass `overwrite=True` (--overwrite) to "
+            "replace it, "
             f"or choose another name. Received: path={str(path)!r}"
         )
     folder = path.parent

@@ -18,6 +18,8 @@ _LEAST_LESSON = 3.0
 #: Steps of the shortest trainings that were measured. In four of them
 #: averaged imprinting, whose start has to be trained, lost what it began with.
 LEAST_STEPS = 40
+# What learns from images without labels where there is no teacher.
+SELF_TAUGHT = "self_training"
 # Points that a method has to promise. Far from all that was measured, with
 # hundreds of photos a class, none does.
 _LEAST = 0.5
@@ -43,7 +45,8 @@ def choose_method(source, data, epochs):
     if steps < LEAST_STEPS:
         return BASELINE, (
             f"{RECIPES[BASELINE].title} was chosen: no other method was "
-            f"measured in trainings of {steps} steps"
+            f"measured in trainings of fewer than {LEAST_STEPS} steps, and "
+            f"{epochs} epochs of these photos are {steps}"
         )
     probe = 100 * discriminant_accuracy(*look(source, data))
     shots = len(data.parts["train"]) / data.num_classes
@@ -96,6 +99,14 @@ def describe_lesson(source, data) -> str | None:
         f"nobody sorted: {gain.points:+.1f} ± {NINETY_FIVE * gain.error:.1f} "
         "points over fine-tuning are expected of --teacher "
         f"{_TEACHER} --unlabelled FOLDER"
+    )
+
+
+def describe_self_taught() -> str:
+    """Why `--method auto` takes `SELF_TAUGHT` for photos without labels."""
+    return (
+        f"{RECIPES[SELF_TAUGHT].title} was chosen, which learns from photos "
+        f"without labels; a teacher (--teacher {_TEACHER}) gains more from them"
     )
 
 

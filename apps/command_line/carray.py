@@ -26,7 +26,9 @@ def carray(
             metavar="NAME", help="Of the files and in them. Default: FILE's."
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what is there.")
+    ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ):

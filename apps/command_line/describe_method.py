@@ -37,7 +37,8 @@ def describe_method(name):
         "strength": strength,
         "helps": _measured(recipe),
         "needs": "; ".join(_needs(recipe)) or "nothing but photos and weights",
-        "example": f"kerastl finetune photos/ --method {recipe.name}",
+        "example": f"kerastl finetune photos/ --method {recipe.name}"
+        + (" --unlabelled more/" if recipe.needs_unlabelled else ""),
     }
 
 

@@ -45,7 +45,9 @@ def inspect(
             metavar="FILE", help="The page. Default: PHOTOS-inspected.html."
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what is there.")
+    ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ):
@@ -53,7 +55,7 @@ def inspect(
 
     Writes a page with the photos and the commands that would move them; it
     moves nothing itself. Copies are found between the parts, too. Doubtful
-    labels take --weights, and pip install 'kerastl[inspect]'.
+    labels take --weights, and cleanlab (pip install cleanlab).
 
         kerastl inspect photos/
         kerastl inspect photos/ --weights imagenet

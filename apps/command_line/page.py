@@ -47,7 +47,9 @@ def page(
             metavar="N", min=0, max=65535, help="To serve at; 0 takes any."
         ),
     ] = 8000,
-    overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what is there.")
+    ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ):

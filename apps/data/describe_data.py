@@ -3,6 +3,7 @@
 import numpy as np
 
 from kerastl.apps.data.left_out import group_left_out
+from kerastl.apps.data.literal import literal
 
 # From so many times as many images on a class is said to have more.
 _UNEVEN = 3
@@ -45,6 +46,27 @@ def describe_uneven(data) -> str | None:
     return (
         f"the classes are uneven, {counts.min()} images of {few} and "
         f"{counts.max()} of {many}: --balance lets them count alike"
+    )
+
+
+def describe_unmeasured(data, part) -> str | None:
+    """A warning of classes of which nothing is measured.
+
+    Args:
+        data: An `ImageData`.
+        part: The part that is measured on.
+    """
+    seen = set(data.parts[part].labels.tolist())
+    missing = [
+        literal(name)
+        for label, name in enumerate(data.class_names)
+        if label not in seen
+    ]
+    if not missing:
+        return None
+    return (
+        f"Nothing is measured of {', '.join(missing)}: too few photos to set "
+        f"any aside for {part}. The accuracy is that of the other classes"
     )
 
 

@@ -81,9 +81,16 @@ def list_image_folder(path):
     _check_not_empty(path, parts, class_names, left_out)
     notes = [*layout.notes, *_case_notes(class_names)]
     if nested:
+        most = 2 * nested > sum(map(len, parts.values()))
         notes.append(
             f"Images in folders inside a class folder, which are of that "
             f"class: {nested}."
+            + (
+                f" These are most of all: are {', '.join(class_names)} the "
+                "classes, or does one of them hold the class folders?"
+                if most
+                else ""
+            )
         )
     both = sum(len(set(found)) > 1 for found in places.values())
     if both:

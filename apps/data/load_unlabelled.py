@@ -8,6 +8,7 @@ from PIL import Image
 
 from kerastl.apps.data.find_images import HIDDEN
 from kerastl.apps.data.find_images import FoundImages
+from kerastl.apps.data.find_images import LeftOut
 from kerastl.apps.data.find_images import find_images
 from kerastl.apps.data.fingerprint import Pictures
 from kerastl.apps.data.fingerprint import fingerprint
@@ -65,7 +66,10 @@ def load_unlabelled(path, size, parts, memory_limit):
                 "videos are joined to them. Take the videos out of the "
                 f"folder. Received: unlabelled={str(path)!r}"
             )
-        part, notes = _with_frames(part, videos, judges, memory_limit)
+        part, notes, broken = _with_frames(
+            part, videos, judges, memory_limit, alone=videos == [path]
+        )
+        failed += broken
     if not len(part):
         raise ValueError(
             "All of the unlabelled images are validation or test photos, on "
@@ -124,28 +128,34 @@ def _digest(file):
     return hashlib.blake2b(pathlib.Path(file).read_bytes()).digest()
 
 
-def _with_frames(part, videos, judges, memory_limit):
-    """Adds the frames of videos to the photos."""
+def _with_frames(part, videos, judges, memory_limit, alone):
+    """Adds the frames of videos to the photos; also returns `LeftOut`s."""
     part = in_memory(part)
     images = [] if part.images is None else [part.images]
     known = _pictures(judges)
     room = memory_limit // (3 * part.size**2) - len(part)
-    notes = []
+    notes, failed = [], []
     for number, video in enumerate(videos):
         # What one video leaves over is for the next ones.
         most = max(room // (len(videos) - number), 1)
-        frames, looked = read_video(video, part.size, most, known)
+        try:
+            frames, looked = read_video(video, part.size, most, known)
+        except ValueError as error:
+            if alone:
+                raise
+            failed.append(LeftOut(video, str(error), True))
+            continue
         room -= len(frames)
         images.append(frames)
         notes.append(
             f"{len(frames)} frames of {literal(video.name)} differ enough, of "
             f"{looked} that were looked at."
         )
+    if not images:
+        return part, notes, failed
     images = np.concatenate(images)
-    return (
-        ImagePart(np.zeros(len(images), "int32"), part.size, images),
-        notes,
-    )
+    labels = np.zeros(len(images), "int32")
+    return ImagePart(labels, part.size, images), notes, failed
 
 
 def _pictures(judges):

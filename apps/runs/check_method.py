@@ -121,8 +121,8 @@ def check_unlabelled(unlabelled, recipe, has_teacher=False):
         raise ValueError(
             f"The method '{recipe.name}' does not train on unlabelled images. "
             "Name a teacher that knows what is on them, `teacher` (--teacher), "
-            "choose a method that trains on them, such as akc_arc, or leave "
-            "`unlabelled` (--unlabelled) out. "
+            "choose a method that trains on them, such as self_training, or "
+            "leave `unlabelled` (--unlabelled) out. "
             f"Received: unlabelled={str(unlabelled)!r}"
         )
 

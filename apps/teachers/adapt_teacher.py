@@ -37,14 +37,23 @@ def build_source(spec, image_size):
         image_size: Height and width of its images.
 
     Raises:
+        ConnectionError: If ImageNet weights cannot be downloaded.
         ValueError: As in `Preset.build`, if the weights cannot be read.
     """
-    return get_preset(spec.preset).build(
-        spec.weights,
-        input_shape=(image_size, image_size, 3),
-        include_top=False,
-        **spec.arguments,
-    )
+    try:
+        return get_preset(spec.preset).build(
+            spec.weights,
+            input_shape=(image_size, image_size, 3),
+            include_top=False,
+            **spec.arguments,
+        )
+    except ConnectionError as error:
+        raise ConnectionError(
+            "The weights of the teacher could not be downloaded. On a machine "
+            "without network name a file of them behind the preset, "
+            f"`{spec.preset}:FILE`. Received: teacher={spec.text!r}, and "
+            f"{error.__cause__ or error}"
+        ) from error
 
 
 def adapt_teacher(spec, data, epochs, **options):

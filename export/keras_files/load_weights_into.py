@@ -135,5 +135,16 @@ def _mismatch(target, found, targets, source):
         f"{difference}. The model has {len(targets)} layers with weights, "
         f"the source {len(source.entries)}. Nothing was loaded. Build the "
         "architecture (width, depth, classes) that the weights were saved "
-        f"from. Received: weights={source.label}"
+        f"from.{_width_in(source.label)} Received: weights={source.label}"
+    )
+
+
+def _width_in(label):
+    """What the name of a file says of the width, as a sentence."""
+    found = re.search(r"_([01]\.\d+)(?=[_.])", label.replace("\\", "/"))
+    if found is None:
+        return ""
+    return (
+        f" The file's name speaks of a width of {found[1]}: alpha={found[1]} "
+        f"(--alpha {found[1]})."
     )

@@ -85,4 +85,9 @@ def main(model, *photos):
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except zipfile.BadZipFile:
+        sys.exit(f"no .tflite file of kerastl: {sys.argv[1]}")
+    except (KeyError, OSError, ValueError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")

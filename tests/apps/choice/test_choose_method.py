@@ -75,4 +75,4 @@ def test_a_lesson_is_hinted_at_where_it_is_worth_it(choose, monkeypatch):
 def test_in_a_few_steps_nothing_but_fine_tuning_was_measured(choose):
     method, reason = choose(25, 0.66, steps=1)
     assert method == "fine_tune"
-    assert "in trainings of 20 steps" in reason
+    assert "and 20 epochs of these photos are 20" in reason

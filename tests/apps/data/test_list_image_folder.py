@@ -161,3 +161,15 @@ def test_other_layouts_are_refused(tmp_path, files, message):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         list_image_folder(tmp_path / "nowhere")
+
+
+def test_a_folder_above_the_classes_is_asked_about(tmp_path):
+    for place in ("photos/cat/1", "photos/dog/2", "other/3"):
+        path = tmp_path / f"{place}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    notes = " ".join(list_image_folder(tmp_path).notes)
+    assert "class: 2. These are most of all: are other, photos the" in notes
+    (tmp_path / "other/4.jpg").write_bytes(b"")
+    notes = " ".join(list_image_folder(tmp_path).notes)
+    assert "class: 2." in notes and "most of all" not in notes

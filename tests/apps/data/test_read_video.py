@@ -171,3 +171,15 @@ def test_without_the_reader_it_is_named(tmp_path, shapes, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(ImportError, match=r"kerastl\[video\].*Received"):
         apps.load_image_folder(shapes, 16, unlabelled=path)
+
+
+def test_a_broken_video_among_photos_is_left_out_and_counted(shapes, tmp_path):
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    Image.fromarray(scenes(1)[0]).save(mixed / "a.png")
+    (mixed / "broken.mp4").write_bytes(b"no video" * 90)
+    with pytest.warns(UserWarning, match="broken.mp4"):
+        data = apps.load_image_folder(shapes, 16, unlabelled=mixed)
+    assert len(data.unlabelled) == 1
+    (reason,) = [why for file, why in data.left_out if "broken" in file]
+    assert "no frames" in reason

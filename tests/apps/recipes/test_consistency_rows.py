@@ -88,6 +88,30 @@ def test_self_training_learns_what_nobody_labelled(setting, fit):
     assert np.isfinite(history["pseudo_labels"]).all()
 
 
+def test_photos_without_labels_are_learned_from_without_being_asked(
+    tiny_arguments, tmp_path
+):
+    size = tiny_arguments["image_size"]
+    source = get_preset("resnet8").build(input_shape=(size, size, 3))
+    arguments = {**tiny_arguments, "weights": source, "exports": []}
+    result = apps.fine_tune(
+        **{**arguments, "epochs": 1},
+        shots=4,
+        unlabelled=True,
+        output=tmp_path / "run",
+    )
+    assert result.report["settings"]["method"] == "self_training"
+    assert "pseudo_labels" in result.report["history"]
+    text = result.report["summary"]["text"]
+    assert "which learns from photos without labels" in text
+    # Not asked for: a misspelt folder is told of, not a method.
+    with pytest.raises(FileNotFoundError, match="unlabelled="):
+        apps.fine_tune(
+            **arguments, unlabelled=tmp_path / "none", output=tmp_path / "b"
+        )
+    assert not (tmp_path / "b").exists()
+
+
 def test_self_training_without_unlabelled_images(tiny_arguments, tmp_path):
     with pytest.raises(
         ValueError, match="'self_training' trains on unlabelled.*--shots"
