@@ -35,6 +35,7 @@ from kerastl.training.training_batch import read_outputs
 from kerastl.training.training_batch import sort_outputs
 from kerastl.training.training_batch import transfer_step
 from kerastl.training.training_batch import with_embedding
+from kerastl.training.tuner_state import TunerState
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -140,7 +141,7 @@ class FineTuner(keras.Model):
         self.student = student
         self.source = None
         self.taps = []
-        self._state = _State()
+        self._state = TunerState()
         if source is not None:
             check_inputs(student, source)
             if not taps:
@@ -231,9 +232,10 @@ class FineTuner(keras.Model):
         self.term_layers = [layer for term in losses for layer in term.layers]
         self._state.shifting = []
         if self.jit_compile and not has_accelerator():
+            frozen = self._state.frozen_models()
             self._state.shifting = [
                 layer
-                for model in (self.student, self.source, *_frozen(losses))
+                for model in (self.student, self.source, *frozen)
                 if model is not None
                 for layer in hidden_layers(model)
                 if hasattr(layer, "shifts")
@@ -403,34 +405,3 @@ class FineTuner(keras.Model):
             warnings.warn(conflict, stacklevel=2)
         self._compile(**config)
         self.optimizer.build(self.trainable_variables)
-
-
-def _frozen(losses):
-    return [model for term in losses for model in term.frozen_models]
-
-
-class _State:
-    """What Keras must not track: it would count or save it twice."""
-
-    def __init__(self):
-        self.extractor = None
-        self.why_no_taps = None
-        self.one_hot = False
-        self.losses = []
-        self.trackers = []
-        self.shifting = []
-        self.evaluating = False
-
-    def evaluation(self):
-        return _Evaluation(self)
-
-
-class _Evaluation:
-    def __init__(self, state):
-        self._state = state
-
-    def __enter__(self):
-        self._state.evaluating = True
-
-    def __exit__(self, *_):
-        self._state.evaluating = False
