@@ -24,7 +24,11 @@ def plot_choice(rows):
         color = SOFT if place else BLUE
         middle, half = 100 * row["accuracy"], 100 * row["accuracy_interval"]
         axes.hlines(
-            place, middle - half, middle + half, color=color, linewidth=2
+            place,
+            max(middle - half, 0),
+            min(middle + half, 100),
+            color=color,
+            linewidth=2,
         )
         # A ring has not been trained on these photos.
         axes.scatter(
@@ -45,7 +49,7 @@ def plot_choice(rows):
             fontsize=9,
         )
     labels = [{"label": f"{row['network']}, {row['method']}"} for row in rows]
-    title = "Accuracy to expect, with 95 % intervals"
+    title = "Accuracy to expect (95 %)"
     label_rows(axes, labels, title, top=-0.7, margin=0.05)
     return as_svg(figure, title)
 

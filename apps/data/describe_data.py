@@ -44,8 +44,8 @@ def describe_uneven(data) -> str | None:
         data.class_names[place] for place in (counts.argmin(), counts.argmax())
     )
     return (
-        f"the classes are uneven, {counts.min()} images of {few} and "
-        f"{counts.max()} of {many}: --balance lets them count alike"
+        f"The classes are uneven, from {counts.min()} ({few}) to "
+        f"{counts.max()} images ({many}): --balance lets them count alike"
     )
 
 

@@ -1,5 +1,6 @@
 """How figures are written, in the report as on the console."""
 
+import math
 import statistics
 
 from kerastl.export.format_figures import format_change
@@ -12,6 +13,23 @@ NINETY_FIVE = 1.96
 
 def percent(value):
     return NOTHING if value is None else f"{100 * value:.1f} %"
+
+
+def interval(share, count):
+    """Wilson's 95 % interval of a share that was counted.
+
+    >>> interval(0.9, 50)
+    '78.6 % to 95.7 %'
+    """
+    square = NINETY_FIVE**2 / count
+    middle = (share + square / 2) / (1 + square)
+    half = (
+        NINETY_FIVE
+        / (1 + square)
+        * math.sqrt(share * (1 - share) / count + square / (4 * count))
+    )
+    low, high = max(middle - half, 0.0), min(middle + half, 1.0)
+    return f"{percent(low)} to {percent(high)}"
 
 
 def spread(values):

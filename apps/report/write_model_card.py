@@ -1,7 +1,6 @@
 """The model card of a run: what a model is, does and costs, in Markdown."""
 
 import html
-import math
 import pathlib
 import re
 
@@ -65,13 +64,11 @@ def _introduction(report):
 def _results(report):
     accuracy = report["reference"]["accuracy"]
     count = sum(map(sum, report["confusion"]["matrix"]))
-    low, high = _interval(accuracy, count)
     lines = [
         "## How good it is",
         "",
         f"{figures.percent(accuracy)} of {report['evaluated_on']} are "
-        f"recognised (95 % interval {figures.percent(low)} to "
-        f"{figures.percent(high)}).",
+        f"recognised (95 % interval {figures.interval(accuracy, count)}).",
     ]
     source = report.get("comparison") or report.get("measures")
     if source:
@@ -247,18 +244,6 @@ def _making(report):
         f"## How it was made\n\n{_table(('setting', 'value'), rows)}\n\n"
         f"Made {report['created']} with {made}."
     )
-
-
-def _interval(share, count):
-    """Returns Wilson's 95 % interval of a share that was counted."""
-    square = figures.NINETY_FIVE**2 / count
-    middle = (share + square / 2) / (1 + square)
-    half = (
-        figures.NINETY_FIVE
-        / (1 + square)
-        * math.sqrt(share * (1 - share) / count + square / (4 * count))
-    )
-    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def _table(heads, rows):

@@ -276,8 +276,8 @@ class RunFolder:
         if not self._resume:
             raise FileExistsError(
                 "The output folder exists and is not empty; a run never "
-                "writes over another. Choose another output, or continue "
-                "the run that is there with resume=True (--resume). "
+                "writes over another. Choose another output (--output), or "
+                "continue the run that is there with resume=True (--resume). "
                 f"Received: output={str(self.path)!r}"
             )
         self._check(self._arguments)

@@ -149,7 +149,10 @@ def train_run(run, folder, console=None):
     save_class_means(folder.file("class_means.npz"), student, data)
     save_history(folder, history)
     folder.write_text("labels.txt", labels_text(data.class_names))
-    say(console, f"measuring on the {run.part} images")
+    say(
+        console,
+        f"measuring on the {len(data.parts[run.part])} {run.part} images",
+    )
     rows = measure_before(
         run.source,
         lambda: make_student(run.source, data, run.keep_head, arguments),
@@ -173,7 +176,9 @@ def train_run(run, folder, console=None):
         },
         "history": history,
         "measures": {
-            "note": describe_measures(data, run.keep_head),
+            "note": describe_measures(
+                data, run.keep_head, run.part, after["accuracy"]
+            ),
             "rows": rows,
         },
         "antialias": run.blurs and run.blurs.to_dict(),

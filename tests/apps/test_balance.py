@@ -67,7 +67,7 @@ def test_uneven_classes_are_said(uneven, shapes):
     data = apps.load_image_folder(uneven, 16)
     assert class_counts(data).tolist() == [15, 3, 15]
     hint = describe_uneven(data)
-    assert "3 images of cross and 15 of circle: --balance" in hint
+    assert "from 3 (cross) to 15 images (circle): --balance" in hint
     assert describe_uneven(apps.load_image_folder(shapes, 16)) is None
 
 
