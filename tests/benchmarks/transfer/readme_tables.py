@@ -11,8 +11,7 @@ from summarize import BASELINE
 from summarize import DEFAULT_RATE
 from summarize import EPOCHS
 from summarize import describe_settings
-
-from kerastl import apps
+from summarize import is_usual
 
 #: What `finetune` takes by itself.
 AVERAGED = {
@@ -114,10 +113,7 @@ def methods_table(settings):
     found = [
         line
         for line in settings
-        if all(line[name] == value for name, value in _METHODS_AT.items())
-        and line["learning_rate"]
-        == apps.get_recipe(line["method"]).highest_rate(DEFAULT_RATE)
-        and line["seeds"] > 1
+        if is_usual(line, _METHODS_AT) and line["seeds"] > 1
     ]
     found.sort(key=lambda line: (line["antialias"], -line["gain"]))
     for line in found:

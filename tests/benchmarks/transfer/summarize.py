@@ -140,6 +140,14 @@ def describe_settings(rows):
     ]
 
 
+def is_usual(line, values):
+    """Whether a setting has these values, and its method's own rate."""
+    rate = apps.get_recipe(line["method"]).highest_rate(DEFAULT_RATE)
+    return line["learning_rate"] == rate and all(
+        line[name] == value for name, value in values.items()
+    )
+
+
 def evidence(settings):
     """What `kerastl choose` knows: what methods gain as the product has them.
 
@@ -161,9 +169,7 @@ def evidence(settings):
     kept = [
         line
         for line in settings
-        if all(line[name] == value for name, value in usual.items())
-        and line["learning_rate"]
-        == apps.get_recipe(line["method"]).highest_rate(DEFAULT_RATE)
+        if is_usual(line, usual)
         and line.get("gain_interval") is not None
         and (line["method"] != BASELINE["method"] or line["teacher"])
     ]
