@@ -1,5 +1,6 @@
 """The main job: photos in, verified model files and a report out."""
 
+import dataclasses
 import pathlib
 import unicodedata
 import warnings
@@ -21,6 +22,7 @@ from kerastl.apps.data.load_task import load_task
 from kerastl.apps.page.find_runtime import find_runtime
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.recipes.get_recipe import get_recipe
+from kerastl.apps.recipes.recipe import same_student
 from kerastl.apps.report.say import say
 from kerastl.apps.runs.add_aware import add_aware
 from kerastl.apps.runs.check_method import check_blur_place
@@ -248,6 +250,9 @@ def fine_tune(
     source_classes = _class_names(weights)
     if keep_head is None:
         keep_head = source_classes == data.class_names
+    if self_taught and keep_head:
+        # What knows the classes is not given a new start.
+        recipe = dataclasses.replace(recipe, surgery=same_student)
     source = row.build(
         weights,
         input_shape=(data.image_size, data.image_size, 3),

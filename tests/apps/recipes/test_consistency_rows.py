@@ -112,6 +112,25 @@ def test_photos_without_labels_are_learned_from_without_being_asked(
     assert not (tmp_path / "b").exists()
 
 
+def test_a_head_that_is_kept_is_not_made_anew(tiny_arguments, tmp_path):
+    size = tiny_arguments["image_size"]
+    source = get_preset("resnet8").build(input_shape=(size, size, 3), classes=3)
+    arguments = {**tiny_arguments, "weights": source, "exports": []}
+    result = apps.fine_tune(
+        **{**arguments, "epochs": 1},
+        keep_head=True,
+        learning_rate=1e-9,
+        shots=4,
+        unlabelled=True,
+        output=tmp_path / "run",
+    )
+    assert result.report["settings"]["method"] == "self_training"
+    before, after = (
+        each.layers[-1].get_weights()[0] for each in (source, result.model)
+    )
+    np.testing.assert_allclose(after, before, atol=1e-5)
+
+
 def test_self_training_without_unlabelled_images(tiny_arguments, tmp_path):
     with pytest.raises(
         ValueError, match="'self_training' trains on unlabelled.*--shots"
