@@ -19,7 +19,6 @@ from kerastl.apps.data.image_part import map_in_threads
 from kerastl.apps.data.list_images import find_some_images
 from kerastl.apps.data.literal import literal
 from kerastl.apps.data.read_part import fits
-from kerastl.apps.data.read_part import in_memory
 from kerastl.apps.data.read_part import read_part
 from kerastl.apps.data.read_video import read_video
 
@@ -49,27 +48,27 @@ def load_unlabelled(path, size, parts, memory_limit):
     found, videos = _find(path)
     judges = [parts[name] for name in ("validation", "test") if name in parts]
     files = [(file, 0) for file in found.files]
-    kept = not videos or fits(len(files), size, memory_limit)
-    part, failed = read_part(files, size, fits(len(files), size, memory_limit))
-    if not len(part) and not videos:
+    in_memory = fits(len(files), size, memory_limit)
+    if videos and not in_memory:
+        raise ValueError(
+            "The unlabelled photos do not fit in memory, where frames of "
+            "videos are joined to them. Take the videos out of the "
+            f"folder. Received: unlabelled={str(path)!r}"
+        )
+    part, failed = read_part(files, size, in_memory)
+    part, known = _without_judges(part, judges)
+    notes = []
+    if videos:
+        part, notes, broken = _with_frames(
+            part, videos, judges, memory_limit, alone=videos == [path]
+        )
+        failed += broken
+    if failed and not known and not len(part):
         raise ValueError(
             "None of the unlabelled images can be read, the first is "
             f"{failed[0].file}: {failed[0].reason}. "
             f"Received: unlabelled={str(path)!r}"
         )
-    part, known = _without_judges(part, judges)
-    notes = []
-    if videos:
-        if not kept:
-            raise ValueError(
-                "The unlabelled photos do not fit in memory, where frames of "
-                "videos are joined to them. Take the videos out of the "
-                f"folder. Received: unlabelled={str(path)!r}"
-            )
-        part, notes, broken = _with_frames(
-            part, videos, judges, memory_limit, alone=videos == [path]
-        )
-        failed += broken
     if not len(part):
         raise ValueError(
             "All of the unlabelled images are validation or test photos, on "
@@ -130,9 +129,7 @@ def _digest(file):
 
 def _with_frames(part, videos, judges, memory_limit, alone):
     """Adds the frames of videos to the photos; also returns `LeftOut`s."""
-    part = in_memory(part)
-    images = [] if part.images is None else [part.images]
-    known = _pictures(judges)
+    images, known = [part.images], _pictures(judges)
     room = memory_limit // (3 * part.size**2) - len(part)
     notes, failed = [], []
     for number, video in enumerate(videos):
@@ -151,8 +148,6 @@ def _with_frames(part, videos, judges, memory_limit, alone):
             f"{len(frames)} frames of {literal(video.name)} differ enough, of "
             f"{looked} that were looked at."
         )
-    if not images:
-        return part, notes, failed
     images = np.concatenate(images)
     labels = np.zeros(len(images), "int32")
     return ImagePart(labels, part.size, images), notes, failed

@@ -12,8 +12,6 @@ _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo"
 # Seconds from one frame that is looked at to the next.
 _STEP = 0.25
 
-AV_MISSING = "videos need PyAV (pip install 'kerastl[video]', or av alone)"
-
 
 def read_video(path, size, most, known=None):
     """Reads the frames of a video of which no two are near copies.
@@ -43,7 +41,7 @@ def read_video(path, size, most, known=None):
         import av
     except ImportError as error:
         raise ImportError(
-            f"{AV_MISSING[0].upper()}{AV_MISSING[1:]}. "
+            "Videos need PyAV (pip install 'kerastl[video]', or av alone). "
             f"Received: unlabelled={str(path)!r}"
         ) from error
     kept, reason = _Kept(size, most, known), None

@@ -183,3 +183,6 @@ def test_a_broken_video_among_photos_is_left_out_and_counted(shapes, tmp_path):
     assert len(data.unlabelled) == 1
     (reason,) = [why for file, why in data.left_out if "broken" in file]
     assert "no frames" in reason
+    (mixed / "a.png").unlink()
+    with pytest.raises(ValueError, match="None of the unl.*broken.*no frames"):
+        apps.load_image_folder(shapes, 16, unlabelled=mixed)
