@@ -8,6 +8,7 @@ import typer
 
 from kerastl_command_line.support import Debug
 from kerastl_command_line.support import Json
+from kerastl_command_line.support import Overwrite
 from kerastl_command_line.support import open_console
 from kerastl_command_line.support import report_errors
 
@@ -26,9 +27,7 @@ def carray(
             metavar="NAME", help="Of the files and in them. Default: FILE's."
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what is there.")
-    ] = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
 ):

@@ -7,6 +7,7 @@ import typer
 
 from kerastl_command_line.support import Debug
 from kerastl_command_line.support import Json
+from kerastl_command_line.support import Overwrite
 from kerastl_command_line.support import open_console
 from kerastl_command_line.support import report_errors
 from kerastl_command_line.support import show
@@ -34,7 +35,7 @@ def diagnose(
         pathlib.Path | None,
         typer.Option(metavar="FILE", help="Draw all layers to a .svg file."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
 ):

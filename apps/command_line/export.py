@@ -8,6 +8,7 @@ import typer
 from kerastl_command_line.support import Debug
 from kerastl_command_line.support import Gate
 from kerastl_command_line.support import Json
+from kerastl_command_line.support import Overwrite
 from kerastl_command_line.support import Target
 from kerastl_command_line.support import Threads
 from kerastl_command_line.support import open_console
@@ -53,7 +54,7 @@ def export(
             "equalisation, rounding and bias, by comma.",
         ),
     ] = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
+    overwrite: Overwrite = False,
     max_accuracy_drop: Gate = None,
     threads: Threads = 1,
     as_json: Json = False,

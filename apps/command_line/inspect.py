@@ -8,6 +8,7 @@ import typer
 from kerastl_command_line.support import Alpha
 from kerastl_command_line.support import Debug
 from kerastl_command_line.support import Json
+from kerastl_command_line.support import Overwrite
 from kerastl_command_line.support import open_console
 from kerastl_command_line.support import report_errors
 from kerastl_command_line.support import show
@@ -45,9 +46,7 @@ def inspect(
             metavar="FILE", help="The page. Default: PHOTOS-inspected.html."
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what is there.")
-    ] = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
 ):

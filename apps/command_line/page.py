@@ -9,6 +9,7 @@ import typer
 
 from kerastl_command_line.support import Debug
 from kerastl_command_line.support import Json
+from kerastl_command_line.support import Overwrite
 from kerastl_command_line.support import open_console
 from kerastl_command_line.support import report_errors
 
@@ -47,9 +48,7 @@ def page(
             metavar="N", min=0, max=65535, help="To serve at; 0 takes any."
         ),
     ] = 8000,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what is there.")
-    ] = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
 ):

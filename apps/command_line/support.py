@@ -53,6 +53,9 @@ Debug = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON instead of tables.")
 ]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what is there.")
+]
 Threads = Annotated[
     int,
     typer.Option(

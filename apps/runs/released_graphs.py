@@ -25,7 +25,7 @@ def released_graphs():
 
 
 def forget_gradients(kept=()):
-    """Forgets the gradients that graphs defined, without those in `kept`."""
+    """Forgets the gradients that graphs defined, except those in `kept`."""
     registry = _registry()
     for name in [name for name in registry if name not in kept]:
         if name.startswith("CustomGradient-"):

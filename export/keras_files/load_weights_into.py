@@ -141,7 +141,8 @@ def _mismatch(target, found, targets, source):
 
 def _width_in(label):
     """What the name of a file says of the width, as a sentence."""
-    found = re.search(r"_([01]\.\d+)(?=[_.])", label.replace("\\", "/"))
+    name = re.split(r"[/\\]", label)[-1]
+    found = re.search(r"_([01]\.\d+)(?=[_.])", name)
     if found is None:
         return ""
     return (

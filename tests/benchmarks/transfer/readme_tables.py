@@ -10,6 +10,7 @@ from run_grid import RESULTS
 from summarize import BASELINE
 from summarize import DEFAULT_RATE
 from summarize import EPOCHS
+from summarize import USUAL
 from summarize import describe_settings
 from summarize import is_usual
 
@@ -135,15 +136,10 @@ def methods_table(settings):
 
 #: Where most methods were measured.
 _METHODS_AT = {
+    **USUAL,
     "data": "clothing10",
     "network": "mobilenet_v2_0.35",
     "shots": 25,
-    "epochs": EPOCHS,
-    "head": "fitted",
-    "optimizer": "adam",
-    "batch_norm": "",
-    "strength": 1.0,
-    "soup": 1,
     "teacher": "",
 }
 

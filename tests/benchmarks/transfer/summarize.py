@@ -53,6 +53,15 @@ BASELINE = {
 DEFAULT_RATE = 0.0005
 #: As many as `kerastl finetune` takes; shorter trainings are told apart.
 EPOCHS = 20
+#: How the product trains, whatever the method.
+USUAL = {
+    "epochs": EPOCHS,
+    "head": "fitted",
+    "optimizer": "adam",
+    "batch_norm": "",
+    "strength": 1.0,
+    "soup": 1,
+}
 
 
 def summarize(rows, part="test"):
@@ -157,15 +166,7 @@ def evidence(settings):
     Args:
         settings: What `describe_settings` returns.
     """
-    usual = {
-        "antialias": 0,
-        "epochs": EPOCHS,
-        "head": "fitted",
-        "optimizer": "adam",
-        "batch_norm": "",
-        "strength": 1.0,
-        "soup": 1,
-    }
+    usual = {**USUAL, "antialias": 0}
     kept = [
         line
         for line in settings
