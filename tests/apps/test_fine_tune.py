@@ -220,15 +220,21 @@ def test_resume_refuses_other_photos(own_run, status):
 
 def test_resume_with_other_threads_times_anew(own_run):
     _, output, resume = own_run
-    before = {row["file"]: row for row in resume().report["exports"]}
+    resume()
+    report = json.loads((output / "report.json").read_text())
+    before = {row["file"]: row for row in report["exports"]}
     files = [output / name for name in before]
     contents = [file.read_bytes() for file in files]
+    for row in before.values():
+        # No clock says this: what stands there afterwards was measured anew.
+        row["latency_ms"] = 1e6
+    (output / "report.json").write_text(json.dumps(report))
     report = resume(threads=2).report
     assert report["threads"] == 2
     for row in report["exports"]:
         old = before[row["file"]]
         assert (old["threads"], row["threads"]) == (1, 2)
-        assert row["latency_ms"] != old["latency_ms"]
+        assert row["latency_ms"] < 1e5
         assert row["accuracy"] == old["accuracy"]
     assert [file.read_bytes() for file in files] == contents
 
