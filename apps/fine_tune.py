@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import time
 import unicodedata
 import warnings
 
@@ -37,8 +38,10 @@ from kerastl.apps.runs.check_outputs import check_outputs
 from kerastl.apps.runs.check_training_fits import check_training_fits
 from kerastl.apps.runs.describe_run import describe_opening
 from kerastl.apps.runs.finish_run import finish_run
+from kerastl.apps.runs.plan_stages import plan_stages
 from kerastl.apps.runs.run_folder import RunFolder
 from kerastl.apps.runs.run_identity import run_identity
+from kerastl.apps.runs.run_progress import RunProgress
 from kerastl.apps.runs.suggest_for_run import suggest_for_run
 from kerastl.apps.runs.train_run import Training
 from kerastl.apps.runs.train_run import make_student
@@ -191,6 +194,7 @@ def fine_tune(
         for name, value in locals().items()
         if name not in ("resume", "console", "output")
     }
+    began = time.monotonic()
     row = get_preset(preset)
     teachers = read_teachers(teacher)
     self_taught = bool(
@@ -301,42 +305,46 @@ def fine_tune(
         say(console, describe_unmeasured(data, part))
         if not balance and not folder.trained:
             say(console, describe_uneven(data))
-        if not folder.trained:
-            train_run(
-                Training(
-                    arguments=arguments,
-                    name=name,
-                    row=row,
-                    recipe=recipe,
-                    weights=weights,
-                    source=source,
-                    source_classes=source_classes,
-                    student=student,
-                    blurs=blurs,
-                    keep_head=keep_head,
-                    teachers=teachers,
-                    data=data,
-                    load_at=load_at if folder_given else None,
-                    part=part,
-                    suggestion=suggestion,
-                    reason=reason,
-                ),
+        stages = plan_stages(data, part, arguments, recipe, pairs, teachers)
+        with RunProgress(console, stages, began) as progress:
+            if not folder.trained:
+                train_run(
+                    Training(
+                        arguments=arguments,
+                        name=name,
+                        row=row,
+                        recipe=recipe,
+                        weights=weights,
+                        source=source,
+                        source_classes=source_classes,
+                        student=student,
+                        blurs=blurs,
+                        keep_head=keep_head,
+                        teachers=teachers,
+                        data=data,
+                        load_at=load_at if folder_given else None,
+                        part=part,
+                        suggestion=suggestion,
+                        reason=reason,
+                    ),
+                    folder,
+                    progress,
+                )
+            if qat is not None:
+                add_aware(
+                    folder, data, qat, progress, jit_compile, seed, balance
+                )
+            return finish_run(
                 folder,
-                console,
+                data,
+                part,
+                pairs,
+                max_accuracy_drop=max_accuracy_drop,
+                threads=threads,
+                progress=progress,
+                target=target,
+                page=page,
             )
-        if qat is not None:
-            add_aware(folder, data, qat, jit_compile, console, seed, balance)
-        return finish_run(
-            folder,
-            data,
-            part,
-            pairs,
-            max_accuracy_drop=max_accuracy_drop,
-            threads=threads,
-            console=console,
-            target=target,
-            page=page,
-        )
 
 
 def _evaluation_part(data):

@@ -13,8 +13,8 @@ def add_aware(
     folder,
     data,
     epochs,
+    progress,
     jit_compile=None,
-    console=None,
     seed=0,
     balance=False,
 ):
@@ -28,8 +28,8 @@ def add_aware(
             training. A training that was killed goes on.
         data: The `apps.ImageData` of the run.
         epochs: Number of epochs.
+        progress: The `RunProgress`.
         jit_compile: As in `train_network`.
-        console: `rich.console.Console` to show progress on.
         seed: Seed of what is drawn.
         balance: Whether all classes count alike.
 
@@ -41,8 +41,7 @@ def add_aware(
     if "aware" in report:
         return
     folder.advance("trained")
-    if console is not None:
-        console.print("training a copy with int8 rounding")
+    progress.begin("qat", "training a copy with int8 rounding")
     # The same whether the run has come here at once or was resumed.
     keras.utils.set_random_seed(seed)
     checkpoint = folder.file("checkpoint_aware.npz")
@@ -54,7 +53,7 @@ def add_aware(
                 epochs,
                 jit_compile=jit_compile,
                 checkpoint=checkpoint,
-                console=console,
+                progress=progress,
                 seed=seed,
                 balance=balance,
             )

@@ -37,7 +37,7 @@ def train_aware(
     epochs,
     jit_compile=None,
     checkpoint=None,
-    console=None,
+    progress=None,
     seed=0,
     balance=False,
 ):
@@ -54,7 +54,7 @@ def train_aware(
         epochs: Number of epochs.
         jit_compile: As in `train_network`.
         checkpoint: As in `train_network`.
-        console: As in `train_network`.
+        progress: As in `train_network`.
         seed: As in `train_network`.
         balance: Whether images count by how rare their class is: for a network
             whose answers were adjusted to count all classes alike.
@@ -82,7 +82,7 @@ def train_aware(
         epochs,
         jit_compile=jit_compile,
         checkpoint=checkpoint,
-        console=console,
+        progress=progress,
         seed=seed,
         way_on=_WAY_ON,
     )

@@ -37,6 +37,7 @@ def train_network(
     validate=True,
     console=None,
     label=None,
+    progress=None,
     seed=0,
     source_classes=None,
     findings=None,
@@ -64,6 +65,8 @@ def train_network(
         console: `rich.console.Console` to show progress on.
         label: Text of one progress bar for the whole training. `None` shows
             a line an epoch.
+        progress: The `RunProgress` of the run that the training is a part
+            of, whose console is then written to, or `None`.
         seed: Seed of what the method draws.
         source_classes: Names of the source's classes, for the methods that
             compare them with the data's.
@@ -85,6 +88,8 @@ def train_network(
             to go on.
         ValueError: If images are NaN or infinite.
     """
+    if progress is not None:
+        console = progress.console
     check_finite_images(data.parts["train"].images)
     if not recipe.trains:
         kerastl.reestimate_batch_norm(student, data.calibration)
@@ -137,7 +142,10 @@ def train_network(
         # What ships is the average: that is what validation looks at.
         callbacks.insert(0, keras.callbacks.SwapEMAWeights())
     if console is not None:
-        callbacks.append(FitProgress(console, label))
+        # On stored features an epoch says nothing of the network's own pace.
+        callbacks.append(
+            FitProgress(console, label, progress, paces=not on_features)
+        )
     try:
         tuner.fit(
             train,

@@ -9,7 +9,6 @@ import keras
 from kerastl.apps.data.describe_data import class_counts
 from kerastl.apps.data.describe_data import describe_data
 from kerastl.apps.data.labels_file import labels_text
-from kerastl.apps.report.say import say
 from kerastl.apps.runs.describe_run import describe_measures
 from kerastl.apps.runs.describe_run import describe_title
 from kerastl.apps.runs.describe_run import describe_training
@@ -95,13 +94,13 @@ def make_student(source, data, keep_head, arguments):
     )
 
 
-def train_run(run, folder, console=None):
+def train_run(run, folder, progress):
     """Trains, measures, and writes the network and the report's data.
 
     Args:
         run: The `Training`.
         folder: The `RunFolder`, held. A training that was killed goes on.
-        console: `rich.console.Console`, or `None`.
+        progress: The `RunProgress`.
 
     Raises:
         FloatingPointError: If the training diverges.
@@ -110,7 +109,7 @@ def train_run(run, folder, console=None):
     rate = _learning_rate(run)
     findings = {}
     if run.suggestion is not None:
-        say(console, f"{run.suggestion}; this run takes Adam at {rate:g}")
+        progress.say(f"{run.suggestion}; this run takes Adam at {rate:g}")
     with folder.noting_divergence():
         models, taught_by = prepare_teachers(
             run.teachers,
@@ -119,7 +118,7 @@ def train_run(run, folder, console=None):
             run.load_at,
             folder,
             arguments["epochs"],
-            console,
+            progress,
             seed=arguments["seed"],
             jit_compile=arguments["jit_compile"],
         )
@@ -136,7 +135,7 @@ def train_run(run, folder, console=None):
             learning_rate=rate,
             jit_compile=arguments["jit_compile"],
             seed=arguments["seed"],
-            console=console,
+            progress=progress,
             source_classes=run.source_classes,
             findings=findings,
             strength=arguments["strength"],
@@ -149,8 +148,8 @@ def train_run(run, folder, console=None):
     save_class_means(folder.file("class_means.npz"), student, data)
     save_history(folder, history)
     folder.write_text("labels.txt", labels_text(data.class_names))
-    say(
-        console,
+    progress.begin(
+        "measuring",
         f"measuring on the {len(data.parts[run.part])} {run.part} images",
     )
     rows = measure_before(

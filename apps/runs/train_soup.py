@@ -5,7 +5,7 @@ import copy
 import keras
 import numpy as np
 
-from kerastl.apps.report.say import say
+from kerastl.apps.runs.run_progress import RunProgress
 from kerastl.apps.runs.train_network import train_network
 from kerastl.surgery import copy_model
 
@@ -70,7 +70,7 @@ def train_soup(
         Wortsman et al., "Model soups", ICML 2022, section 2: the uniform
         soup. Theirs averages other hyperparameters too.
     """
-    console = options.get("console")
+    progress = options.get("progress") or RunProgress(options.get("console"))
     start, means, history = student, None, {}
     for number in range(soup):
         again = data if number == 0 else _redrawn(data, number)
@@ -80,8 +80,11 @@ def train_soup(
             student = folder.load_model(done.name)
             columns = folder.read_json(done.with_suffix(".json").name)
         else:
-            if soup > 1:
-                say(console, f"training {number + 1} of {soup}")
+            progress.describe("preparing")
+            progress.begin(
+                f"training-{number + 1}",
+                f"training {number + 1} of {soup}" if soup > 1 else None,
+            )
             student, columns = train_network(
                 start if soup == 1 else copy_model(start),
                 source,
