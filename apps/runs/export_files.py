@@ -54,6 +54,7 @@ def check_exports(exports):
 
 def export_files(
     model,
+    runner,
     folder,
     exports,
     calibration,
@@ -73,6 +74,7 @@ def export_files(
 
     Args:
         model: The trained model.
+        runner: `Runner` of it, whose answers the files are held against.
         folder: Folder to write to, as `model_<scheme>.<format>`.
         exports: Pairs as `check_exports` returns them.
         calibration: Images that set the activation ranges.
@@ -127,7 +129,7 @@ def export_files(
                 max_accuracy_drop=max_accuracy_drop,
                 overwrite=True,
                 threads=threads,
-                **({"compare_to": model} if rounds else {}),
+                compare_to=runner,
                 **({} if device is None else {"target": device}),
             )
         except (AccuracyDropError, TargetError) as error:

@@ -3,6 +3,8 @@
 import os
 import statistics
 
+import numpy as np
+
 from kerastl.apps.data.literal import literal
 from kerastl.apps.page.write_page import NAME as PAGE
 from kerastl.apps.page.write_page import write_page
@@ -15,11 +17,13 @@ from kerastl.apps.runs.export_files import export_files
 from kerastl.apps.runs.run_progress import RunProgress
 from kerastl.apps.runs.run_result import RunResult
 from kerastl.export import Metadata
-from kerastl.export import evaluate
 from kerastl.export import load
+from kerastl.export.collect_outputs import collect_outputs
+from kerastl.export.evaluate import confusion_matrix
 from kerastl.export.format_figures import describe_change
 from kerastl.export.format_figures import format_size
 from kerastl.export.package.write_predict_script import write_predict_script
+from kerastl.export.remembered_runner import RememberedRunner
 
 # What the training of a run, or of the quickstart, has written.
 REPORT_KEYS = ("title", "created", "summary", "settings", "data", "versions")
@@ -63,17 +67,21 @@ def finish_run(
     model = folder.load_model(MODEL)
     batches = getattr(data, part)
     report = folder.read_json("report.json", REPORT_KEYS)
+    # All that follows asks it about the same images.
+    runner = RememberedRunner(load(model))
     if "confusion" not in report:
-        measured = evaluate(model, batches, threads=threads)
+        outputs, labels = collect_outputs(runner, batches)
+        matrix = confusion_matrix(outputs, labels, runner.kind)
         report["confusion"] = {
             "class_names": data.class_names,
-            "matrix": measured["confusion_matrix"],
+            "matrix": matrix.tolist(),
         }
-        report["reference"] = _keras_row(folder, MODEL, measured["accuracy"])
-        report["evaluated_on"] = f"{measured['num_images']} {part} images"
+        accuracy = float(np.trace(matrix) / len(labels))
+        report["reference"] = _keras_row(folder, MODEL, accuracy)
+        report["evaluated_on"] = f"{len(labels)} {part} images"
         report["examples"] = save_examples(
             folder,
-            load(model).classify,
+            runner.classify,
             batches,
             data.class_names,
             _file_names(data, part),
@@ -83,7 +91,11 @@ def finish_run(
     if "aware" in report:
         aware = folder.load_model(AWARE_MODEL)
     if aware is not None and "accuracy" not in report["aware"]:
-        accuracy = evaluate(aware, batches, threads=threads)["accuracy"]
+        answers = load(aware)
+        matrix = confusion_matrix(
+            *collect_outputs(answers, batches), answers.kind
+        )
+        accuracy = float(np.trace(matrix) / matrix.sum())
         report["aware"] |= _keras_row(folder, AWARE_MODEL, accuracy)
         report["aware"]["accuracy_drop"] = (
             report["reference"]["accuracy"] - accuracy
@@ -91,6 +103,7 @@ def finish_run(
     before = report.get("exports", [])
     report["exports"], refused = export_files(
         model,
+        runner,
         folder.path,
         exports,
         data.calibration,
