@@ -38,6 +38,7 @@ from kerastl.apps.runs.check_outputs import check_outputs
 from kerastl.apps.runs.check_training_fits import check_training_fits
 from kerastl.apps.runs.describe_run import describe_opening
 from kerastl.apps.runs.finish_run import finish_run
+from kerastl.apps.runs.measure_confidence import check_calibration
 from kerastl.apps.runs.plan_stages import plan_stages
 from kerastl.apps.runs.run_folder import RunFolder
 from kerastl.apps.runs.run_identity import run_identity
@@ -73,6 +74,7 @@ def fine_tune(
     learning_rate=None,
     strength=1.0,
     balance=False,
+    calibrate_confidence=False,
     augment=True,
     seed=0,
     qat=None,
@@ -141,6 +143,11 @@ def fine_tune(
         balance: Whether all classes count alike in the answers, however many
             images each has in training (see
             `kerastl.surgery.adjust_logits`).
+        calibrate_confidence: Whether the network's logits are divided by the
+            temperature that validation images ask for, in every file: an
+            image that it is 90 % sure of is then right about nine times of
+            ten. Which class comes first stays. The report says without, too,
+            what it would change (see `kerastl.surgery.fit_temperature`).
         augment: Whether training images are cropped and mirrored.
         seed: Seed of everything that is drawn.
         qat: Number of epochs that a copy of the trained network is trained
@@ -275,6 +282,7 @@ def fine_tune(
     _warn_of_nothing_to_transfer(weights, recipe)
 
     student, blurs = make_student(source, data, keep_head, arguments)
+    check_calibration(calibrate_confidence, student, data, qat)
     if qat is not None:
         require_quantizable(student, stacklevel=3)
     identity = run_identity(

@@ -149,6 +149,14 @@ def finetune(
             "photos each has.",
         ),
     ] = False,
+    calibrate_confidence: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate-confidence",
+            help="Divide the logits by the temperature that the validation "
+            "images ask for, so that 90 % sure is right nine times of ten.",
+        ),
+    ] = False,
     no_augment: NoAugment = False,
     seed: Seed = 0,
     qat: Annotated[
@@ -241,6 +249,7 @@ def finetune(
             learning_rate=learning_rate,
             strength=strength,
             balance=balance,
+            calibrate_confidence=calibrate_confidence,
             augment=not no_augment,
             seed=seed,
             qat=qat,

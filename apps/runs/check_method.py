@@ -18,7 +18,14 @@ _COUNTS = {
     "threads": 1,
     "seed": 0,
 }
-_FLAGS = ("stem", "balance", "augment", "page", "keep_head")
+_FLAGS = (
+    "stem",
+    "balance",
+    "calibrate_confidence",
+    "augment",
+    "page",
+    "keep_head",
+)
 _OPTIONAL = frozenset(
     {"shots", "qat", "image_size", "learning_rate", "keep_head"}
 )

@@ -14,6 +14,7 @@ from kerastl.apps.runs.describe_run import describe_title
 from kerastl.apps.runs.describe_run import describe_training
 from kerastl.apps.runs.measure import measure
 from kerastl.apps.runs.measure import measure_before
+from kerastl.apps.runs.measure_confidence import measure_confidence
 from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.save_class_means import save_class_means
 from kerastl.apps.runs.save_history import save_history
@@ -24,7 +25,9 @@ from kerastl.apps.teachers.prepare_teachers import prepare_teachers
 from kerastl.apps.teachers.prepare_teachers import remove_teachers
 from kerastl.apps.teachers.taught import taught
 from kerastl.export import load
+from kerastl.export.remembered_runner import RememberedRunner
 from kerastl.surgery import adjust_logits
+from kerastl.surgery import scale_temperature
 
 # Enough for a standard error of about one point.
 _SHIFTS = {"limit": 500, "passes": 3}
@@ -142,16 +145,25 @@ def train_run(run, folder, progress):
             # Features of random weights tell little to start from.
             new_head=not run.keep_head and run.weights is not None,
         )
-    if arguments["balance"]:
-        adjust_logits(student, class_counts(data))
-    folder.save_model(student)
-    save_class_means(folder.file("class_means.npz"), student, data)
-    save_history(folder, history)
-    folder.write_text("labels.txt", labels_text(data.class_names))
     progress.begin(
         "measuring",
         f"measuring on the {len(data.parts[run.part])} {run.part} images",
     )
+    runner = RememberedRunner(load(student))
+    confidence = measure_confidence(student, runner, data, run.part)
+    if arguments["calibrate_confidence"]:
+        confidence["folded"] = True
+        scale_temperature(student, confidence["temperature"])
+    if arguments["balance"]:
+        # Of what is calibrated: the shares are those of probabilities.
+        adjust_logits(student, class_counts(data))
+        confidence = confidence and {**confidence, "before_balance": True}
+    if arguments["calibrate_confidence"] or arguments["balance"]:
+        runner = load(student)
+    folder.save_model(student)
+    save_class_means(folder.file("class_means.npz"), student, data)
+    save_history(folder, history)
+    folder.write_text("labels.txt", labels_text(data.class_names))
     rows = measure_before(
         run.source,
         lambda: make_student(run.source, data, run.keep_head, arguments),
@@ -161,7 +173,7 @@ def train_run(run, folder, progress):
         run.part,
         _SHIFTS,
     )
-    after = measure(load(student).classify, data, run.part, **_SHIFTS)
+    after = measure(runner.classify, data, run.part, **_SHIFTS)
     rows.append({"label": "After: " + run.recipe.title, **after})
     report = {
         "title": describe_title(
@@ -180,6 +192,7 @@ def train_run(run, folder, progress):
             ),
             "rows": rows,
         },
+        "confidence": confidence,
         "antialias": run.blurs and run.blurs.to_dict(),
         "teachers": taught_by,
         **findings,

@@ -104,6 +104,7 @@ def test_what_is_refused(make_network, images):
 
 
 @pytest.mark.tensorflow_only
+@pytest.mark.filterwarnings("ignore:Only .* images in `calibration`")
 def test_a_network_that_trains_with_rounding_is_refused(make_network, images):
     from kerastl import export
 
