@@ -34,6 +34,7 @@ from kerastl.apps.runs.check_method import check_strength
 from kerastl.apps.runs.check_method import check_teacher
 from kerastl.apps.runs.check_method import check_unlabelled
 from kerastl.apps.runs.check_method import check_unlabelled_data
+from kerastl.apps.runs.check_method import warn_of_nothing_to_transfer
 from kerastl.apps.runs.check_outputs import check_outputs
 from kerastl.apps.runs.check_training_fits import check_training_fits
 from kerastl.apps.runs.describe_run import describe_opening
@@ -52,6 +53,7 @@ from kerastl.apps.runs.versions import versions
 from kerastl.apps.teachers.load_teachers import load_teachers
 from kerastl.apps.teachers.teacher_spec import read_teachers
 from kerastl.export.quantization.require_quantizable import require_quantizable
+from kerastl.export.require import require
 
 
 def fine_tune(
@@ -83,6 +85,7 @@ def fine_tune(
     max_accuracy_drop=None,
     threads=1,
     page=False,
+    tensorboard=False,
     output="runs/fine_tune",
     resume=False,
     jit_compile=None,
@@ -163,6 +166,8 @@ def fine_tune(
         page: Whether to write `try.html`, which tries the run's first ONNX
             file out with camera and photos (see `apps.write_page`). Without
             an ONNX file `"onnx:float32"` is added to `exports`.
+        tensorboard: Whether the curves are written for TensorBoard, too, to
+            `tensorboard` in the folder (`pip install kerastl[tensorboard]`).
         output: Folder of the run.
         resume: Continue the run in `output`.
         jit_compile: XLA. `None` uses it on a GPU only.
@@ -222,6 +227,8 @@ def fine_tune(
     qat, seed, threads = numbers["qat"], numbers["seed"], numbers["threads"]
     soup, strength = numbers["soup"], numbers["strength"]
     pairs = check_outputs(exports, qat, target, page)
+    if tensorboard:
+        require("tensorboard", "kerastl[tensorboard]")
     arguments["teacher"] = [each.text for each in teachers] or None
     if teachers:
         check_teacher(recipe)
@@ -279,7 +286,7 @@ def fine_tune(
         data.image_size,
         min(data.batch_size, len(data.parts["train"])),
     )
-    _warn_of_nothing_to_transfer(weights, recipe)
+    warn_of_nothing_to_transfer(weights, recipe)
 
     student, blurs = make_student(source, data, keep_head, arguments)
     check_calibration(calibrate_confidence, student, data, qat)
@@ -340,7 +347,14 @@ def fine_tune(
                 )
             if qat is not None:
                 add_aware(
-                    folder, data, qat, progress, jit_compile, seed, balance
+                    folder,
+                    data,
+                    qat,
+                    progress,
+                    jit_compile,
+                    seed,
+                    balance,
+                    tensorboard,
                 )
             return finish_run(
                 folder,
@@ -375,18 +389,3 @@ def _class_names(weights):
         return None
     # As the folders' names are, which are in Unicode's composed form.
     return [unicodedata.normalize("NFC", name) for name in read_labels(labels)]
-
-
-def _warn_of_nothing_to_transfer(weights, recipe):
-    if weights is None:
-        pulled = (
-            f" '{recipe.name}' holds the student to a source that has learned "
-            "nothing."
-            if recipe.uses_source or recipe.regularizer is not None
-            else ""
-        )
-        warnings.warn(
-            "The network starts from random weights: there is no knowledge "
-            f"to transfer.{pulled} Pass weights='imagenet' or a file.",
-            stacklevel=3,
-        )

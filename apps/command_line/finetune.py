@@ -186,6 +186,13 @@ def finetune(
             "camera and photos; adds onnx:float32 if there is none.",
         ),
     ] = False,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard",
+            help="Write the curves for TensorBoard, too, to the run's folder.",
+        ),
+    ] = False,
     output: Annotated[
         pathlib.Path | None,
         typer.Option(
@@ -258,6 +265,7 @@ def finetune(
             max_accuracy_drop=max_accuracy_drop,
             threads=threads,
             page=page,
+            tensorboard=tensorboard,
             output=output or f"runs/{photos.resolve().name}-{method}",
             resume=resume,
             jit_compile=jit.choice,

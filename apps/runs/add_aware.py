@@ -6,7 +6,11 @@ from kerastl.apps.runs.describe_run import describe_aware
 from kerastl.apps.runs.export_files import AWARE_MODEL
 from kerastl.apps.runs.export_files import MODEL
 from kerastl.apps.runs.save_history import save_history
+from kerastl.apps.runs.save_history import save_table
 from kerastl.apps.runs.train_aware import train_aware
+from kerastl.apps.runs.train_run import LOGS
+
+_HISTORY = "history_aware"
 
 
 def add_aware(
@@ -17,6 +21,7 @@ def add_aware(
     jit_compile=None,
     seed=0,
     balance=False,
+    tensorboard=False,
 ):
     """Trains the network of a run on for int8, if that is not done.
 
@@ -32,6 +37,7 @@ def add_aware(
         jit_compile: As in `train_network`.
         seed: Seed of what is drawn.
         balance: Whether all classes count alike.
+        tensorboard: Whether TensorBoard gets the curves.
 
     Raises:
         FloatingPointError: If the training diverges; nothing of the copy is
@@ -56,13 +62,15 @@ def add_aware(
                 progress=progress,
                 seed=seed,
                 balance=balance,
+                record=lambda columns: save_table(folder, columns, _HISTORY),
+                log_dir=folder.file(LOGS) / "qat" if tensorboard else None,
             )
     except FloatingPointError:
         # What cannot be changed would only diverge again.
         checkpoint.unlink(missing_ok=True)
         raise
     folder.save_model(aware, AWARE_MODEL)
-    save_history(folder, history, "history_aware")
+    save_history(folder, history, _HISTORY)
     report["aware"] = {
         "file": AWARE_MODEL,
         "epochs": epochs,

@@ -40,6 +40,8 @@ def train_aware(
     progress=None,
     seed=0,
     balance=False,
+    record=None,
+    log_dir=None,
 ):
     """Makes a quantization-aware copy of a network and trains it.
 
@@ -58,6 +60,8 @@ def train_aware(
         seed: As in `train_network`.
         balance: Whether images count by how rare their class is: for a network
             whose answers were adjusted to count all classes alike.
+        record: As in `train_network`.
+        log_dir: As in `train_network`.
 
     Returns:
         The quantization-aware network and the history, as `train_network`
@@ -85,6 +89,8 @@ def train_aware(
         progress=progress,
         seed=seed,
         way_on=_WAY_ON,
+        record=record,
+        log_dir=log_dir,
     )
 
 

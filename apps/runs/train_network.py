@@ -44,6 +44,8 @@ def train_network(
     strength=1.0,
     way_on=WAY_ON,
     new_head=False,
+    record=None,
+    log_dir=None,
 ):
     """Trains a student.
 
@@ -77,6 +79,8 @@ def train_network(
         new_head: Whether the student's classifier was drawn at random. It is
             fitted to the frozen features first, see `kerastl.fit_head`,
             unless the recipe has a start of its own.
+        record: Function that gets the history so far after every epoch.
+        log_dir: Folder for TensorBoard, or `None`.
 
     Returns:
         The trained network, and the history: a dict of column to one value an
@@ -141,6 +145,17 @@ def train_network(
     if validation is not None and any(part.use_ema for part, _ in parts):
         # What ships is the average: that is what validation looks at.
         callbacks.insert(0, keras.callbacks.SwapEMAWeights())
+    if record is not None:
+        callbacks.append(
+            keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda *_: record(keeper.history)
+            )
+        )
+    if log_dir is not None:
+        # The graph of a training step is no network that one could read.
+        callbacks.append(
+            keras.callbacks.TensorBoard(str(log_dir), write_graph=False)
+        )
     if console is not None:
         # On stored features an epoch says nothing of the network's own pace.
         callbacks.append(

@@ -29,6 +29,8 @@ from kerastl.export.remembered_runner import RememberedRunner
 from kerastl.surgery import adjust_logits
 from kerastl.surgery import scale_temperature
 
+# Of a run's folder, where TensorBoard finds its curves.
+LOGS = "tensorboard"
 # Enough for a standard error of about one point.
 _SHIFTS = {"limit": 500, "passes": 3}
 
@@ -135,6 +137,7 @@ def train_run(run, folder, progress):
             data,
             arguments["epochs"],
             folder=folder,
+            log_dir=folder.file(LOGS) if arguments["tensorboard"] else None,
             learning_rate=rate,
             jit_compile=arguments["jit_compile"],
             seed=arguments["seed"],

@@ -9,7 +9,10 @@ from kerastl.apps.runs.check_method import check_flags
 from kerastl.apps.runs.check_method import check_numbers
 from kerastl.apps.runs.check_method import check_unlabelled_data
 
-FLAGS = ("stem", "balance", "calibrate_confidence", "augment", "page")
+FLAGS = (
+    *("stem", "balance", "calibrate_confidence", "augment", "page"),
+    "tensorboard",
+)
 GOOD = {
     "epochs": 2,
     "soup": 1,
