@@ -37,8 +37,11 @@ from kerastl.apps.runs.check_method import check_unlabelled_data
 from kerastl.apps.runs.check_method import warn_of_nothing_to_transfer
 from kerastl.apps.runs.check_outputs import check_outputs
 from kerastl.apps.runs.check_training_fits import check_training_fits
+from kerastl.apps.runs.compare_run import add_comparison
+from kerastl.apps.runs.compare_run import open_earlier
 from kerastl.apps.runs.describe_run import describe_opening
 from kerastl.apps.runs.finish_run import finish_run
+from kerastl.apps.runs.measure import evaluation_part
 from kerastl.apps.runs.measure_confidence import check_calibration
 from kerastl.apps.runs.plan_stages import plan_stages
 from kerastl.apps.runs.run_folder import RunFolder
@@ -86,6 +89,7 @@ def fine_tune(
     threads=1,
     page=False,
     tensorboard=False,
+    compare=None,
     output="runs/fine_tune",
     resume=False,
     jit_compile=None,
@@ -168,6 +172,8 @@ def fine_tune(
             an ONNX file `"onnx:float32"` is added to `exports`.
         tensorboard: Whether the curves are written for TensorBoard, too, to
             `tensorboard` in the folder (`pip install kerastl[tensorboard]`).
+        compare: An earlier run of these classes, or a model file, that the
+            network is compared with, photo by photo. A resumed run may add it.
         output: Folder of the run.
         resume: Continue the run in `output`.
         jit_compile: XLA. `None` uses it on a GPU only.
@@ -264,7 +270,10 @@ def fine_tune(
     taught_by = [each.model or each.weights for each in teachers]
     adapts = None if folder.trained else data
     teachers = load_teachers(teachers, data.class_names, adapts, folder_given)
-    part = _evaluation_part(data)
+    part = evaluation_part(data)
+    earlier = None
+    if compare is not None:
+        earlier = open_earlier(compare, data, one_size=not folder_given)
     source_classes = _class_names(weights)
     if keep_head is None:
         keep_head = source_classes == data.class_names
@@ -306,7 +315,9 @@ def fine_tune(
         folder.identify(identity)
         reason = None
         if self_taught:
-            reason = describe_self_taught()
+            reason = folder.settle(
+                "reason", lambda: describe_self_taught(source, data)
+            )
         elif method == AUTO and weights is not None and not keep_head:
             chosen, reason = folder.settle(
                 "method", lambda: choose_method(source, data, epochs)
@@ -315,8 +326,8 @@ def fine_tune(
         folder.begin()
         say(console, describe_opening(folder, data))
         say(console, reason)
-        if reason and not teachers and not self_taught and not folder.trained:
-            say(console, describe_lesson(source, data))
+        if reason and not teachers and not folder.trained:
+            say(console, describe_lesson(source, data, weights))
         say(console, describe_unmeasured(data, part))
         if not balance and not folder.trained:
             say(console, describe_uneven(data))
@@ -356,6 +367,10 @@ def fine_tune(
                     balance,
                     tensorboard,
                 )
+            if earlier is not None:
+                photos = identity["images"]
+                asked = data, part, load_at, photos
+                add_comparison(folder, earlier, *asked, console=console)
             return finish_run(
                 folder,
                 data,
@@ -367,17 +382,6 @@ def fine_tune(
                 target=target,
                 page=page,
             )
-
-
-def _evaluation_part(data):
-    for part in ("test", "validation"):
-        if part in data.parts:
-            return part
-    raise ValueError(
-        "There are no images left to measure on: the classes are so small "
-        "that none could be set aside. Add images, or make a `test` folder "
-        f"beside `train`. Received: counts={data.counts}"
-    )
 
 
 def _class_names(weights):

@@ -193,6 +193,14 @@ def finetune(
             help="Write the curves for TensorBoard, too, to the run's folder.",
         ),
     ] = False,
+    compare: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="An earlier run of these classes, or a model file: says what "
+            "this one gained over it, photo by photo.",
+        ),
+    ] = None,
     output: Annotated[
         pathlib.Path | None,
         typer.Option(
@@ -204,7 +212,7 @@ def finetune(
         typer.Option(
             "--resume",
             help="Continue the run in the output folder, with the same "
-            "arguments; exports and --qat may be added.",
+            "arguments; exports, --compare and --qat may be added.",
         ),
     ] = False,
     jit: Annotated[
@@ -266,6 +274,7 @@ def finetune(
             threads=threads,
             page=page,
             tensorboard=tensorboard,
+            compare=compare,
             output=output or f"runs/{photos.resolve().name}-{method}",
             resume=resume,
             jit_compile=jit.choice,

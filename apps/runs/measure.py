@@ -7,6 +7,22 @@ from kerastl.export import load
 from kerastl.metrics import shift_consistency
 
 
+def evaluation_part(data):
+    """The part of an `apps.ImageData` that a run is measured on.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    for part in ("test", "validation"):
+        if part in data.parts:
+            return part
+    raise ValueError(
+        "There are no images left to measure on: the classes are so small "
+        "that none could be set aside. Add images, or make a `test` folder "
+        f"beside `train`. Received: counts={data.counts}"
+    )
+
+
 def measure(predict, data, part, limit=None, passes=5):
     """Measures the accuracy and the shift consistency of a network.
 

@@ -27,6 +27,7 @@ _FREE = frozenset(
         "target",
         "page",
         "tensorboard",
+        "compare",
     }
 )
 # What may come in with a resumption: it begins where the rest ends.
