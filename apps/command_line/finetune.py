@@ -241,7 +241,10 @@ def finetune(
         kerastl finetune digits --preset resnet8 --image-size 24 \\
             --weights runs/quickstart/source/model.keras --method akc
     """
-    with report_errors(debug), open_console(as_json) as console:
+    with (
+        report_errors(debug, resumes=True),
+        open_console(as_json) as console,
+    ):
         from kerastl import apps
 
         result = apps.fine_tune(

@@ -96,6 +96,11 @@ class RunFolder:
         self._look()
 
     @property
+    def found_none(self):
+        """Whether a run was to be resumed, and there is none."""
+        return self._resume and not self.resumed
+
+    @property
     def status(self):
         return self._state["status"]
 
