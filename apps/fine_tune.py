@@ -98,7 +98,8 @@ def fine_tune(
     """Fine-tunes a network on photos, exports it and writes a report.
 
     Everything goes to one folder: `model.keras`, the exported files,
-    `history.json` and `.csv`, `labels.txt`, `class_means.npz` (which tells a
+    `history.json` and `.csv`, `labels.txt`, `seen_photos.txt` (by which
+    `apps.evaluate_model` knows them again), `class_means.npz` (which tells a
     later run from this model how near its task is), `report.json`,
     `report.html`, `MODEL_CARD.md` and `run.json`; with a .tflite file also
     `predict.py`, which runs it on a device without kerastl; with `qat`

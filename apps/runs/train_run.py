@@ -9,6 +9,8 @@ import keras
 from kerastl.apps.data.describe_data import class_counts
 from kerastl.apps.data.describe_data import describe_data
 from kerastl.apps.data.labels_file import labels_text
+from kerastl.apps.data.seen_photos import SEEN
+from kerastl.apps.data.seen_photos import seen_text
 from kerastl.apps.runs.describe_run import describe_measures
 from kerastl.apps.runs.describe_run import describe_title
 from kerastl.apps.runs.describe_run import describe_training
@@ -32,7 +34,7 @@ from kerastl.surgery import scale_temperature
 # Of a run's folder, where TensorBoard finds its curves.
 LOGS = "tensorboard"
 # Enough for a standard error of about one point.
-_SHIFTS = {"limit": 500, "passes": 3}
+_SHIFTED, _PASSES = 500, 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,6 +169,12 @@ def train_run(run, folder, progress):
     save_class_means(folder.file("class_means.npz"), student, data)
     save_history(folder, history)
     folder.write_text("labels.txt", labels_text(data.class_names))
+    seen = seen_text(data)
+    if seen:
+        folder.write_text(SEEN, seen)
+    # Decoded once, for the network before and after.
+    shifted, _ = data.larger_images(run.part, limit=_SHIFTED)
+    shifts = {"shifted": shifted, "passes": _PASSES}
     rows = measure_before(
         run.source,
         lambda: make_student(run.source, data, run.keep_head, arguments),
@@ -174,9 +182,9 @@ def train_run(run, folder, progress):
         arguments["antialias"],
         data,
         run.part,
-        _SHIFTS,
+        shifts,
     )
-    after = measure(runner.classify, data, run.part, **_SHIFTS)
+    after = measure(runner.classify, data, run.part, **shifts)
     rows.append({"label": "After: " + run.recipe.title, **after})
     report = {
         "title": describe_title(
