@@ -135,11 +135,12 @@ class RunProgress:
         """About how many seconds the run still takes; `None` if unknown."""
         if self._at is None:
             return None
-        current, *later = self._stages[self._at :]
+        ahead = self._stages[self._at :]
         if self._pace is None and any(
-            each.passes for each in [current, *later]
+            stage.passes and stage.kind not in self._factors for stage in ahead
         ):
             return None
+        current, *later = ahead
         since, done = self._marks[-1] if self._marks else (self._entered, 0.0)
         left = self._expected(current, done) - (self._clock() - since)
         return max(left, 0.0) + sum(map(self._expected, later))

@@ -92,6 +92,15 @@ def test_a_resumed_training_is_not_faster_than_it_was(clock):
     assert progress.seconds_left() == pytest.approx(10)
 
 
+def test_without_a_training_one_file_tells_of_the_others(clock):
+    progress = RunProgress(stages=STAGES, clock=clock)
+    progress.begin("model_int8.tflite")
+    clock.wait(18)
+    assert progress.seconds_left() is None
+    progress.begin("model_int8.onnx")
+    assert progress.seconds_left() == pytest.approx(18 + 2)
+
+
 def test_in_a_log_the_time_stands_behind_lines_that_are_there(clock):
     out = io.StringIO()
     console = rich.console.Console(file=out, width=80)
