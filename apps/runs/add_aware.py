@@ -67,7 +67,8 @@ def add_aware(
             )
     except FloatingPointError:
         # What cannot be changed would only diverge again.
-        checkpoint.unlink(missing_ok=True)
+        for path in (checkpoint, folder.file(f"{_HISTORY}.csv")):
+            path.unlink(missing_ok=True)
         raise
     folder.save_model(aware, AWARE_MODEL)
     save_history(folder, history, _HISTORY)
