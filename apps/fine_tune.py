@@ -35,6 +35,8 @@ from kerastl.apps.runs.check_method import check_unlabelled
 from kerastl.apps.runs.check_method import check_unlabelled_data
 from kerastl.apps.runs.check_outputs import check_outputs
 from kerastl.apps.runs.check_training_fits import check_training_fits
+from kerastl.apps.runs.compare_run import add_comparison
+from kerastl.apps.runs.compare_run import open_earlier
 from kerastl.apps.runs.describe_run import describe_opening
 from kerastl.apps.runs.finish_run import finish_run
 from kerastl.apps.runs.run_folder import RunFolder
@@ -78,6 +80,7 @@ def fine_tune(
     max_accuracy_drop=None,
     threads=1,
     page=False,
+    compare=None,
     output="runs/fine_tune",
     resume=False,
     jit_compile=None,
@@ -153,6 +156,8 @@ def fine_tune(
         page: Whether to write `try.html`, which tries the run's first ONNX
             file out with camera and photos (see `apps.write_page`). Without
             an ONNX file `"onnx:float32"` is added to `exports`.
+        compare: An earlier run of these classes, or a model file, that the
+            network is compared with, photo by photo. A resumed run may add it.
         output: Folder of the run.
         resume: Continue the run in `output`.
         jit_compile: XLA. `None` uses it on a GPU only.
@@ -247,6 +252,9 @@ def fine_tune(
     adapts = None if folder.trained else data
     teachers = load_teachers(teachers, data.class_names, adapts, folder_given)
     part = _evaluation_part(data)
+    earlier = None
+    if compare is not None:
+        earlier = open_earlier(compare, data, one_size=not folder_given)
     source_classes = _class_names(weights)
     if keep_head is None:
         keep_head = source_classes == data.class_names
@@ -326,6 +334,10 @@ def fine_tune(
             )
         if qat is not None:
             add_aware(folder, data, qat, jit_compile, console, seed, balance)
+        if earlier is not None:
+            photos = identity["images"]
+            asked = data, part, load_at, photos
+            add_comparison(folder, earlier, *asked, console=console)
         return finish_run(
             folder,
             data,

@@ -315,13 +315,13 @@ class FineTuner(keras.Model):
 
     @property
     def metrics(self):
-        return super().metrics + self._state.trackers
+        return super().metrics + self._state.metrics
 
     def get_metrics_result(self):
         results = super().get_metrics_result()
         if self._state.evaluating:
-            for tracker in self._state.trackers:
-                del results[tracker.name]
+            for metric in self._state.metrics:
+                del results[metric.name]
         return results
 
     def fit(self, x=None, y=None, batch_size=None, *args, **kwargs):

@@ -54,6 +54,14 @@ def _self_training(setting):
     ]
 
 
+def _keep_labels(setting):
+    from kerastl.callbacks import PseudoLabelHistory
+
+    history = PseudoLabelHistory(setting.validation)
+    history.epochs = setting.by_epoch.setdefault("pseudo_labels", [])
+    return [history]
+
+
 PURPOSE = "To learn from photos without labels, too"
 ROWS = [
     Recipe(
@@ -107,6 +115,7 @@ ROWS = [
         make_optimizer=averaging_optimizer,
         rate_factor=2.0,
         transfer_losses=_self_training,
+        callbacks=_keep_labels,
         cost=2.09,
         # Views, threshold and start are ours.
         exact="assumed",

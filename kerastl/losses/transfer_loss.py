@@ -140,6 +140,11 @@ class TransferLoss:
         return []
 
     @property
+    def metrics(self):
+        """Keras metrics of the training that the term updates by itself."""
+        return []
+
+    @property
     def frozen_models(self):
         """The models among `layers` that no training changes."""
         return []
