@@ -114,6 +114,16 @@ def panel(width, height):
     return figure, axes
 
 
+def blues():
+    """Colours from nothing to blue, that fit a light and a dark page."""
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.colors import to_rgba
+
+    # What is empty can still be told from the page.
+    ends = to_rgba(BLUE, 0.06), to_rgba(BLUE)
+    return LinearSegmentedColormap.from_list("kerastl", ends)
+
+
 def in_page(source):
     """A picture whose colours are those of the page, light or dark."""
     return re.sub(

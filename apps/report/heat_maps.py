@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from kerastl.apps.report.drawing import BLUE
 from kerastl.apps.report.drawing import INK
 from kerastl.apps.report.drawing import ON_BLUE
 from kerastl.apps.report.drawing import as_svg
+from kerastl.apps.report.drawing import blues
 from kerastl.apps.report.drawing import in_style
 from kerastl.apps.report.drawing import panel
 from kerastl.apps.report.drawing import shorten
@@ -89,15 +89,15 @@ def plot_similarity(matrix, target_classes, source_classes):
 
 
 def _draw_cells(axes, shares):
-    from matplotlib.colors import to_rgb
-
-    cells = np.empty((*shares.shape, 4))
-    cells[..., :3] = to_rgb(BLUE)
-    # By transparency, so that they fit a light and a dark page; what is
-    # empty can still be told from the page.
-    cells[..., 3] = 0.06 + 0.94 * shares
     # Over the grid.
-    axes.imshow(cells, interpolation="nearest", zorder=1)
+    axes.imshow(
+        shares,
+        cmap=blues(),
+        vmin=0,
+        vmax=1,
+        interpolation="nearest",
+        zorder=1,
+    )
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.tick_params(length=0)

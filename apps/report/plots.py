@@ -57,17 +57,21 @@ def _told(epochs, curves, percent):
     """Where curves begin and end, and what is best in between, in words."""
     best, name = (max, "highest") if percent else (min, "lowest")
 
-    def value(place):
-        found = values[place]
-        return figures.percent(found) if percent else f"{found:.3g}"
+    def point(place, values):
+        value = values[place]
+        figure = figures.percent(value) if percent else f"{value:.3g}"
+        return f"{figure} in epoch {epochs[place]}"
 
     said = []
     for label, values in curves.items():
-        place = best(range(len(values)), key=values.__getitem__)
-        said.append(
-            f"{label}: {value(0)} in epoch {epochs[0]}, {value(-1)} in epoch "
-            f"{epochs[-1]}, {name} {value(place)} in epoch {epochs[place]}"
-        )
+        # NaN is a gap in the curve.
+        places = [at for at, value in enumerate(values) if value == value]
+        if places:
+            top = best(places, key=values.__getitem__)
+            first, last = (point(places[end], values) for end in (0, -1))
+            said.append(
+                f"{label}: {first}, {last}, {name} {point(top, values)}"
+            )
     return f"{'; '.join(said)}."
 
 
