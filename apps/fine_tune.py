@@ -295,7 +295,9 @@ def fine_tune(
         folder.identify(identity)
         reason = None
         if self_taught:
-            reason = describe_self_taught()
+            reason = folder.settle(
+                "reason", lambda: describe_self_taught(source, data)
+            )
         elif method == AUTO and weights is not None and not keep_head:
             chosen, reason = folder.settle(
                 "method", lambda: choose_method(source, data, epochs)
@@ -304,8 +306,8 @@ def fine_tune(
         folder.begin()
         say(console, describe_opening(folder, data))
         say(console, reason)
-        if reason and not teachers and not self_taught and not folder.trained:
-            say(console, describe_lesson(source, data))
+        if reason and not teachers and not folder.trained:
+            say(console, describe_lesson(source, data, weights))
         say(console, describe_unmeasured(data, part))
         if not balance and not folder.trained:
             say(console, describe_uneven(data))
