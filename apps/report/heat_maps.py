@@ -38,12 +38,14 @@ def plot_confusion(matrix, class_names):
         side = min(max(5.2, _NUMBERED * size + 0.9), 9.0)
         figure, axes = panel(side + 0.4, side)
         _number_classes(axes, size)
+        # Of so many, a few images of one cell would not be seen.
+        _draw_cells(axes, np.sqrt(shares))
     else:
         side = min(max(2.8, 0.3 * size + 0.9), 5.2)
         figure, axes = panel(side + 0.4, side)
         _name_classes(axes, class_names)
         _write_counts(axes, counts, shares)
-    _draw_cells(axes, shares)
+        _draw_cells(axes, shares)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     return as_svg(figure, _told(counts, class_names))
