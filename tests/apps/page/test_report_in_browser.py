@@ -42,20 +42,6 @@ def address(folder):
         thread.join()
 
 
-def show(browser, address, width, scheme):
-    browser.call(
-        "Emulation.setDeviceMetricsOverride",
-        width=width,
-        height=800,
-        deviceScaleFactor=1,
-        mobile=width < 600,
-    )
-    media = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.call("Emulation.setEmulatedMedia", features=media)
-    browser.call("Page.navigate", url=f"{address}/report.html")
-    browser.wait("document.readyState === 'complete' && !!window.curves")
-
-
 def colour(browser, selector, name):
     return browser.run(
         f"getComputedStyle(document.querySelector('{selector}')).{name}"
@@ -68,7 +54,9 @@ def test_it_is_light_or_dark_and_fits_a_phone(
     shutil.copy(finished_run.output / "report.html", folder)
     seen = {}
     for scheme in ("light", "dark"):
-        show(browser, address, 400, scheme)
+        browser.show_as(400, 800, dark=scheme == "dark", mobile=True)
+        browser.call("Page.navigate", url=f"{address}/report.html")
+        browser.wait("document.readyState === 'complete' && !!window.curves")
         assert browser.run("document.documentElement.scrollWidth") <= 400
         # Such as the layers' names, which do not fit.
         assert browser.run(
