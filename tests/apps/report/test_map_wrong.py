@@ -1,7 +1,9 @@
 import keras
 import numpy as np
+import pytest
 from keras import layers
 from matplotlib import colormaps
+from PIL import Image
 
 from kerastl.apps.report.map_wrong import map_wrong
 from kerastl.apps.report.save_examples import save_examples
@@ -81,3 +83,16 @@ def test_maps_lie_beside_the_images(tmp_path):
         "examples/01_map.png",
     )
     assert folder.file(wrong["map"]).is_file()
+
+
+@pytest.mark.tensorflow_only
+def test_a_run_maps_what_it_took_for_something_else(finished_run):
+    report = finished_run.report
+    wrong = [row for row in report["examples"] if not row["correct"]]
+    assert wrong
+    for row in wrong:
+        with Image.open(finished_run.output / row["map"]) as drawn:
+            assert drawn.size == (16, 16)
+    # 16 px, halved twice.
+    assert report["maps"] == {"places": [4, 4]}
+    assert report["reference"]["latency_ms"] > 0
