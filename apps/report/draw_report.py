@@ -3,6 +3,7 @@
 from kerastl.apps.report import heat_maps
 from kerastl.apps.report import plots
 from kerastl.apps.report.drawing import in_page
+from kerastl.apps.report.plot_pseudo_labels import plot_pseudo_labels
 
 _METRICS = (("accuracy", "Accuracy"), ("consistency", "Shift consistency"))
 
@@ -21,6 +22,7 @@ def draw_report(report):
     drawn = {}
     for make in (
         _history,
+        _pseudo_labels,
         _confusion,
         _similarity,
         _diagnosis,
@@ -43,6 +45,14 @@ def _history(report):
     if report.get("aware"):
         drawn["aware_curves"] = _curves(report["aware"]["history"])
     return drawn
+
+
+def _pseudo_labels(report):
+    epochs = report.get("pseudo_labels")
+    if not epochs:
+        return {}
+    names = report["confusion"]["class_names"]
+    return {"pseudo_labels": plot_pseudo_labels(epochs, names)}
 
 
 def _confusion(report):
@@ -109,6 +119,8 @@ def _curves(history):
         for name in history
         if name not in ("epoch", "loss", "accuracy")
         and not name.startswith(("val_", "learning_rate"))
+        # Drawn with the pseudo-labels.
+        and not name.endswith("_believed")
     ]
     # With transfer terms the two losses are not of the same kind.
     apart = bool(terms) and "val_loss" in history

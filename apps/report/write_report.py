@@ -8,6 +8,7 @@ from kerastl.apps.report.class_scores import balanced_accuracy
 from kerastl.apps.report.class_scores import class_scores
 from kerastl.apps.report.code_snippets import code_snippets
 from kerastl.apps.report.describe_origins import describe_origins
+from kerastl.apps.report.describe_pseudo_labels import describe_pseudo_labels
 from kerastl.apps.report.draw_report import draw_report
 from kerastl.apps.report.heat_maps import MOST_NAMED
 from kerastl.apps.report.shipped_rows import shipped_rows
@@ -80,6 +81,7 @@ def write_report(report, path, folder=None):
         snippets=code_snippets(report),
         shipped=shipped_rows(report),
         origins=describe_origins(report),
+        taught_itself=_taught_itself(report),
         worst=_worst_confusions(report.get("confusion")),
         classes=scores,
         balanced=balanced_accuracy(scores),
@@ -98,6 +100,8 @@ _EMPTY = dict.fromkeys(
     (
         "comparison",
         "history",
+        "pseudo_labels",
+        "compared",
         "measures",
         "exports",
         "reference",
@@ -111,6 +115,13 @@ _EMPTY = dict.fromkeys(
         "data",
     )
 )
+
+
+def _taught_itself(report):
+    epochs = report.get("pseudo_labels")
+    if not epochs:
+        return ""
+    return describe_pseudo_labels(epochs, report["confusion"]["class_names"])
 
 
 def _worst_confusions(confusion, limit=8):
