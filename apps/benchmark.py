@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 
+from kerastl.apps.report.printable import Printable
 from kerastl.export.describe_file import describe_file
 from kerastl.export.measure import measure_interleaved
 from kerastl.export.probe_file import probe_file
@@ -19,7 +20,7 @@ _SAME_NETWORK = 0.01
 
 
 @dataclasses.dataclass
-class BenchmarkResult:
+class BenchmarkResult(Printable):
     """What `benchmark` measured.
 
     Attributes:

@@ -5,9 +5,11 @@ import pathlib
 import shlex
 import unicodedata
 
+from kerastl.apps.report.printable import Printable
+
 
 @dataclasses.dataclass
-class Inspection:
+class Inspection(Printable):
     """What `inspect_photos` found.
 
     Attributes:

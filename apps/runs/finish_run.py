@@ -3,8 +3,6 @@
 import os
 import statistics
 
-import numpy as np
-
 from kerastl.apps.data.literal import literal
 from kerastl.apps.page.write_page import NAME as PAGE
 from kerastl.apps.page.write_page import write_page
@@ -17,9 +15,8 @@ from kerastl.apps.runs.export_files import export_files
 from kerastl.apps.runs.run_progress import RunProgress
 from kerastl.apps.runs.run_result import RunResult
 from kerastl.export import Metadata
+from kerastl.export import evaluate
 from kerastl.export import load
-from kerastl.export.collect_outputs import collect_outputs
-from kerastl.export.evaluate import confusion_matrix
 from kerastl.export.format_figures import describe_change
 from kerastl.export.format_figures import format_size
 from kerastl.export.package.write_predict_script import write_predict_script
@@ -70,35 +67,30 @@ def finish_run(
     # All that follows asks it about the same images.
     runner = RememberedRunner(load(model))
     if "confusion" not in report:
-        outputs, labels = collect_outputs(runner, batches)
-        matrix = confusion_matrix(outputs, labels, runner.kind)
+        measured = evaluate(runner, batches, threads=threads)
         report["confusion"] = {
             "class_names": data.class_names,
-            "matrix": matrix.tolist(),
+            "matrix": measured["confusion_matrix"],
         }
-        accuracy = float(np.trace(matrix) / len(labels))
-        report["reference"] = _keras_row(folder, MODEL, accuracy)
-        report["evaluated_on"] = f"{len(labels)} {part} images"
-        report["examples"] = save_examples(
+        report["reference"] = _keras_row(folder, MODEL, measured)
+        report["evaluated_on"] = f"{measured['num_images']} {part} images"
+        report |= save_examples(
             folder,
             runner.classify,
             batches,
             data.class_names,
             _file_names(data, part),
+            model,
         )
         folder.write_json("report.json", report)
     aware = None
     if "aware" in report:
         aware = folder.load_model(AWARE_MODEL)
     if aware is not None and "accuracy" not in report["aware"]:
-        answers = load(aware)
-        matrix = confusion_matrix(
-            *collect_outputs(answers, batches), answers.kind
-        )
-        accuracy = float(np.trace(matrix) / matrix.sum())
-        report["aware"] |= _keras_row(folder, AWARE_MODEL, accuracy)
+        measured = evaluate(aware, batches, threads=threads)
+        report["aware"] |= _keras_row(folder, AWARE_MODEL, measured)
         report["aware"]["accuracy_drop"] = (
-            report["reference"]["accuracy"] - accuracy
+            report["reference"]["accuracy"] - measured["accuracy"]
         )
     before = report.get("exports", [])
     report["exports"], refused = export_files(
@@ -146,16 +138,15 @@ def _file_names(data, part):
     return [literal(os.path.relpath(file, root)) for file in files]
 
 
-def _keras_row(folder, name, accuracy):
-    # The latency is left out: Keras takes all threads that there are.
+def _keras_row(folder, name, measured):
     return {
         "file": name,
         "size_bytes": folder.file(name).stat().st_size,
-        "accuracy": accuracy,
+        "accuracy": measured["accuracy"],
         "accuracy_drop": None,
         "top1_agreement": None,
         "max_abs_difference": None,
-        "latency_ms": None,
+        "latency_ms": measured["latency_ms"],
     }
 
 

@@ -4,10 +4,11 @@ import dataclasses
 import pathlib
 
 from kerastl.apps.page.write_page import NAME as PAGE
+from kerastl.apps.report.printable import Printable
 
 
 @dataclasses.dataclass
-class RunResult:
+class RunResult(Printable):
     """A finished run.
 
     Attributes:

@@ -6,6 +6,7 @@ from kerastl.metrics.expected_calibration_error import (
 )
 from kerastl.metrics.fit_gaussians import Gaussian
 from kerastl.metrics.fit_gaussians import fit_gaussians
+from kerastl.metrics.grad_cam import grad_cam
 from kerastl.metrics.mahalanobis_score import mahalanobis_score
 from kerastl.metrics.shift_consistency import shift_consistency
 
@@ -14,6 +15,7 @@ __all__ = [
     "compute_channel_attention",
     "expected_calibration_error",
     "fit_gaussians",
+    "grad_cam",
     "mahalanobis_score",
     "shift_consistency",
 ]
