@@ -3,6 +3,7 @@
 import dataclasses
 
 from kerastl.apps.data.load_matching_images import load_matching_images
+from kerastl.apps.data.seen_photos import count_seen
 from kerastl.apps.report import figures
 from kerastl.export.evaluate import evaluate
 from kerastl.export.runner import load
@@ -19,11 +20,14 @@ class EvaluationResult:
         figures: Dict of `kerastl.export.evaluate`.
         class_names: Names of the classes, in the order of the outputs.
         part: Part of the folder that was measured on.
+        seen: How many of its images the run beside the file was trained or
+            validated on; `None` where there is no run, or it does not say.
     """
 
     figures: dict
     class_names: list
     part: str
+    seen: int | None = None
 
     def to_dict(self):
         """Returns the figures with the names, ready for JSON."""
@@ -31,6 +35,7 @@ class EvaluationResult:
             **self.figures,
             "class_names": self.class_names,
             "part": self.part,
+            "seen": self.seen,
         }
 
     def __str__(self):
@@ -44,6 +49,12 @@ class EvaluationResult:
         if found["threads"]:
             threads = found["threads"]
             lines[-1] += f", {threads} thread{'s' if threads > 1 else ''}"
+        if self.seen:
+            lines.insert(
+                1,
+                f"{self.seen} of them the network saw in training or "
+                "validation, which flatters it",
+            )
         width = min(max(map(len, self.class_names)), 40)
         for name, row, index in zip(
             self.class_names,
@@ -87,4 +98,5 @@ def evaluate_model(model, photos, threads=1):
         evaluate(model, data.crops(part), threads),
         data.class_names,
         part,
+        count_seen(model, data.parts[part].files),
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import time
 import unicodedata
 import warnings
 
@@ -33,14 +34,19 @@ from kerastl.apps.runs.check_method import check_strength
 from kerastl.apps.runs.check_method import check_teacher
 from kerastl.apps.runs.check_method import check_unlabelled
 from kerastl.apps.runs.check_method import check_unlabelled_data
+from kerastl.apps.runs.check_method import warn_of_nothing_to_transfer
 from kerastl.apps.runs.check_outputs import check_outputs
 from kerastl.apps.runs.check_training_fits import check_training_fits
 from kerastl.apps.runs.compare_run import add_comparison
 from kerastl.apps.runs.compare_run import open_earlier
 from kerastl.apps.runs.describe_run import describe_opening
 from kerastl.apps.runs.finish_run import finish_run
+from kerastl.apps.runs.measure import evaluation_part
+from kerastl.apps.runs.measure_confidence import check_calibration
+from kerastl.apps.runs.plan_stages import plan_stages
 from kerastl.apps.runs.run_folder import RunFolder
 from kerastl.apps.runs.run_identity import run_identity
+from kerastl.apps.runs.run_progress import RunProgress
 from kerastl.apps.runs.suggest_for_run import suggest_for_run
 from kerastl.apps.runs.train_run import Training
 from kerastl.apps.runs.train_run import make_student
@@ -50,6 +56,7 @@ from kerastl.apps.runs.versions import versions
 from kerastl.apps.teachers.load_teachers import load_teachers
 from kerastl.apps.teachers.teacher_spec import read_teachers
 from kerastl.export.quantization.require_quantizable import require_quantizable
+from kerastl.export.require import require
 
 
 def fine_tune(
@@ -72,6 +79,7 @@ def fine_tune(
     learning_rate=None,
     strength=1.0,
     balance=False,
+    calibrate_confidence=False,
     augment=True,
     seed=0,
     qat=None,
@@ -80,6 +88,7 @@ def fine_tune(
     max_accuracy_drop=None,
     threads=1,
     page=False,
+    tensorboard=False,
     compare=None,
     output="runs/fine_tune",
     resume=False,
@@ -89,7 +98,8 @@ def fine_tune(
     """Fine-tunes a network on photos, exports it and writes a report.
 
     Everything goes to one folder: `model.keras`, the exported files,
-    `history.json` and `.csv`, `labels.txt`, `class_means.npz` (which tells a
+    `history.json` and `.csv`, `labels.txt`, `seen_photos.txt` (by which
+    `apps.evaluate_model` knows them again), `class_means.npz` (which tells a
     later run from this model how near its task is), `report.json`,
     `report.html`, `MODEL_CARD.md` and `run.json`; with a .tflite file also
     `predict.py`, which runs it on a device without kerastl; with `qat`
@@ -141,6 +151,11 @@ def fine_tune(
         balance: Whether all classes count alike in the answers, however many
             images each has in training (see
             `kerastl.surgery.adjust_logits`).
+        calibrate_confidence: Whether the network's logits are divided by the
+            temperature that validation images ask for, in every file: an
+            image that it is 90 % sure of is then right about nine times of
+            ten. Which class comes first stays. The report says without, too,
+            what it would change (see `kerastl.surgery.fit_temperature`).
         augment: Whether training images are cropped and mirrored.
         seed: Seed of everything that is drawn.
         qat: Number of epochs that a copy of the trained network is trained
@@ -156,6 +171,8 @@ def fine_tune(
         page: Whether to write `try.html`, which tries the run's first ONNX
             file out with camera and photos (see `apps.write_page`). Without
             an ONNX file `"onnx:float32"` is added to `exports`.
+        tensorboard: Whether the curves are written for TensorBoard, too, to
+            `tensorboard` in the folder (`pip install kerastl[tensorboard]`).
         compare: An earlier run of these classes, or a model file, that the
             network is compared with, photo by photo. A resumed run may add it.
         output: Folder of the run.
@@ -196,6 +213,7 @@ def fine_tune(
         for name, value in locals().items()
         if name not in ("resume", "console", "output")
     }
+    began = time.monotonic()
     row = get_preset(preset)
     teachers = read_teachers(teacher)
     self_taught = bool(
@@ -216,6 +234,8 @@ def fine_tune(
     qat, seed, threads = numbers["qat"], numbers["seed"], numbers["threads"]
     soup, strength = numbers["soup"], numbers["strength"]
     pairs = check_outputs(exports, qat, target, page)
+    if tensorboard:
+        require("tensorboard", "kerastl[tensorboard]")
     arguments["teacher"] = [each.text for each in teachers] or None
     if teachers:
         check_teacher(recipe)
@@ -251,7 +271,7 @@ def fine_tune(
     taught_by = [each.model or each.weights for each in teachers]
     adapts = None if folder.trained else data
     teachers = load_teachers(teachers, data.class_names, adapts, folder_given)
-    part = _evaluation_part(data)
+    part = evaluation_part(data)
     earlier = None
     if compare is not None:
         earlier = open_earlier(compare, data, one_size=not folder_given)
@@ -276,9 +296,10 @@ def fine_tune(
         data.image_size,
         min(data.batch_size, len(data.parts["train"])),
     )
-    _warn_of_nothing_to_transfer(weights, recipe)
+    warn_of_nothing_to_transfer(weights, recipe)
 
     student, blurs = make_student(source, data, keep_head, arguments)
+    check_calibration(calibrate_confidence, student, data, qat)
     if qat is not None:
         require_quantizable(student, stacklevel=3)
     identity = run_identity(
@@ -311,57 +332,57 @@ def fine_tune(
         say(console, describe_unmeasured(data, part))
         if not balance and not folder.trained:
             say(console, describe_uneven(data))
-        if not folder.trained:
-            train_run(
-                Training(
-                    arguments=arguments,
-                    name=name,
-                    row=row,
-                    recipe=recipe,
-                    weights=weights,
-                    source=source,
-                    source_classes=source_classes,
-                    student=student,
-                    blurs=blurs,
-                    keep_head=keep_head,
-                    teachers=teachers,
-                    data=data,
-                    load_at=load_at if folder_given else None,
-                    part=part,
-                    suggestion=suggestion,
-                    reason=reason,
-                ),
+        stages = plan_stages(data, part, arguments, recipe, pairs, teachers)
+        with RunProgress(console, stages, began) as progress:
+            if not folder.trained:
+                train_run(
+                    Training(
+                        arguments=arguments,
+                        name=name,
+                        row=row,
+                        recipe=recipe,
+                        weights=weights,
+                        source=source,
+                        source_classes=source_classes,
+                        student=student,
+                        blurs=blurs,
+                        keep_head=keep_head,
+                        teachers=teachers,
+                        data=data,
+                        load_at=load_at if folder_given else None,
+                        part=part,
+                        suggestion=suggestion,
+                        reason=reason,
+                    ),
+                    folder,
+                    progress,
+                )
+            if qat is not None:
+                add_aware(
+                    folder,
+                    data,
+                    qat,
+                    progress,
+                    jit_compile,
+                    seed,
+                    balance,
+                    tensorboard,
+                )
+            if earlier is not None:
+                photos = identity["images"]
+                asked = data, part, load_at, photos
+                add_comparison(folder, earlier, *asked, console=console)
+            return finish_run(
                 folder,
-                console,
+                data,
+                part,
+                pairs,
+                max_accuracy_drop=max_accuracy_drop,
+                threads=threads,
+                progress=progress,
+                target=target,
+                page=page,
             )
-        if qat is not None:
-            add_aware(folder, data, qat, jit_compile, console, seed, balance)
-        if earlier is not None:
-            photos = identity["images"]
-            asked = data, part, load_at, photos
-            add_comparison(folder, earlier, *asked, console=console)
-        return finish_run(
-            folder,
-            data,
-            part,
-            pairs,
-            max_accuracy_drop=max_accuracy_drop,
-            threads=threads,
-            console=console,
-            target=target,
-            page=page,
-        )
-
-
-def _evaluation_part(data):
-    for part in ("test", "validation"):
-        if part in data.parts:
-            return part
-    raise ValueError(
-        "There are no images left to measure on: the classes are so small "
-        "that none could be set aside. Add images, or make a `test` folder "
-        f"beside `train`. Received: counts={data.counts}"
-    )
 
 
 def _class_names(weights):
@@ -373,18 +394,3 @@ def _class_names(weights):
         return None
     # As the folders' names are, which are in Unicode's composed form.
     return [unicodedata.normalize("NFC", name) for name in read_labels(labels)]
-
-
-def _warn_of_nothing_to_transfer(weights, recipe):
-    if weights is None:
-        pulled = (
-            f" '{recipe.name}' holds the student to a source that has learned "
-            "nothing."
-            if recipe.uses_source or recipe.regularizer is not None
-            else ""
-        )
-        warnings.warn(
-            "The network starts from random weights: there is no knowledge "
-            f"to transfer.{pulled} Pass weights='imagenet' or a file.",
-            stacklevel=3,
-        )

@@ -17,6 +17,7 @@ from kerastl.apps.runs.digits_experiment import train_digits_target
 from kerastl.apps.runs.finish_run import REPORT_KEYS
 from kerastl.apps.runs.finish_run import finish_run
 from kerastl.apps.runs.run_folder import RunFolder
+from kerastl.apps.runs.run_progress import RunProgress
 from kerastl.apps.runs.save_history import save_history
 from kerastl.apps.runs.versions import versions
 from kerastl.arguments import checked_count
@@ -66,7 +67,11 @@ def quickstart(output="runs/quickstart", seeds=3, resume=False, console=None):
         best = folder.read_json("report.json", REPORT_KEYS)["settings"]["best"]
         say(console, f"best on validation images: {best}")
         return finish_run(
-            folder, digits_target(0), "test", _EXPORTS, console=console
+            folder,
+            digits_target(0),
+            "test",
+            _EXPORTS,
+            progress=RunProgress(console),
         )
 
 

@@ -14,6 +14,7 @@ if TAKES_KERAS:
     from kerastl.export.package.metadata import Metadata
     from kerastl.export.package.read_metadata import read_metadata
     from kerastl.export.package.write_c_array import write_c_array
+    from kerastl.export.package.write_esp_project import write_esp_project
     from kerastl.export.package.write_metadata import write_metadata
     from kerastl.export.quantization_aware import quantization_aware
     from kerastl.export.refinement.record import LayerRecord
@@ -56,5 +57,6 @@ __all__ = [
     "to_onnx",
     "to_tflite",
     "write_c_array",
+    "write_esp_project",
     "write_metadata",
 ]

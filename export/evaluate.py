@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 
 from kerastl.export.class_scores import predicted
+from kerastl.export.collect_outputs import collect_outputs
 from kerastl.export.image_batches import ImageBatches
 from kerastl.export.measure import measure_latency
 from kerastl.export.runner import load
@@ -48,15 +49,12 @@ def evaluate(path_or_model, data, threads=1):
             "dataset of (images, labels), without `.repeat()`. "
             f"Received: data {problem}"
         )
-    confusion = np.zeros((num_classes, num_classes), dtype="int64")
-    in_top = 0
-    for images, labels in batches:
-        outputs = runner.predict(images)
-        np.add.at(confusion, (labels, predicted(outputs, runner.kind)), 1)
-        best = np.argsort(outputs, axis=-1)[:, -_TOP:]
-        in_top += int((best == labels[:, None]).any(axis=-1).sum())
-        one_image = images[:1]
-    num_images = int(confusion.sum())
+    outputs, labels = collect_outputs(runner, batches)
+    confusion = confusion_matrix(outputs, labels, runner.kind)
+    best = np.argsort(outputs, axis=-1)[:, -_TOP:]
+    in_top = int((best == labels[:, None]).any(axis=-1).sum())
+    num_images = len(labels)
+    one_image = batches.first[0][:1]
     is_file = isinstance(path_or_model, (str, pathlib.Path))
     return {
         "format": runner.format,
@@ -68,3 +66,20 @@ def evaluate(path_or_model, data, threads=1):
         **measure_latency(runner, one_image),
         "threads": runner.threads,
     }
+
+
+def confusion_matrix(outputs, labels, kind):
+    """Counts what images were taken for.
+
+    Args:
+        outputs: Array `(count, num_classes)`, as `Runner.predict` returns it.
+        labels: Integer array `(count,)`.
+        kind: `Runner.kind` of what made the outputs.
+
+    Returns:
+        int64 array; rows are the true classes, columns the predicted ones.
+    """
+    classes = max(outputs.shape[-1], 2)
+    confusion = np.zeros((classes, classes), dtype="int64")
+    np.add.at(confusion, (labels, predicted(outputs, kind)), 1)
+    return confusion

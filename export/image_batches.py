@@ -1,6 +1,5 @@
 """One view of every kind of image data that users hold."""
 
-import itertools
 import math
 import sys
 
@@ -46,8 +45,10 @@ class ImageBatches:
         self.batch_size = batch_size
         self.infinite = _is_infinite(data)
         self._dtype = None
-        self._batches = self._normalize(data)
-        self._first = next(self._batches, None)
+        self._data = data
+        # What the first look at the data has begun.
+        self._begun = self._normalize(data)
+        self._first = next(self._begun, None)
         if self._first is None:
             raise ValueError(
                 f"`{name}` holds no images. Expected at least one image of "
@@ -58,8 +59,19 @@ class ImageBatches:
         #: says what no range of values can.
         self.dtype = self._dtype
 
+    @property
+    def first(self):
+        """The first `(images, labels)`."""
+        return self._first
+
     def __iter__(self):
-        return itertools.chain([self._first], self._batches)
+        # Again from the start each time; an iterator's batches come once.
+        if self._begun is None:
+            yield from self._normalize(self._data)
+            return
+        yield self._first
+        begun, self._begun = self._begun, None
+        yield from begun or ()
 
     def _normalize(self, data):
         singles = []

@@ -185,6 +185,9 @@ def _evaluation_batches(evaluation, lowered, max_accuracy_drop):
             f"Received: max_accuracy_drop={max_accuracy_drop}"
         )
     batches = None
+    if max_accuracy_drop is not None and hasattr(evaluation, "__next__"):
+        # Gone through twice where the refined file is refused.
+        evaluation = list(evaluation)
     if evaluation is not None:
         batches = ImageBatches(
             evaluation, lowered.input_shape, lowered.num_classes, "evaluation"
@@ -194,7 +197,7 @@ def _evaluation_batches(evaluation, lowered, max_accuracy_drop):
                 "The dataset in `evaluation` never ends. Leave out "
                 "`.repeat()`, or cut it with `.take(n)`."
             )
-        warn_of_range(next(iter(batches))[0], lowered.model, "evaluation")
+        warn_of_range(batches.first[0], lowered.model, "evaluation")
     if max_accuracy_drop is not None and not (batches and batches.has_labels):
         raise ValueError(
             "`max_accuracy_drop` needs labelled images to measure the drop. "

@@ -225,7 +225,7 @@ def load(path_or_model, threads=1):
 
     Args:
         path_or_model: A .keras, .h5 (of tf.keras 2 too), .tflite or .onnx
-            file, or a Keras model.
+            file, or a Keras model. A `Runner` is returned as it is.
         threads: CPU threads; Keras itself ignores it.
 
     Raises:
@@ -241,6 +241,8 @@ def load(path_or_model, threads=1):
     ```
     """
     check_threads(threads)
+    if isinstance(path_or_model, Runner):
+        return path_or_model
     if not isinstance(path_or_model, (str, pathlib.Path)):
         return _keras_runner(path_or_model, threads)
     path = pathlib.Path(path_or_model)

@@ -27,6 +27,12 @@ def carray(
             metavar="NAME", help="Of the files and in them. Default: FILE's."
         ),
     ] = None,
+    project: Annotated[
+        bool,
+        typer.Option(
+            "--project", help="Make FOLDER a project of PlatformIO / ESP-IDF."
+        ),
+    ] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -36,15 +42,28 @@ def carray(
     NAME.cc holds the network as an aligned array, NAME.h its size, the arena
     that it needs, the operators to register, quantization and class names.
     NAME_example.cc is a sketch for a camera that prints the class; you read
-    the camera. Where there is one it is left as it is.
+    the camera. Where there is one it is left as it is. With --project FOLDER
+    holds all that `pio run` or `idf.py build` needs for an ESP32.
     Exit code 1: TensorFlow Lite Micro has no kernel for an operator.
 
-        kerastl carray model_int8.tflite --output firmware/src
+        kerastl carray model_int8.tflite --output firmware --project
     """
     with report_errors(debug), open_console(as_json, file) as console:
-        from kerastl.export.package.write_c_array import write_c_array
+        if project and output is None:
+            raise ValueError(
+                "A project needs a folder of its own: --output FOLDER. "
+                "Received: --project without --output"
+            )
+        if project:
+            from kerastl.export.package.write_esp_project import (
+                write_esp_project as write,
+            )
+        else:
+            from kerastl.export.package.write_c_array import (
+                write_c_array as write,
+            )
 
-        written = write_c_array(file, output, name=name, overwrite=overwrite)
+        written = write(file, output, name=name, overwrite=overwrite)
         paths = [str(path) for path in written]
         if as_json:
             typer.echo(json.dumps(paths))

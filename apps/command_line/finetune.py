@@ -149,6 +149,14 @@ def finetune(
             "photos each has.",
         ),
     ] = False,
+    calibrate_confidence: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate-confidence",
+            help="Divide the logits by the temperature that the validation "
+            "images ask for, so that 90 % sure is right nine times of ten.",
+        ),
+    ] = False,
     no_augment: NoAugment = False,
     seed: Seed = 0,
     qat: Annotated[
@@ -176,6 +184,13 @@ def finetune(
             "--page",
             help="Write try.html, which tries the first ONNX file out with "
             "camera and photos; adds onnx:float32 if there is none.",
+        ),
+    ] = False,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard",
+            help="Write the curves for TensorBoard, too, to the run's folder.",
         ),
     ] = False,
     compare: Annotated[
@@ -226,7 +241,10 @@ def finetune(
         kerastl finetune digits --preset resnet8 --image-size 24 \\
             --weights runs/quickstart/source/model.keras --method akc
     """
-    with report_errors(debug), open_console(as_json) as console:
+    with (
+        report_errors(debug, resumes=True),
+        open_console(as_json) as console,
+    ):
         from kerastl import apps
 
         result = apps.fine_tune(
@@ -249,6 +267,7 @@ def finetune(
             learning_rate=learning_rate,
             strength=strength,
             balance=balance,
+            calibrate_confidence=calibrate_confidence,
             augment=not no_augment,
             seed=seed,
             qat=qat,
@@ -257,6 +276,7 @@ def finetune(
             max_accuracy_drop=max_accuracy_drop,
             threads=threads,
             page=page,
+            tensorboard=tensorboard,
             compare=compare,
             output=output or f"runs/{photos.resolve().name}-{method}",
             resume=resume,

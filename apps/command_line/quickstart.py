@@ -38,7 +38,10 @@ def quickstart(
         kerastl quickstart
         kerastl quickstart --output runs/first --seeds 5
     """
-    with report_errors(debug), open_console(as_json) as console:
+    with (
+        report_errors(debug, resumes=True),
+        open_console(as_json) as console,
+    ):
         from kerastl import apps
 
         result = apps.quickstart(

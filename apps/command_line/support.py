@@ -20,7 +20,8 @@ EXIT_CHECK_FAILED = 1
 _EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130
 _KERAS_FILES = (".keras", ".h5")
-_GO_ON = "stopped. The same command with --resume goes on."
+_STOPPED = "stopped."
+_GO_ON = "The same command with --resume goes on."
 # What ends a process from outside, where there is a way to tidy up before.
 _ENDING = tuple(
     getattr(signal, name)
@@ -108,18 +109,24 @@ Target = Annotated[
 
 
 @contextlib.contextmanager
-def report_errors(debug):
-    """Turns exceptions and signals into one short message and an exit code."""
+def report_errors(debug, resumes=False):
+    """Turns exceptions and signals into one short message and an exit code.
+
+    Args:
+        debug: Whether exceptions are raised instead.
+        resumes: Whether the verb has --resume.
+    """
+    stopped = f"{_STOPPED} {_GO_ON}" if resumes else _STOPPED
     try:
         with _tidy_ending():
             yield
     except typer.Exit:
         raise
     except KeyboardInterrupt:
-        _complain(_GO_ON)
+        _complain(stopped)
         raise typer.Exit(_EXIT_INTERRUPTED) from None
     except _Ended as ended:
-        _complain(_GO_ON)
+        _complain(stopped)
         raise typer.Exit(128 + ended.number) from None
     except Exception as error:
         if debug:

@@ -22,6 +22,16 @@ LAYOUT = (
 )
 
 
+# The usual endings of tables that say what is on photos.
+_TABLES = (".csv", ".tsv", ".xlsx", ".json", ".jsonl")
+TABLE = (
+    "Labels in a table are not read: a photo has one class, which its folder "
+    "names. With one label a photo, put each photo into a folder called like "
+    "its label. Several labels a photo (a sigmoid each) are not trained; "
+    "train one network a label instead, on two folders, with it and without."
+)
+
+
 @dataclass
 class FolderLayout:
     """How a folder is read.
@@ -46,6 +56,11 @@ def require_folder(path, what="image folder", argument="path", layout=LAYOUT):
             f"The {what} does not exist. {layout} "
             f"Received: {argument}={str(path)!r}"
         )
+    if is_table(path):
+        raise NotADirectoryError(
+            f"The {what} is a table. {TABLE} {layout} "
+            f"Received: {argument}={str(path)!r}"
+        )
     kind = "a file"
     if path.is_file() and (
         zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
@@ -54,6 +69,11 @@ def require_folder(path, what="image folder", argument="path", layout=LAYOUT):
     raise NotADirectoryError(
         f"The {what} is {kind}. {layout} Received: {argument}={str(path)!r}"
     )
+
+
+def is_table(path):
+    """Whether a file may be a table of labels, by its name."""
+    return path.suffix.lower() in _TABLES
 
 
 def find_layout(path):

@@ -11,7 +11,9 @@ from kerastl.apps.data.find_images import LeftOut
 from kerastl.apps.data.find_images import find_images
 from kerastl.apps.data.find_images import visible_folders
 from kerastl.apps.data.folder_layout import LAYOUT
+from kerastl.apps.data.folder_layout import TABLE
 from kerastl.apps.data.folder_layout import find_layout
+from kerastl.apps.data.folder_layout import is_table
 from kerastl.apps.data.folder_layout import require_folder
 from kerastl.apps.data.left_out import describe_left_out
 from kerastl.apps.data.left_out import relative_names
@@ -110,8 +112,10 @@ def _class_names(folder, path):
     if len(names) < 2:
         found = find_images(path)
         others = _said(found.left_out, path)
+        table = any(is_table(each.file) for each in found.left_out)
+        why = f" {TABLE}" if table else ""
         raise ValueError(
-            f"At least two classes are needed. {LAYOUT}{others} Received: "
+            f"At least two classes are needed.{why} {LAYOUT}{others} Received: "
             f"path={str(folder)!r} with the class folders {names}"
         )
     return check_class_names(names, "class folder")
@@ -122,7 +126,7 @@ def _beside(folder):
     found = find_images(folder, deep=False)
     left = [LeftOut(file, _BESIDE, True) for file in found.files]
     for each in found.left_out:
-        labels = each.file.name.lower() == "labels.txt"
+        labels = each.file.stem.lower() == "labels"
         left.append(each._replace(reason=_LABELS) if labels else each)
     return left
 

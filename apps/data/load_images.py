@@ -30,8 +30,12 @@ def load_images(files, image_size):
     for file in map(pathlib.Path, files):
         if not file.is_file():
             raise FileNotFoundError(
-                f"There is no image file '{file}'. To measure on a folder of "
-                f"photos use kerastl evaluate. Received: image={str(file)!r}"
+                f"There is no image file '{file}'. Name the photos of a folder "
+                f"as {file.name or 'photos'}/*.jpg, or measure on it with "
+                f"kerastl evaluate. Received: image={str(file)!r}"
+                if file.is_dir()
+                else f"There is no image file '{file}'. "
+                f"Received: image={str(file)!r}"
             )
         try:
             image = decode_image(file, image_size + margin)

@@ -6,6 +6,7 @@ import re
 
 from kerastl.apps.data.literal import literal
 from kerastl.apps.report import figures
+from kerastl.apps.report.describe_confidence import describe_confidence
 from kerastl.apps.report.describe_origins import describe_origins
 from kerastl.apps.report.describe_pseudo_labels import describe_pseudo_labels
 from kerastl.apps.report.shipped_rows import shipped_rows
@@ -84,6 +85,9 @@ def _results(report):
         ]
         heads = ("network", ">accuracy", ">shift consistency")
         lines += ["", _table(heads, rows), "", source["note"]]
+    confidence = describe_confidence(report)
+    if confidence:
+        lines += ["", confidence]
     if report.get("compared"):
         lines += ["", _plain(report["compared"]["text"])]
     if report.get("pseudo_labels"):

@@ -6,17 +6,22 @@ from kerastl.apps.runs.describe_run import describe_aware
 from kerastl.apps.runs.export_files import AWARE_MODEL
 from kerastl.apps.runs.export_files import MODEL
 from kerastl.apps.runs.save_history import save_history
+from kerastl.apps.runs.save_history import save_table
 from kerastl.apps.runs.train_aware import train_aware
+from kerastl.apps.runs.train_run import LOGS
+
+_HISTORY = "history_aware"
 
 
 def add_aware(
     folder,
     data,
     epochs,
+    progress,
     jit_compile=None,
-    console=None,
     seed=0,
     balance=False,
+    tensorboard=False,
 ):
     """Trains the network of a run on for int8, if that is not done.
 
@@ -28,10 +33,11 @@ def add_aware(
             training. A training that was killed goes on.
         data: The `apps.ImageData` of the run.
         epochs: Number of epochs.
+        progress: The `RunProgress`.
         jit_compile: As in `train_network`.
-        console: `rich.console.Console` to show progress on.
         seed: Seed of what is drawn.
         balance: Whether all classes count alike.
+        tensorboard: Whether TensorBoard gets the curves.
 
     Raises:
         FloatingPointError: If the training diverges; nothing of the copy is
@@ -41,8 +47,7 @@ def add_aware(
     if "aware" in report:
         return
     folder.advance("trained")
-    if console is not None:
-        console.print("training a copy with int8 rounding")
+    progress.begin("qat", "training a copy with int8 rounding")
     # The same whether the run has come here at once or was resumed.
     keras.utils.set_random_seed(seed)
     checkpoint = folder.file("checkpoint_aware.npz")
@@ -54,16 +59,19 @@ def add_aware(
                 epochs,
                 jit_compile=jit_compile,
                 checkpoint=checkpoint,
-                console=console,
+                progress=progress,
                 seed=seed,
                 balance=balance,
+                record=lambda columns: save_table(folder, columns, _HISTORY),
+                log_dir=folder.file(LOGS) / "qat" if tensorboard else None,
             )
     except FloatingPointError:
         # What cannot be changed would only diverge again.
-        checkpoint.unlink(missing_ok=True)
+        for path in (checkpoint, folder.file(f"{_HISTORY}.csv")):
+            path.unlink(missing_ok=True)
         raise
     folder.save_model(aware, AWARE_MODEL)
-    save_history(folder, history, "history_aware")
+    save_history(folder, history, _HISTORY)
     report["aware"] = {
         "file": AWARE_MODEL,
         "epochs": epochs,

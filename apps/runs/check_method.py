@@ -1,5 +1,7 @@
 """Whether a method fits what a run is given, checked before it begins."""
 
+import warnings
+
 from kerastl.arguments import checked_choice
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_flag
@@ -18,7 +20,15 @@ _COUNTS = {
     "threads": 1,
     "seed": 0,
 }
-_FLAGS = ("stem", "balance", "augment", "page", "keep_head")
+_FLAGS = (
+    "stem",
+    "balance",
+    "calibrate_confidence",
+    "augment",
+    "page",
+    "tensorboard",
+    "keep_head",
+)
 _OPTIONAL = frozenset(
     {"shots", "qat", "image_size", "learning_rate", "keep_head"}
 )
@@ -174,4 +184,20 @@ def check_head(source, keep_head, recipe, data):
             "with a head for these classes. Pass the model.keras of a run on "
             "them, or choose a method that trains. "
             f"Received: method={recipe.name!r}"
+        )
+
+
+def warn_of_nothing_to_transfer(weights, recipe):
+    """Warns, in the name of `apps.fine_tune`, of random weights."""
+    if weights is None:
+        pulled = (
+            f" '{recipe.name}' holds the student to a source that has learned "
+            "nothing."
+            if recipe.uses_source or recipe.regularizer is not None
+            else ""
+        )
+        warnings.warn(
+            "The network starts from random weights: there is no knowledge "
+            f"to transfer.{pulled} Pass weights='imagenet' or a file.",
+            stacklevel=3,
         )

@@ -3,6 +3,7 @@
 from kerastl.apps.data.left_out import describe_left_out
 from kerastl.apps.report import figures
 from kerastl.apps.teachers.describe_teacher import describe_teacher
+from kerastl.arguments import nearest_hint
 
 
 def describe_title(name, preset, recipe, antialias):
@@ -106,6 +107,17 @@ def describe_opening(folder, data):
             f"{data.num_classes} classes, {counts} images{extra}",
             *describe_left_out(getattr(data, "left_out", ())),
             *getattr(data, "notes", ()),
+            *_not_found(folder),
             f"{verb} {folder.path}",
         )
     )
+
+
+def _not_found(folder):
+    """Says that a run that was to be resumed is not there."""
+    if not folder.found_none:
+        return []
+    beside = folder.path.absolute().parent.glob("*/run.json")
+    runs = {each.parent.name for each in beside} - {folder.path.name}
+    hint = nearest_hint(folder.path.name, sorted(runs))
+    return [f"there is no run to resume, so a new one begins.{hint}"]

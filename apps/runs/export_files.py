@@ -5,7 +5,7 @@ import hashlib
 
 import numpy as np
 
-from kerastl.apps.report.say import say
+from kerastl.apps.runs.run_progress import RunProgress
 from kerastl.arguments import unknown_name_error
 from kerastl.export import SCHEMES
 from kerastl.export import AccuracyDropError
@@ -54,6 +54,7 @@ def check_exports(exports):
 
 def export_files(
     model,
+    runner,
     folder,
     exports,
     calibration,
@@ -61,7 +62,7 @@ def export_files(
     written=(),
     max_accuracy_drop=None,
     threads=1,
-    console=None,
+    progress=None,
     metadata=None,
     aware=None,
     target=None,
@@ -73,6 +74,7 @@ def export_files(
 
     Args:
         model: The trained model.
+        runner: `Runner` of it, whose answers the files are held against.
         folder: Folder to write to, as `model_<scheme>.<format>`.
         exports: Pairs as `check_exports` returns them.
         calibration: Images that set the activation ranges.
@@ -80,7 +82,7 @@ def export_files(
         written: Rows of files that an earlier call has written.
         max_accuracy_drop: Largest allowed loss of accuracy, as a fraction.
         threads: CPU threads to measure with.
-        console: `rich.console.Console` to say what is being written.
+        progress: The `RunProgress` that says what is being written.
         metadata: `kerastl.export.Metadata` that goes into every file, with
             what was measured on it.
         aware: The quantization-aware copy of the model that the int8 files
@@ -93,6 +95,7 @@ def export_files(
         from, and `target`, the one that it was checked for), and the list of
         `AccuracyDropError`s and `TargetError`s.
     """
+    progress = progress or RunProgress()
     unknown = {"network": MODEL, "target": None}
     rows = {row["file"]: {**unknown, **row} for row in written}
     refused = []
@@ -112,10 +115,10 @@ def export_files(
             and _loses_no_more(rows[name], max_accuracy_drop)
         ):
             if rows[name]["threads"] != threads:
-                say(console, f"timing {name} with {threads} threads")
+                progress.say(f"timing {name} with {threads} threads")
                 rows[name] |= _time(folder / name, threads)
             continue
-        say(console, f"exporting {name}")
+        progress.begin(name, f"exporting {name}")
         try:
             report = WRITERS[format](
                 aware if rounds else model,
@@ -126,11 +129,11 @@ def export_files(
                 max_accuracy_drop=max_accuracy_drop,
                 overwrite=True,
                 threads=threads,
-                **({"compare_to": model} if rounds else {}),
+                compare_to=runner,
                 **({} if device is None else {"target": device}),
             )
         except (AccuracyDropError, TargetError) as error:
-            say(console, f"refused {name}")
+            progress.say(f"refused {name}")
             refused.append(error)
             # What a run without the target has left there.
             rows.pop(name, None)

@@ -7,12 +7,12 @@ from kerastl.apps.data.literal import literal
 from kerastl.apps.page.write_page import NAME as PAGE
 from kerastl.apps.page.write_page import write_page
 from kerastl.apps.report.save_examples import save_examples
-from kerastl.apps.report.say import say
 from kerastl.apps.report.write_model_card import write_model_card
 from kerastl.apps.report.write_report import write_report
 from kerastl.apps.runs.export_files import AWARE_MODEL
 from kerastl.apps.runs.export_files import MODEL
 from kerastl.apps.runs.export_files import export_files
+from kerastl.apps.runs.run_progress import RunProgress
 from kerastl.apps.runs.run_result import RunResult
 from kerastl.export import Metadata
 from kerastl.export import evaluate
@@ -20,6 +20,7 @@ from kerastl.export import load
 from kerastl.export.format_figures import describe_change
 from kerastl.export.format_figures import format_size
 from kerastl.export.package.write_predict_script import write_predict_script
+from kerastl.export.remembered_runner import RememberedRunner
 
 # What the training of a run, or of the quickstart, has written.
 REPORT_KEYS = ("title", "created", "summary", "settings", "data", "versions")
@@ -32,7 +33,7 @@ def finish_run(
     exports,
     max_accuracy_drop=None,
     threads=1,
-    console=None,
+    progress=None,
     target=None,
     page=False,
 ):
@@ -48,7 +49,7 @@ def finish_run(
         exports: Pairs of format and scheme.
         max_accuracy_drop: Largest allowed loss of accuracy, as a fraction.
         threads: CPU threads to time with.
-        console: `rich.console.Console` to show progress on.
+        progress: The `RunProgress`; `None` is silent.
         target: Device that has to run the TFLite files, or `None`.
         page: Whether to write the page that runs the first ONNX file.
 
@@ -59,11 +60,14 @@ def finish_run(
         AccuracyDropError: A file lost too much. The rest is written.
         TargetError: The target cannot run a file. The rest is written.
     """
+    progress = progress or RunProgress()
     model = folder.load_model(MODEL)
     batches = getattr(data, part)
     report = folder.read_json("report.json", REPORT_KEYS)
+    # All that follows asks it about the same images.
+    runner = RememberedRunner(load(model))
     if "confusion" not in report:
-        measured = evaluate(model, batches, threads=threads)
+        measured = evaluate(runner, batches, threads=threads)
         report["confusion"] = {
             "class_names": data.class_names,
             "matrix": measured["confusion_matrix"],
@@ -72,7 +76,7 @@ def finish_run(
         report["evaluated_on"] = f"{measured['num_images']} {part} images"
         report |= save_examples(
             folder,
-            load(model).classify,
+            runner.classify,
             batches,
             data.class_names,
             _file_names(data, part),
@@ -91,6 +95,7 @@ def finish_run(
     before = report.get("exports", [])
     report["exports"], refused = export_files(
         model,
+        runner,
         folder.path,
         exports,
         data.calibration,
@@ -98,13 +103,15 @@ def finish_run(
         written=before,
         max_accuracy_drop=max_accuracy_drop,
         threads=threads,
-        console=console,
+        progress=progress,
         metadata=_metadata(report, data),
         aware=aware,
         target=target,
     )
     if folder.resumed and report["exports"] == before:
-        say(console, "no file was missing")
+        progress.say("no file was missing")
+    progress.begin("report")
+    progress.describe("writing the report")
     report["threads"] = threads
     report["summary"]["headline"] = _headline(report)
     folder.write_json("report.json", report)
@@ -115,7 +122,7 @@ def finish_run(
     names = [row["file"] for row in report["exports"]]
     whole = [name for name in names if name.endswith(".onnx")]
     if page and whole:
-        say(console, f"writing {PAGE}")
+        progress.say(f"writing {PAGE}")
         write_page(folder.file(whole[0]), folder.file(PAGE), overwrite=True)
     if refused:
         raise refused[0]

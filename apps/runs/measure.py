@@ -7,7 +7,23 @@ from kerastl.export import load
 from kerastl.metrics import shift_consistency
 
 
-def measure(predict, data, part, limit=None, passes=5):
+def evaluation_part(data):
+    """The part of an `apps.ImageData` that a run is measured on.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    for part in ("test", "validation"):
+        if part in data.parts:
+            return part
+    raise ValueError(
+        "There are no images left to measure on: the classes are so small "
+        "that none could be set aside. Add images, or make a `test` folder "
+        f"beside `train`. Received: counts={data.counts}"
+    )
+
+
+def measure(predict, data, part, shifted=None, passes=5):
     """Measures the accuracy and the shift consistency of a network.
 
     Args:
@@ -15,8 +31,9 @@ def measure(predict, data, part, limit=None, passes=5):
             `Runner.classify` of `kerastl.export`.
         data: An `apps.ImageData`.
         part: Part to measure on, such as `"test"`.
-        limit: Images to use at most for the shift consistency, the classes in
-            turn. `None` uses all.
+        shifted: Images of the part with room for shifts, as
+            `data.larger_images` returns them, for networks that are measured
+            on the same. `None` takes all.
         passes: Passes over these images, with new shifts each.
 
     Returns:
@@ -26,12 +43,13 @@ def measure(predict, data, part, limit=None, passes=5):
     for images, labels in getattr(data, part):
         right += np.sum(predict(np.asarray(images)).argmax(-1) == labels)
         count += len(labels)
-    images, _ = data.larger_images(part, limit=limit)
+    if shifted is None:
+        shifted, _ = data.larger_images(part)
     return {
         "accuracy": float(right / count),
         "consistency": shift_consistency(
             lambda crops: predict(crops.astype("float32")),
-            images,
+            shifted,
             data.image_size,
             passes=passes,
         ),

@@ -26,6 +26,7 @@ _FREE = frozenset(
         "jit_compile",
         "target",
         "page",
+        "tensorboard",
         "compare",
     }
 )
@@ -93,6 +94,11 @@ class RunFolder:
         if is_locked(self.path / _LOCK):
             raise self._in_use()
         self._look()
+
+    @property
+    def found_none(self):
+        """Whether a run was to be resumed, and there is none."""
+        return self._resume and not self.resumed
 
     @property
     def status(self):

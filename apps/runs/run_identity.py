@@ -8,12 +8,12 @@ import unicodedata
 import keras
 import numpy as np
 
+from kerastl.apps.data.digest_file import digest_file
 from kerastl.apps.data.image_part import map_in_threads
 from kerastl.apps.data.labels_file import read_labels
 from kerastl.apps.data.literal import literal
 
 _LENGTH = 16
-_CHUNK = 1 << 20
 
 
 def run_identity(
@@ -105,7 +105,7 @@ def _digest_part(part, places, root):
         return [len(places), _digest(rows)]
     files = [part.files[place] for place in places]
     names = [_name(file, root) for file in files]
-    contents = map_in_threads(_digest_file, files)
+    contents = map_in_threads(digest_file, files)
     return [
         len(places),
         _digest(
@@ -129,7 +129,7 @@ def _digest_weights(weights):
         values = map(keras.ops.convert_to_numpy, weights.variables)
         return _digest(values)
     if isinstance(weights, str | pathlib.Path) and os.path.isfile(weights):
-        return _digest_file(weights)
+        return digest_file(weights)
     return None
 
 
@@ -139,14 +139,6 @@ def _names_beside(weights):
         return None
     labels = pathlib.Path(weights).with_name("labels.txt")
     return read_labels(labels) if labels.is_file() else None
-
-
-def _digest_file(path):
-    digest = hashlib.blake2b(digest_size=_LENGTH)
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _digest(values):

@@ -44,6 +44,7 @@ class RunResult(Printable):
     def print(self, console):
         """Prints the figures as tables to a `rich.console.Console`."""
         from kerastl.apps.report import tables
+        from kerastl.apps.report.describe_confidence import describe_confidence
         from kerastl.apps.report.describe_origins import describe_origins
         from kerastl.apps.report.say import say
         from kerastl.apps.report.shipped_rows import shipped_rows
@@ -59,6 +60,7 @@ class RunResult(Printable):
             console.print(tables.exports_table(shipped_rows(report)))
             if "aware" in report:
                 say(console, describe_origins(report))
+        say(console, describe_confidence(report))
         say(console, f"report: {self.output / 'report.html'}", wrap=False)
         page = self.output / PAGE
         if page.exists():

@@ -37,9 +37,11 @@ def train_aware(
     epochs,
     jit_compile=None,
     checkpoint=None,
-    console=None,
+    progress=None,
     seed=0,
     balance=False,
+    record=None,
+    log_dir=None,
 ):
     """Makes a quantization-aware copy of a network and trains it.
 
@@ -54,10 +56,12 @@ def train_aware(
         epochs: Number of epochs.
         jit_compile: As in `train_network`.
         checkpoint: As in `train_network`.
-        console: As in `train_network`.
+        progress: As in `train_network`.
         seed: As in `train_network`.
         balance: Whether images count by how rare their class is: for a network
             whose answers were adjusted to count all classes alike.
+        record: As in `train_network`.
+        log_dir: As in `train_network`.
 
     Returns:
         The quantization-aware network and the history, as `train_network`
@@ -82,9 +86,11 @@ def train_aware(
         epochs,
         jit_compile=jit_compile,
         checkpoint=checkpoint,
-        console=console,
+        progress=progress,
         seed=seed,
         way_on=_WAY_ON,
+        record=record,
+        log_dir=log_dir,
     )
 
 

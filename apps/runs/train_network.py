@@ -37,12 +37,15 @@ def train_network(
     validate=True,
     console=None,
     label=None,
+    progress=None,
     seed=0,
     source_classes=None,
     findings=None,
     strength=1.0,
     way_on=WAY_ON,
     new_head=False,
+    record=None,
+    log_dir=None,
 ):
     """Trains a student.
 
@@ -64,6 +67,8 @@ def train_network(
         console: `rich.console.Console` to show progress on.
         label: Text of one progress bar for the whole training. `None` shows
             a line an epoch.
+        progress: The `RunProgress` of the run that the training is a part
+            of, whose console is then written to, or `None`.
         seed: Seed of what the method draws.
         source_classes: Names of the source's classes, for the methods that
             compare them with the data's.
@@ -74,6 +79,8 @@ def train_network(
         new_head: Whether the student's classifier was drawn at random. It is
             fitted to the frozen features first, see `kerastl.fit_head`,
             unless the recipe has a start of its own.
+        record: Function that gets the history so far after every epoch.
+        log_dir: Folder for TensorBoard, or `None`.
 
     Returns:
         The trained network, and the history: a dict of column to one value an
@@ -85,6 +92,8 @@ def train_network(
             to go on.
         ValueError: If images are NaN or infinite.
     """
+    if progress is not None:
+        console = progress.console
     check_finite_images(data.parts["train"].images)
     if not recipe.trains:
         kerastl.reestimate_batch_norm(student, data.calibration)
@@ -137,8 +146,22 @@ def train_network(
     if validation is not None and any(part.use_ema for part, _ in parts):
         # What ships is the average: that is what validation looks at.
         callbacks.insert(0, keras.callbacks.SwapEMAWeights())
+    if record is not None:
+        callbacks.append(
+            keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda *_: record(keeper.history)
+            )
+        )
+    if log_dir is not None:
+        # The graph of a training step is no network that one could read.
+        callbacks.append(
+            keras.callbacks.TensorBoard(str(log_dir), write_graph=False)
+        )
     if console is not None:
-        callbacks.append(FitProgress(console, label))
+        # On stored features an epoch says nothing of the network's own pace.
+        callbacks.append(
+            FitProgress(console, label, progress, paces=not on_features)
+        )
     try:
         tuner.fit(
             train,

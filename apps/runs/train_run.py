@@ -9,12 +9,14 @@ import keras
 from kerastl.apps.data.describe_data import class_counts
 from kerastl.apps.data.describe_data import describe_data
 from kerastl.apps.data.labels_file import labels_text
-from kerastl.apps.report.say import say
+from kerastl.apps.data.seen_photos import SEEN
+from kerastl.apps.data.seen_photos import seen_text
 from kerastl.apps.runs.describe_run import describe_measures
 from kerastl.apps.runs.describe_run import describe_title
 from kerastl.apps.runs.describe_run import describe_training
 from kerastl.apps.runs.measure import measure
 from kerastl.apps.runs.measure import measure_before
+from kerastl.apps.runs.measure_confidence import measure_confidence
 from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.save_class_means import save_class_means
 from kerastl.apps.runs.save_history import save_history
@@ -25,10 +27,14 @@ from kerastl.apps.teachers.prepare_teachers import prepare_teachers
 from kerastl.apps.teachers.prepare_teachers import remove_teachers
 from kerastl.apps.teachers.taught import taught
 from kerastl.export import load
+from kerastl.export.remembered_runner import RememberedRunner
 from kerastl.surgery import adjust_logits
+from kerastl.surgery import scale_temperature
 
+# Of a run's folder, where TensorBoard finds its curves.
+LOGS = "tensorboard"
 # Enough for a standard error of about one point.
-_SHIFTS = {"limit": 500, "passes": 3}
+_SHIFTED, _PASSES = 500, 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,13 +101,13 @@ def make_student(source, data, keep_head, arguments):
     )
 
 
-def train_run(run, folder, console=None):
+def train_run(run, folder, progress):
     """Trains, measures, and writes the network and the report's data.
 
     Args:
         run: The `Training`.
         folder: The `RunFolder`, held. A training that was killed goes on.
-        console: `rich.console.Console`, or `None`.
+        progress: The `RunProgress`.
 
     Raises:
         FloatingPointError: If the training diverges.
@@ -110,7 +116,7 @@ def train_run(run, folder, console=None):
     rate = _learning_rate(run)
     findings = {}
     if run.suggestion is not None:
-        say(console, f"{run.suggestion}; this run takes Adam at {rate:g}")
+        progress.say(f"{run.suggestion}; this run takes Adam at {rate:g}")
     with folder.noting_divergence():
         models, taught_by = prepare_teachers(
             run.teachers,
@@ -119,7 +125,7 @@ def train_run(run, folder, console=None):
             run.load_at,
             folder,
             arguments["epochs"],
-            console,
+            progress,
             seed=arguments["seed"],
             jit_compile=arguments["jit_compile"],
         )
@@ -133,26 +139,42 @@ def train_run(run, folder, console=None):
             data,
             arguments["epochs"],
             folder=folder,
+            log_dir=folder.file(LOGS) if arguments["tensorboard"] else None,
             learning_rate=rate,
             jit_compile=arguments["jit_compile"],
             seed=arguments["seed"],
-            console=console,
+            progress=progress,
             source_classes=run.source_classes,
             findings=findings,
             strength=arguments["strength"],
             # Features of random weights tell little to start from.
             new_head=not run.keep_head and run.weights is not None,
         )
+    progress.begin(
+        "measuring",
+        f"measuring on the {len(data.parts[run.part])} {run.part} images",
+    )
+    runner = RememberedRunner(load(student))
+    confidence = measure_confidence(student, runner, data, run.part)
+    if arguments["calibrate_confidence"]:
+        confidence["folded"] = True
+        scale_temperature(student, confidence["temperature"])
     if arguments["balance"]:
+        # Of what is calibrated: the shares are those of probabilities.
         adjust_logits(student, class_counts(data))
+        confidence = confidence and {**confidence, "before_balance": True}
+    if arguments["calibrate_confidence"] or arguments["balance"]:
+        runner = load(student)
     folder.save_model(student)
     save_class_means(folder.file("class_means.npz"), student, data)
     save_history(folder, history)
     folder.write_text("labels.txt", labels_text(data.class_names))
-    say(
-        console,
-        f"measuring on the {len(data.parts[run.part])} {run.part} images",
-    )
+    seen = seen_text(data)
+    if seen:
+        folder.write_text(SEEN, seen)
+    # Decoded once, for the network before and after.
+    shifted, _ = data.larger_images(run.part, limit=_SHIFTED)
+    shifts = {"shifted": shifted, "passes": _PASSES}
     rows = measure_before(
         run.source,
         lambda: make_student(run.source, data, run.keep_head, arguments),
@@ -160,9 +182,9 @@ def train_run(run, folder, console=None):
         arguments["antialias"],
         data,
         run.part,
-        _SHIFTS,
+        shifts,
     )
-    after = measure(load(student).classify, data, run.part, **_SHIFTS)
+    after = measure(runner.classify, data, run.part, **shifts)
     rows.append({"label": "After: " + run.recipe.title, **after})
     report = {
         "title": describe_title(
@@ -181,6 +203,7 @@ def train_run(run, folder, console=None):
             ),
             "rows": rows,
         },
+        "confidence": confidence,
         "antialias": run.blurs and run.blurs.to_dict(),
         "teachers": taught_by,
         **findings,

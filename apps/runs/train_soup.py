@@ -5,7 +5,8 @@ import copy
 import keras
 import numpy as np
 
-from kerastl.apps.report.say import say
+from kerastl.apps.runs.run_progress import RunProgress
+from kerastl.apps.runs.save_history import save_table
 from kerastl.apps.runs.train_network import train_network
 from kerastl.surgery import copy_model
 
@@ -38,7 +39,15 @@ def check_soup(soup, recipe, weights):
 
 
 def train_soup(
-    soup, student, source, recipe, data, epochs, folder=None, **options
+    soup,
+    student,
+    source,
+    recipe,
+    data,
+    epochs,
+    folder=None,
+    log_dir=None,
+    **options,
 ):
     """Trains one start `soup` times and averages the weights.
 
@@ -57,7 +66,9 @@ def train_soup(
         epochs: Number of epochs of every training.
         folder: `RunFolder` that keeps the state of a training, and the
             networks that are done, for a killed run to go on from. `None`
-            keeps nothing.
+            keeps nothing, and no history while it grows.
+        log_dir: Folder for TensorBoard, with one for each of several
+            trainings in it, or `None`.
         **options: Passed on to `train_network`.
 
     Returns:
@@ -70,18 +81,26 @@ def train_soup(
         Wortsman et al., "Model soups", ICML 2022, section 2: the uniform
         soup. Theirs averages other hyperparameters too.
     """
-    console = options.get("console")
+    progress = options.get("progress") or RunProgress(options.get("console"))
     start, means, history = student, None, {}
     for number in range(soup):
         again = data if number == 0 else _redrawn(data, number)
         options["checkpoint"] = _place(folder, _checkpoint_name(number))
+        if log_dir is not None:
+            single = log_dir / f"training-{number + 1}"
+            options["log_dir"] = log_dir if soup == 1 else single
+        if folder is not None:
+            options["record"] = _recorder(folder, history)
         done = _place(folder, _trained_name(number))
         if done is not None and done.exists():
             student = folder.load_model(done.name)
             columns = folder.read_json(done.with_suffix(".json").name)
         else:
-            if soup > 1:
-                say(console, f"training {number + 1} of {soup}")
+            progress.describe("preparing")
+            progress.begin(
+                f"training-{number + 1}",
+                f"training {number + 1} of {soup}" if soup > 1 else None,
+            )
             student, columns = train_network(
                 start if soup == 1 else copy_model(start),
                 source,
@@ -146,6 +165,17 @@ def _redrawn(data, number):
     draws = np.random.default_rng((data.seed, number))
     again.seed = int(draws.integers(2**31))
     return again
+
+
+def _recorder(folder, before):
+    """Keeps the history of a training that runs readable in the folder."""
+
+    def record(columns):
+        history = {name: list(column) for name, column in before.items()}
+        _append(history, columns)
+        save_table(folder, history)
+
+    return record
 
 
 def _append(history, columns):

@@ -10,7 +10,6 @@ from kerastl.apps.choice.judge_features import discriminant_accuracy
 from kerastl.apps.choice.look import look
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.report.figures import percent
-from kerastl.apps.report.say import say
 from kerastl.apps.teachers.adapt_teacher import adapt_teacher
 from kerastl.apps.teachers.adapt_teacher import teacher_size
 from kerastl.apps.teachers.describe_teacher import describe_teacher
@@ -19,7 +18,7 @@ from kerastl.training.class_outputs import class_probabilities
 
 
 def prepare_teachers(
-    specs, source, data, load_at, folder, epochs, console=None, **options
+    specs, source, data, load_at, folder, epochs, progress, **options
 ):
     """Adapts the teachers of a run, and says what they know.
 
@@ -34,7 +33,7 @@ def prepare_teachers(
             size, split alike; `None` where they have one size.
         folder: The `RunFolder`.
         epochs: Epochs of the adaptation.
-        console: `rich.console.Console`, or `None`.
+        progress: The `RunProgress`.
         **options: Of the adaptation, passed on to `train_network`: `seed` and
             `jit_compile`.
 
@@ -55,7 +54,7 @@ def prepare_teachers(
                 load_at,
                 folder,
                 epochs,
-                console,
+                progress,
                 **options,
             )
         part = "validation" if "validation" in data.parts else "test"
@@ -67,7 +66,7 @@ def prepare_teachers(
         }
         if spec.preset is not None:
             row["seconds"] = round(time.monotonic() - started)
-        say(console, describe_teacher(row))
+        progress.say(describe_teacher(row))
         models.append(model)
         found.append(row)
     _warn_of_less_than_the_student(found, source, data)
@@ -85,21 +84,23 @@ def _name(number):
     return f"teacher-{number}"
 
 
-def _adapt(spec, name, data, load_at, folder, epochs, console, **options):
+def _adapt(spec, name, data, load_at, folder, epochs, progress, **options):
     file = folder.file(f"{name}.keras")
     if file.exists():
         return folder.load_model(file.name)
     if load_at is not None:
         size = teacher_size(data.image_size, get_preset(spec.preset))
         data = load_at(size)
-    say(console, f"adapting the teacher {spec.label} at {data.image_size} px")
+    progress.begin(
+        name, f"adapting the teacher {spec.label} at {data.image_size} px"
+    )
     checkpoint = folder.file(f"{name}.npz")
     model = adapt_teacher(
         spec,
         data,
         epochs,
         checkpoint=checkpoint,
-        console=console,
+        progress=progress,
         label="teacher",
         **options,
     )

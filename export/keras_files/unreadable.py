@@ -5,6 +5,7 @@ import pathlib
 _LFS_POINTER = b"version https://git-lfs"
 _TFLITE = b"TFL3"
 _KERAS = (b"PK\x03\x04", b"\x89HDF")
+_MODELS = (".keras", ".tflite", ".onnx")
 # Enough to tell text from numbers.
 _SAMPLE = 512
 
@@ -20,6 +21,14 @@ def check_is_file(path):
         ValueError: If it is a folder.
     """
     if path.is_dir():
+        models = sorted(
+            str(each) for each in path.iterdir() if each.suffix in _MODELS
+        )
+        if models:
+            raise ValueError(
+                f"'{path}' is a folder. Name a file in it: "
+                f"{', '.join(models[:8])}. Received: path={str(path)!r}"
+            )
         what = "a folder"
         if (path / "saved_model.pb").is_file():
             what = (

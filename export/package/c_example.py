@@ -1,5 +1,7 @@
 """A sketch that says what a camera sees, for a microcontroller."""
 
+_FRAME = (160, 120)
+FRAME_BYTES = 2 * _FRAME[0] * _FRAME[1]
 _TYPES = {
     "int8": ("std::int8_t", "int8"),
     "uint8": ("std::uint8_t", "uint8"),
@@ -12,8 +14,8 @@ def c_example(name, runner, labelled):
     """Returns the source of a sketch around what `write_c_array` writes.
 
     It cuts the middle square out of a frame, runs the network and prints the
-    class: as Arduino has it, in `setup` and `loop`. To read the camera is left
-    to the user.
+    class: as Arduino has it, in `setup` and `loop`, which ESP-IDF's `app_main`
+    calls. To read the camera is left to the user.
 
     Args:
         name: Prefix of what `NAME.h` declares.
@@ -56,10 +58,18 @@ std::min(
 #include "tensorflow/lite/micro/micro_log.h"
 #include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
 #include "tensorflow/lite/schema/schema_generated.h"
+#ifdef ESP_PLATFORM
+#include "esp_attr.h"
+#include "freertos/FreeRTOS.h"
+#include "freertos/task.h"
+#endif
+#ifndef EXT_RAM_BSS_ATTR  // On an ESP32 with PSRAM: what lies there.
+#define EXT_RAM_BSS_ATTR
+#endif
 
 // The camera's frames: rows of RGB565, of each pixel the high byte first.
-constexpr int frame_width = 160;
-constexpr int frame_height = 120;
+constexpr int frame_width = {_FRAME[0]};
+constexpr int frame_height = {_FRAME[1]};
 // Yours to write: fills a frame, and returns whether there is one.
 bool read_frame(std::uint8_t* frame);
 
@@ -70,8 +80,8 @@ constexpr int num_classes = {runner.num_classes};
 using Number = {number};
 using Score = {score};
 
-std::uint8_t frame[2 * frame_width * frame_height];
-alignas(16) std::uint8_t arena[{name}_arena_size];
+EXT_RAM_BSS_ATTR std::uint8_t frame[2 * frame_width * frame_height];
+alignas(16) EXT_RAM_BSS_ATTR std::uint8_t arena[{name}_arena_size];
 tflite::MicroInterpreter* interpreter = nullptr;
 
 // Red, green or blue of a pixel, 0 to 255.
@@ -145,4 +155,15 @@ void loop() {{
   MicroPrintf({said},
               int(std::lround(100 * to_float(scores[best]))));
 }}
+
+#if defined(ESP_PLATFORM) && !defined(ARDUINO)
+// Arduino calls setup and loop by itself.
+extern "C" void app_main() {{
+  setup();
+  for (;;) {{
+    loop();
+    vTaskDelay(1);  // Tasks of less priority run too, the watchdog's first.
+  }}
+}}
+#endif
 """

@@ -1,6 +1,9 @@
 """Measures beside accuracy."""
 
 from kerastl.metrics.compute_channel_attention import compute_channel_attention
+from kerastl.metrics.expected_calibration_error import (
+    expected_calibration_error,
+)
 from kerastl.metrics.fit_gaussians import Gaussian
 from kerastl.metrics.fit_gaussians import fit_gaussians
 from kerastl.metrics.grad_cam import grad_cam
@@ -10,6 +13,7 @@ from kerastl.metrics.shift_consistency import shift_consistency
 __all__ = [
     "Gaussian",
     "compute_channel_attention",
+    "expected_calibration_error",
     "fit_gaussians",
     "grad_cam",
     "mahalanobis_score",

@@ -24,6 +24,8 @@ from kerastl.surgery.find_head import Head
 from kerastl.surgery.find_head import find_head
 from kerastl.surgery.fit_head import HeadFit
 from kerastl.surgery.fit_head import fit_head
+from kerastl.surgery.fit_temperature import TemperatureFit
+from kerastl.surgery.fit_temperature import fit_temperature
 from kerastl.surgery.fold_blurs import fold_blurs
 from kerastl.surgery.fold_gates import FoldedGates
 from kerastl.surgery.fold_gates import fold_gates
@@ -42,6 +44,7 @@ from kerastl.surgery.rebuild import rebuild
 from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
 from kerastl.surgery.remove_zero_channels import remove_zero_channels
 from kerastl.surgery.replace_head import replace_head
+from kerastl.surgery.scale_temperature import scale_temperature
 from kerastl.surgery.set_batch_norm import set_batch_norm
 from kerastl.surgery.similarity_matrix import similarity_matrix
 from kerastl.surgery.split_at import split_at
@@ -53,6 +56,7 @@ __all__ = [
     "FoldedGates",
     "Head",
     "HeadFit",
+    "TemperatureFit",
     "adapt_blurs",
     "add_block_routing",
     "add_curriculum_smoothing",
@@ -73,6 +77,7 @@ __all__ = [
     "feature_extractor",
     "find_head",
     "fit_head",
+    "fit_temperature",
     "fold_blurs",
     "fold_gates",
     "fold_training_layers",
@@ -90,6 +95,7 @@ __all__ = [
     "reestimate_batch_norm",
     "remove_zero_channels",
     "replace_head",
+    "scale_temperature",
     "set_batch_norm",
     "similarity_matrix",
     "split_at",

@@ -5,9 +5,8 @@ from keras import ops
 
 from kerastl.arguments import checked_model
 from kerastl.arguments import checked_number
-from kerastl.surgery.find_head import find_classifier
 from kerastl.surgery.find_head import find_head
-from kerastl.surgery.head_weights import linear_head
+from kerastl.surgery.head_weights import answering_head
 
 
 def adjust_logits(model, counts, strength=1.0):
@@ -51,7 +50,7 @@ def adjust_logits(model, counts, strength=1.0):
     """
     strength = checked_number("strength", strength)
     outputs = _num_outputs(model)
-    head, scale = _head(model, outputs)
+    head, scale = answering_head(model)
     counts = _checked_counts(counts, max(outputs, 2))
     if head.bias is None:
         raise ValueError(
@@ -91,17 +90,3 @@ def _checked_counts(counts, classes):
             f"Received: counts={given!r}"
         )
     return counts
-
-
-def _head(model, outputs):
-    if outputs != 1:
-        return linear_head(model)
-    head, scale = find_head(model).layer, None
-    if head is not None:
-        scale = find_classifier(model).kind.scale
-    if not scale:
-        raise ValueError(
-            "The network does not end in a classifier whose sigmoid is of one "
-            f"layer's output. Received: model={model.name!r}"
-        )
-    return head, scale

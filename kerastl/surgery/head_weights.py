@@ -93,3 +93,22 @@ def linear_head(source):
             f"Received: source={source.name!r}, layer={head.name!r}"
         )
     return head, kind.scale
+
+
+def answering_head(model):
+    """The classifier's layer, and the factor of its scores in the answers.
+
+    As `linear_head`, and of one output too, whose sigmoid is the answer.
+
+    Raises:
+        ValueError: If the network ends in no such classifier.
+    """
+    if find_head(model).layer is None or model.outputs[0].shape[-1] != 1:
+        return linear_head(model)
+    found = find_classifier(model)
+    if not found.kind.scale:
+        raise ValueError(
+            "The network does not end in a classifier whose sigmoid is of one "
+            f"layer's output. Received: model={model.name!r}"
+        )
+    return found.layer, found.kind.scale

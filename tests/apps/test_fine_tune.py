@@ -40,6 +40,7 @@ def test_a_run_leaves_what_it_promises(finished_run):
         "report.html",
         "report.json",
         "run.json",
+        "seen_photos.txt",
     }
     labels = (finished_run.output / "labels.txt").read_text().split()
     assert labels == ["circle", "cross", "square"]

@@ -182,3 +182,21 @@ def test_one_output_has_two_classes(labels):
     np.testing.assert_array_equal(found, [0, 1, 1])
     with pytest.raises(ValueError, match="2 classes"):
         ImageBatches((images, np.array([0, 1, 2])), (4, 4, 3), 1, "data")
+
+
+def test_all_batches_come_again():
+    data = (images(70), np.arange(70) % 5)
+    batches = ImageBatches(data, SHAPE, 5, "data")
+    assert len(batches.first[0]) == 32
+    for _ in range(2):
+        found = list(batches)
+        np.testing.assert_array_equal(
+            np.concatenate([part for part, _ in found]), data[0]
+        )
+        np.testing.assert_array_equal(
+            np.concatenate([labels for _, labels in found]), data[1]
+        )
+    # An iterator has them once.
+    once = ImageBatches(iter([data]), SHAPE, 5, "data")
+    assert [len(part) for part, _ in once] == [70]
+    assert list(once) == []

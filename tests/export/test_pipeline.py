@@ -202,3 +202,17 @@ def test_another_network_is_none_to_compare_with(lowered, shape, units):
     with pytest.raises(ValueError, match=f"and {units}$"):
         pipeline._other_truth(other, lowered)
     assert pipeline._other_truth(lowered.source, lowered).num_classes == 3
+
+
+@pytest.mark.parametrize("form", [tuple, iter])
+def test_a_second_file_is_held_against_all_images_too(lowered, form):
+    """Where the refined file is refused, the plain one is proved anew."""
+    images = np.random.default_rng(0).uniform(0, 255, (70, 4, 4, 3))
+    images, labels = images.astype("float32"), np.arange(70) % 3
+    data = (images, labels)
+    if form is iter:
+        data = iter([(images[:40], labels[:40]), (images[40:], labels[40:])])
+    batches = pipeline._evaluation_batches(data, lowered, 0.01)
+    for _ in range(2):
+        found = np.concatenate([part for part, _ in batches])
+        np.testing.assert_array_equal(found, images)

@@ -138,3 +138,13 @@ def test_carray_writes_beside_or_into_a_folder(int8, tmp_path):
     refused(call("carray", int8, "--output", file), "file of that name")
     refused(call("carray", int8, "--output", file / "src"), "cannot be made")
     assert file.read_text() == "mine"
+
+
+def test_carray_makes_a_project_of_a_folder(int8, tmp_path):
+    refused(call("carray", int8, "--project"), "--output FOLDER")
+    folder = tmp_path / "firmware"
+    result = call("carray", int8, "--output", folder, "--project", "--json")
+    assert result.exit_code == 0
+    made = {str(each) for each in folder.rglob("*") if each.is_file()}
+    assert set(json.loads(result.stdout)) == made
+    assert str(folder / "platformio.ini") in made

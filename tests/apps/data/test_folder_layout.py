@@ -105,3 +105,10 @@ def test_what_is_no_folder(tmp_path):
     for name in ("photos.zip", "photos.tgz"):
         with pytest.raises(NotADirectoryError, match="unpacked first"):
             require_folder(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "annotations.JSON"])
+def test_a_table_in_place_of_a_folder(tmp_path, name):
+    (tmp_path / name).write_text("a,b")
+    with pytest.raises(NotADirectoryError, match="is a table.*one class.*Rec"):
+        require_folder(tmp_path / name)

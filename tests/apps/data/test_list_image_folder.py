@@ -173,3 +173,23 @@ def test_a_folder_above_the_classes_is_asked_about(tmp_path):
     (tmp_path / "other/4.jpg").write_bytes(b"")
     notes = " ".join(list_image_folder(tmp_path).notes)
     assert "class: 2." in notes and "most of all" not in notes
+
+
+@pytest.mark.parametrize("folder", ["images", "."])
+def test_labels_in_a_table_are_refused_with_a_way_out(tmp_path, folder):
+    make(tmp_path, f"{folder}/a.png")
+    (tmp_path / "labels.csv").write_text("file,labels\na.png,red round\n")
+    with pytest.raises(ValueError) as caught:
+        list_image_folder(tmp_path)
+    said = str(caught.value)
+    assert "Several labels a photo (a sigmoid each) are not trained" in said
+    assert "train one network a label" in said
+    assert "photos/<class>/*.jpg" in said and "labels.csv" in said
+    # Beside folders that are the classes it is only said.
+    make(tmp_path / "more", "red/a.png", "round/a.png")
+    table = (tmp_path / "labels.csv").rename(tmp_path / "more" / "labels.csv")
+    listing = list_image_folder(tmp_path / "more")
+    assert listing.class_names == ["red", "round"]
+    [left] = listing.left_out
+    assert left.file == table
+    assert left.reason == "not read: the class folders' names are the classes"

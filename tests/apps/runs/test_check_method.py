@@ -9,6 +9,10 @@ from kerastl.apps.runs.check_method import check_flags
 from kerastl.apps.runs.check_method import check_numbers
 from kerastl.apps.runs.check_method import check_unlabelled_data
 
+FLAGS = (
+    *("stem", "balance", "calibrate_confidence", "augment", "page"),
+    "tensorboard",
+)
 GOOD = {
     "epochs": 2,
     "soup": 1,
@@ -93,7 +97,7 @@ def test_unlabelled_images_that_are_asked_for_are_there():
         check_unlabelled_data(apps.RECIPES["akc_arc"], none)
 
 
-@pytest.mark.parametrize("name", ["stem", "balance", "augment", "page"])
+@pytest.mark.parametrize("name", FLAGS)
 @pytest.mark.parametrize("value", ["no", 1, None])
 def test_a_flag_is_true_or_false(name, value, tmp_path):
     output = tmp_path / "run"
@@ -104,7 +108,7 @@ def test_a_flag_is_true_or_false(name, value, tmp_path):
 
 
 def test_flags_of_numpy_become_pythons():
-    given = dict.fromkeys(("stem", "balance", "augment", "page"), np.True_)
+    given = dict.fromkeys(FLAGS, np.True_)
     flags = check_flags({**given, "keep_head": None})
     assert flags == {**given, "keep_head": None}
     assert all(type(flags[name]) is bool for name in given)

@@ -1,3 +1,5 @@
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -78,7 +80,7 @@ class Kill(keras.callbacks.Callback):
             raise Killed
 
 
-def train(path=None, callbacks=(), batch_norm="train"):
+def train(path=None, callbacks=(), batch_norm="train", **options):
     """Returns the trained student and the history."""
     # What a resumed run finds anew: the networks, as the seed makes them.
     source, student = make_network(1), make_network(2)
@@ -100,6 +102,7 @@ def train(path=None, callbacks=(), batch_norm="train"):
         EPOCHS,
         learning_rate=0.05,
         checkpoint=path,
+        **options,
     )
 
 
@@ -126,3 +129,41 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path, batch_norm):
             atol=1e-4,
             err_msg=one.path,
         )
+
+
+def read_curves(folder):
+    """Values by step of each scalar that TensorBoard finds in a folder."""
+    accumulator = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator"
+    )
+    tensor_util = pytest.importorskip("tensorboard.util.tensor_util")
+    events = accumulator.EventAccumulator(str(folder))
+    events.Reload()
+    return {
+        tag: {
+            event.step: float(tensor_util.make_ndarray(event.tensor_proto))
+            for event in events.Tensors(tag)
+        }
+        for tag in events.Tags()["tensors"]
+    }
+
+
+def test_the_curves_can_be_read_while_it_trains(tmp_path):
+    path, logs, seen = tmp_path / "state.npz", tmp_path / "logs", []
+    options = {
+        "log_dir": logs,
+        "record": lambda columns: seen.append(json.dumps(columns)),
+    }
+    with pytest.raises(Killed):
+        train(path, [Kill()], **options)
+    assert [json.loads(each)["epoch"] for each in seen] == [[1], [1, 2]]
+    _, history = train(path, **options)
+    assert len(seen) == EPOCHS and json.loads(seen[-1]) == history
+    # What was resumed goes on behind what there was.
+    for part, prefix in (("train", ""), ("validation", "val_")):
+        curves = read_curves(logs / part)
+        for name in ("loss", "accuracy"):
+            values = history[prefix + name]
+            assert curves[f"epoch_{name}"] == pytest.approx(
+                dict(enumerate(values)), rel=1e-5
+            )

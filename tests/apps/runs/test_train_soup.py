@@ -104,6 +104,11 @@ def test_a_killed_soup_goes_on_in_the_training_that_ran(tmp_path):
     assert "checkpoint-2.npz" in names
     assert "training-1.keras" in names
     assert "training-2.keras" not in names
+    # Behind those of the first, the epochs of the second that are done.
+    head, *rows = (path / "history.csv").read_text().splitlines()
+    done = [int(row.split(",")[0]) for row in rows]
+    assert head.startswith("epoch,") and done == history["epoch"][: len(done)]
+    assert len(history["epoch"]) // 3 < len(done) < len(history["epoch"])
     folder = RunFolder(path, {}, {}, resume=True)
     resumed, again, seeds = soup(3, folder)
     # The first is not trained again, the second from its second epoch.
@@ -113,7 +118,8 @@ def test_a_killed_soup_goes_on_in_the_training_that_ran(tmp_path):
     assert again["epoch"] == history["epoch"]
     np.testing.assert_allclose(again["loss"], history["loss"], rtol=1e-4)
     remove_state(folder, 3)
-    assert [file.name for file in path.iterdir()] == ["run.json"]
+    names = sorted(file.name for file in path.iterdir())
+    assert names == ["history.csv", "run.json"]
     assert json.loads((path / "run.json").read_text())["status"] == "training"
 
 

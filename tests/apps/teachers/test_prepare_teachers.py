@@ -5,6 +5,7 @@ import pytest
 from kerastl import apps
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.runs.run_folder import RunFolder
+from kerastl.apps.runs.run_progress import RunProgress
 from kerastl.apps.teachers.adapt_teacher import teacher_size
 from kerastl.apps.teachers.load_teachers import load_teachers
 from kerastl.apps.teachers.prepare_teachers import prepare_teachers
@@ -30,7 +31,14 @@ def prepare(data, tmp_path):
             folder.begin()
             specs = load_teachers(read_teachers(teacher), data.class_names)
             return prepare_teachers(
-                specs, source, data, load_at, folder, 1, seed=3
+                specs,
+                source,
+                data,
+                load_at,
+                folder,
+                1,
+                RunProgress(),
+                seed=3,
             )
 
     return run

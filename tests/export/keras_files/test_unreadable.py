@@ -3,6 +3,7 @@
 import pytest
 
 from kerastl.export.keras_files.unreadable import check_is_binary
+from kerastl.export.keras_files.unreadable import check_is_file
 from kerastl.export.keras_files.unreadable import corrupt
 from kerastl.export.keras_files.unreadable import unreadable
 
@@ -92,3 +93,13 @@ def test_files_of_keras_are_left_to_their_reader(tmp_path, start, format):
     path = tmp_path / "a.keras"
     path.write_bytes(start)
     check_is_binary(path, format)
+
+
+def test_of_a_run_the_files_are_named(tmp_path):
+    for name in ("model.keras", "model_int8.tflite", "report.json"):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match="is a folder. Name a file") as caught:
+        check_is_file(tmp_path)
+    for name in ("model.keras", "model_int8.tflite"):
+        assert str(tmp_path / name) in str(caught.value)
+    assert "report.json" not in str(caught.value)
