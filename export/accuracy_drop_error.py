@@ -1,5 +1,12 @@
 """The refusal to write a file that lost too much."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kerastl.export.report import ExportReport
+
 
 class AccuracyDropError(RuntimeError):
     """Raised when a file loses more accuracy than the user allows.
@@ -12,7 +19,7 @@ class AccuracyDropError(RuntimeError):
         max_accuracy_drop: The allowed loss, as a fraction.
     """
 
-    def __init__(self, report, max_accuracy_drop):
+    def __init__(self, report: ExportReport, max_accuracy_drop: float) -> None:
         super().__init__(
             f"The {report.format} {report.scheme} file loses "
             f"{100 * report.accuracy_drop:.2f} points of accuracy "

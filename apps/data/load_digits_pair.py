@@ -32,13 +32,13 @@ class DigitsPair:
 
 
 def load_digits_pair(
-    seed=0,
-    shots=25,
-    image_size=32,
-    batch_size=32,
-    validation_shots=20,
-    unlabelled_shots=0,
-):
+    seed: int = 0,
+    shots: int = 25,
+    image_size: int = 32,
+    batch_size: int = 32,
+    validation_shots: int = 20,
+    unlabelled_shots: int = 0,
+) -> DigitsPair:
     """Loads the digits bundled with scikit-learn as two tasks.
 
     The 8 x 8 digits are enlarged to three quarters of the image, white on

@@ -2,6 +2,7 @@
 
 import base64
 import pathlib
+from typing import Any
 
 from kerastl.apps.report import figures
 from kerastl.apps.report import plots
@@ -10,6 +11,7 @@ from kerastl.apps.report.class_scores import class_scores
 from kerastl.apps.report.describe_origins import describe_origins
 from kerastl.apps.report.shipped_rows import shipped_rows
 from kerastl.export.stage import staged_file
+from kerastl.types import PathLike
 
 _TEMPLATE = pathlib.Path(__file__).with_name("report.html")
 
@@ -17,7 +19,9 @@ _TEMPLATE = pathlib.Path(__file__).with_name("report.html")
 _TINY_SIDE = 64
 
 
-def write_report(report, path, folder=None):
+def write_report(
+    report: dict[str, Any], path: PathLike, folder: PathLike | None = None
+) -> pathlib.Path:
     """Writes the report as a self-contained HTML page.
 
     Args:

@@ -5,6 +5,7 @@ from keras import ops
 
 from kerastl.layers.kernel_blur import KernelBlur
 from kerastl.layers.sum_of_shifts import sum_of_shifts
+from kerastl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -36,7 +37,7 @@ class BlurredDepthwiseConv2D(KernelBlur, keras.layers.DepthwiseConv2D):
     #: Whether shifted maps are summed, see `sum_of_shifts`.
     shifts = False
 
-    def convolve(self, inputs):
+    def convolve(self, inputs: Tensor) -> Tensor:
         kernel = self.blurred(self.kernel)
         if self.shifts and self._has_one_map_each(inputs):
             _, height, width, _ = self.compute_output_shape(inputs.shape)

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from kerastl.layers.kernel_blur import KernelBlur
+from kerastl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -32,7 +33,7 @@ class BlurredSeparableConv2D(KernelBlur, keras.layers.SeparableConv2D):
     ((1, 4, 4, 8), (3, 3, 3, 1))
     """
 
-    def convolve(self, inputs):
+    def convolve(self, inputs: Tensor) -> Tensor:
         inputs, padding = self.lay(inputs)
         return ops.separable_conv(
             inputs,

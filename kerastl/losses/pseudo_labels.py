@@ -1,4 +1,10 @@
+from __future__ import annotations
+
 import inspect
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Literal
+from typing import Self
 
 import keras
 from keras import ops
@@ -17,6 +23,11 @@ from kerastl.losses.weight_average import WeightAverage
 from kerastl.training.class_outputs import class_outputs
 from kerastl.training.class_outputs import class_probabilities
 from kerastl.training.targets import one_hot
+from kerastl.types import Tensor
+
+if TYPE_CHECKING:
+    from kerastl.fine_tuner import FineTuner
+    from kerastl.losses.transfer_loss import TransferStep
 
 _ADAPTED = ("flexmatch", "freematch")
 _ALIGNED = ("uniform", "labels")
@@ -103,17 +114,17 @@ class PseudoLabels(TransferLoss):
 
     def __init__(
         self,
-        weight=1.0,
-        threshold=0.95,
-        adapt=None,
-        align=None,
-        momentum=0.999,
-        teacher_momentum=None,
-        weak=None,
-        strong=None,
-        seed=None,
-        name="pseudo_labels",
-    ):
+        weight: float = 1.0,
+        threshold: float = 0.95,
+        adapt: Literal["flexmatch", "freematch"] | None = None,
+        align: Literal["uniform", "labels"] | None = None,
+        momentum: float = 0.999,
+        teacher_momentum: float | None = None,
+        weak: keras.layers.Layer | None = None,
+        strong: keras.layers.Layer | None = None,
+        seed: int | None = None,
+        name: str = "pseudo_labels",
+    ) -> None:
         super().__init__(weight, name=name)
         self.threshold = checked_number("threshold", threshold, above=0, most=1)
         if adapt is not None:
@@ -137,14 +148,14 @@ class PseudoLabels(TransferLoss):
         self.thresholds = self.alignment = self.average = None
 
     @property
-    def layers(self):
+    def layers(self) -> list[keras.layers.Layer]:
         made = (
             *(self.weak, self.strong),
             *(self.thresholds, self.alignment, self.average),
         )
         return [layer for layer in made if layer is not None]
 
-    def build(self, tuner):
+    def build(self, tuner: FineTuner) -> None:
         self._student = tuner.student
         self.kind = class_outputs(tuner.student, tuner.loss)
         if self.align == "labels" and tuner.loss is None:
@@ -175,16 +186,16 @@ class PseudoLabels(TransferLoss):
                 name="weight_average",
             )
 
-    def change_unlabelled(self, images):
+    def change_unlabelled(self, images: Tensor) -> Tensor:
         return _view(self.strong, images)
 
-    def compute(self, step):
+    def compute(self, step: TransferStep) -> Tensor:
         believed = self.believed(step)
         given = class_probabilities(step.unlabelled.predictions, self.kind)
         given = ops.log(ops.maximum(given, 1e-7))
         return -ops.mean(ops.sum(believed * given, axis=-1))
 
-    def believed(self, step):
+    def believed(self, step: TransferStep) -> Tensor:
         """The pseudo-labels, one-hot, and zeros where they are in doubt."""
         images = step.unlabelled.unchanged
         if self.weak is not None:
@@ -213,7 +224,7 @@ class PseudoLabels(TransferLoss):
         )
         return answers
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["taps"], config["tap_weights"]
         names = ("threshold", "adapt", "align", "momentum", "teacher_momentum")
@@ -228,7 +239,7 @@ class PseudoLabels(TransferLoss):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         views = {
             name: config[name]
             and keras.saving.deserialize_keras_object(config[name])

@@ -1,5 +1,9 @@
 """What normal images look like to a network, as Gaussians of its features."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 import keras
@@ -10,6 +14,10 @@ from kerastl.surgery.default_taps import default_taps
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.training.labelled_batches import labelled_batches
 from kerastl.training.predict_batch import predict_batch
+from kerastl.types import Data
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class Gaussian(NamedTuple):
@@ -23,14 +31,19 @@ class Gaussian(NamedTuple):
     mean: np.ndarray
     precision: np.ndarray
 
-    def distance(self, features):
+    def distance(self, features: ArrayLike) -> np.ndarray:
         """Mahalanobis distances of features `(images, channels)`."""
         away = np.asarray(features, "float64") - self.mean
         squares = np.einsum("ni,ij,nj->n", away, self.precision, away)
         return np.sqrt(np.maximum(squares, 0.0))
 
 
-def fit_gaussians(model, images, taps=None, batch_size=32) -> dict:
+def fit_gaussians(
+    model: keras.Model,
+    images: Data,
+    taps: Sequence[str] | None = None,
+    batch_size: int = 32,
+) -> dict[str, Gaussian]:
     """Fits a Gaussian to the features of normal images at every level.
 
     The features are averaged over space. The covariance is shrunk toward a

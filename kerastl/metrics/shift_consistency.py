@@ -1,20 +1,28 @@
 """How often a small shift leaves the prediction as it is."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 
 from kerastl.training.predict_batch import predict_batch
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 def shift_consistency(
-    model,
-    images,
-    crop_size,
-    labels=None,
-    batch_size=32,
-    passes=5,
-    seed=0,
-):
+    model: keras.Model,
+    images: np.ndarray,
+    crop_size: int | Sequence[int],
+    labels: ArrayLike | None = None,
+    batch_size: int = 32,
+    passes: int = 5,
+    seed: int = 0,
+) -> float | tuple[float, float]:
     """Fraction of images whose prediction two random shifts leave the same.
 
         P[ argmax f(crop_1) = argmax f(crop_2) ]

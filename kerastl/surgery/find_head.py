@@ -81,7 +81,7 @@ class Classifier(NamedTuple):
     tap: str
 
 
-def find_head(model) -> Head:
+def find_head(model: keras.Model) -> Head:
     """Finds the classifier of a network, nested ones included.
 
     The classifier is the last layer with weights, where what follows it makes

@@ -6,7 +6,9 @@ from kerastl.surgery.carry_state import carry_inside
 from kerastl.surgery.rebuild import rebuild
 
 
-def fold_training_layers(model, name=None) -> keras.Model:
+def fold_training_layers(
+    model: keras.Model, name: str | None = None
+) -> keras.Model:
     """Copies a network without the layers that only its training needed.
 
     `StochNorm` becomes BatchNormalization, `DropConnectDense` becomes

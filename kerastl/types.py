@@ -1,0 +1,16 @@
+"""Names for the types of arguments that Keras has no types for."""
+
+import os
+from collections.abc import Iterable
+from typing import Any
+from typing import TypeAlias
+
+#: A file or a folder.
+PathLike: TypeAlias = str | os.PathLike[str]
+#: A tensor of the backend in use, or an array that becomes one.
+Tensor: TypeAlias = Any
+#: The sizes of a tensor's axes; `None` where one is not fixed.
+Shape: TypeAlias = tuple[int | None, ...]
+#: Images, or images and labels: an array, a tuple of arrays, a
+#: `tf.data.Dataset`, a `keras.utils.PyDataset` or another iterable of batches.
+Data: TypeAlias = Iterable[Any]
