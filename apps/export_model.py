@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
+from typing import Any
 from typing import Literal
 
 from kerastl.apps.data.load_matching_images import load_matching_images
@@ -31,7 +32,7 @@ def export_model(
     model: PathLike,
     scheme: str = "int8",
     photos: PathLike | None = None,
-    format: Literal["tflite", "onnx"] | None = None,
+    format: str | None = None,
     output: PathLike | None = None,
     overwrite: bool = False,
     max_accuracy_drop: float | None = None,
@@ -99,12 +100,13 @@ def export_model(
         output = model.with_name(f"{model.stem}_{scheme}.{format}")
     check_destination(output, f".{format}", overwrite)
     runner = load(model)
-    data = None
+    data: Any = None
     if photos is None:
         names = read_class_names(model, runner.num_classes)
     else:
         data = load_matching_images(model, photos, runner)
         names = data.class_names
+    report: Any
     if keep_float is not None:
         report = selective_int8(
             load_keras_file(model),

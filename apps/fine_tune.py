@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
-from typing import Literal
 
 import keras
 
@@ -69,7 +68,7 @@ def fine_tune(
     method: str = "auto",
     antialias: int | None = None,
     stem: bool = True,
-    blur_place: Literal["after", "kernel"] | None = None,
+    blur_place: str | None = None,
     weights: PathLike | keras.Model | None = "imagenet",
     preset_arguments: dict[str, Any] | None = None,
     keep_head: bool | None = None,
@@ -235,7 +234,7 @@ def fine_tune(
     check_soup(soup, recipe, weights)
     given, folder_given = data, not isinstance(data, ImageData)
     name = "arrays"
-    if folder_given:
+    if not isinstance(data, ImageData):
         name = literal(pathlib.Path(data).resolve().name)
     else:
         arguments["data"] = name
@@ -255,7 +254,7 @@ def fine_tune(
                 given, size, batch_size, shots, seed, augment, unlabelled
             )
 
-    if folder_given:
+    if not isinstance(data, ImageData):
         image_size = image_size or row.default_size
         data = load_at(image_size, unlabelled or recipe.needs_unlabelled)
     check_unlabelled_data(recipe, data, unlabelled)

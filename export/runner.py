@@ -55,9 +55,13 @@ class Runner:
         output: The same of the output tensor.
     """
 
-    format = None
+    format: str
+    input_shape: tuple[int, ...]
+    num_classes: int
+    input: dict[str, Any]
+    output: dict[str, Any]
     # Set where the file takes batches of one size only.
-    _batch_size = None
+    _batch_size: int | None = None
 
     def __init__(self, threads: int | None) -> None:
         self.threads = threads

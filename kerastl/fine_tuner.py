@@ -259,8 +259,12 @@ class FineTuner(keras.Model):
         with summing_shifts(self._state.shifting):
             if not (training and self._state.losses and self._state.extractor):
                 return self.student(batch.images, training=training)
-            outputs = self._state.extractor(batch.all_images, training=True)
-        return sort_outputs(batch, *outputs, self.taps, self.embedding[0])
+            predictions, found = self._state.extractor(
+                batch.all_images, training=True
+            )
+        return sort_outputs(
+            batch, predictions, found, self.taps, self.embedding[0]
+        )
 
     def train_step(self, *state_and_data: Any) -> Any:
         terms = [

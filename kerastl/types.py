@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 from typing import TypeAlias
 
@@ -14,3 +15,5 @@ Shape: TypeAlias = tuple[int | None, ...]
 #: Images, or images and labels: an array, a tuple of arrays, a
 #: `tf.data.Dataset`, a `keras.utils.PyDataset` or another iterable of batches.
 Data: TypeAlias = Iterable[Any]
+#: Factors of the taps inside a transfer loss: by name, or in their order.
+TapWeights: TypeAlias = Mapping[str, float] | list[float] | tuple[float, ...]

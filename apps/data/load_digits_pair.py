@@ -1,6 +1,7 @@
 """A source and a target task that need no download."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -83,7 +84,7 @@ def load_digits_pair(
     )
     images = _enlarge(pixels, image_size)
     is_target = digits >= _FIRST_TARGET
-    options = {
+    options: dict[str, Any] = {
         "image_size": image_size,
         "batch_size": batch_size,
         "augmentation": Augmentation(min_area=0.64, max_aspect=1, flip=False),

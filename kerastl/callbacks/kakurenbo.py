@@ -146,7 +146,7 @@ class KAKURENBO(SampleHiding):
         self._hidden = self.hide(candidates[learned[candidates]])
         if self.correction == "hidden":
             fraction = len(self._hidden) / len(known.loss)
-        rate = self.learning_rate
+        rate: Any = self.learning_rate
         rate = rate(epoch) if callable(rate) else rate
         self.model.optimizer.learning_rate = rate / (1 - fraction)
 

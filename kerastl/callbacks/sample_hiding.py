@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -10,8 +11,6 @@ import numpy as np
 from kerastl.losses.sample_statistics import SampleStatistics
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
     from kerastl.data.sample_filter import SampleFilter
 
 
@@ -32,7 +31,7 @@ class SampleHiding(keras.callbacks.Callback):
         self.sample_filter = sample_filter
         self.batch_size = int(batch_size)
         self.whole_batches = bool(whole_batches)
-        self._warnings = None
+        self._warnings: Any = None
 
     def statistics(self) -> SampleStatistics:
         """The `SampleStatistics` among the model's transfer losses.
@@ -56,7 +55,7 @@ class SampleHiding(keras.callbacks.Callback):
             )
         return terms[0]
 
-    def hide(self, samples: ArrayLike) -> np.ndarray:
+    def hide(self, samples: Sequence[int] | np.ndarray) -> np.ndarray:
         """Leaves examples out, the first ones first; the last one stays.
 
         Returns:

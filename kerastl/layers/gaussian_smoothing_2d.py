@@ -78,7 +78,7 @@ class GaussianSmoothing2D(keras.layers.Layer):
 
     def build(self, input_shape: Shape) -> None:
         axis = -1 if self.data_format == "channels_last" else 1
-        self.channels = input_shape[axis]
+        self.channels: Any = input_shape[axis]
 
     def call(self, inputs: Tensor) -> Tensor:
         side = ops.exp(-0.5 / ops.square(self.sigma))

@@ -1,6 +1,7 @@
 """A blur inside the kernel of a strided convolution."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import Literal
 
@@ -13,8 +14,14 @@ from kerastl.layers.blur_pooling_2d import MAX_KERNEL_SIZE
 from kerastl.types import Shape
 from kerastl.types import Tensor
 
+if TYPE_CHECKING:
+    # What it is put before.
+    from keras.layers import Conv2D as _Convolution
+else:
+    _Convolution = object
 
-class KernelBlur:
+
+class KernelBlur(_Convolution):
     """Mixin for a strided Keras convolution that blurs before it skips.
 
     A blur behind a dense convolution, of which every n-th pixel is kept, is

@@ -12,9 +12,10 @@ from keras import ops
 
 from kerastl.losses.feature_distance import FeatureDistance
 from kerastl.losses.missed_share import missed_share
+from kerastl.types import TapWeights
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    pass
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -92,9 +93,9 @@ class DELTA(FeatureDistance):
     def __init__(
         self,
         weight: float = 0.64,
-        attention: Mapping[str, ArrayLike] | None = None,
+        attention: Mapping[str, np.ndarray] | None = None,
         taps: Sequence[str] | None = None,
-        tap_weights: Mapping[str, float] | Sequence[float] | None = None,
+        tap_weights: TapWeights | None = None,
         paper_scaling: bool = False,
         relative: bool = False,
         name: str | None = None,
@@ -118,7 +119,7 @@ class DELTA(FeatureDistance):
                 tap: self._layer.add_weight(
                     shape=attention[tap].shape, trainable=False, name="channels"
                 )
-                for tap in self.taps
+                for tap in self.taps or ()
             }
             self._layer.built = True
             for tap, variable in self._weights.items():

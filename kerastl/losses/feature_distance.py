@@ -1,4 +1,3 @@
-from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -6,6 +5,7 @@ from keras import ops
 
 from kerastl.losses.missed_share import missed_share
 from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.types import TapWeights
 from kerastl.types import Tensor
 
 # Least share of a summary's energy that is taken to be left where its parts
@@ -46,7 +46,7 @@ class FeatureDistance(TransferLoss):
         self,
         weight: float = 1.0,
         taps: Sequence[str] | None = None,
-        tap_weights: Mapping[str, float] | Sequence[float] | None = None,
+        tap_weights: TapWeights | None = None,
         paper_scaling: bool = False,
         relative: bool = False,
         name: str | None = None,

@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import Self
@@ -9,6 +8,7 @@ import keras
 from kerastl.arguments import nearest_hint
 from kerastl.losses.descriptors import DESCRIPTORS
 from kerastl.losses.feature_distance import FeatureDistance
+from kerastl.types import TapWeights
 from kerastl.types import Tensor
 
 
@@ -84,7 +84,7 @@ class GlobalLevel(FeatureDistance):
         weight: float = 1.0,
         descriptor: str | Callable[[Tensor], Tensor] = "gap",
         taps: Sequence[str] | None = None,
-        tap_weights: Mapping[str, float] | Sequence[float] | None = None,
+        tap_weights: TapWeights | None = None,
         paper_scaling: bool = False,
         relative: bool = False,
         name: str | None = None,

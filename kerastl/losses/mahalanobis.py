@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -11,6 +10,7 @@ from keras import ops
 
 from kerastl.losses.descriptors import gap
 from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.types import TapWeights
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Mahalanobis(TransferLoss):
         gaussians: Mapping[str, Gaussian] | None = None,
         weight: float = 1.0,
         channels: Mapping[str, int] | None = None,
-        tap_weights: Mapping[str, float] | Sequence[float] | None = None,
+        tap_weights: TapWeights | None = None,
         name: str | None = None,
     ) -> None:
         if gaussians is not None:

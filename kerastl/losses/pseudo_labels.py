@@ -145,7 +145,9 @@ class PseudoLabels(TransferLoss):
         self.teacher_momentum = teacher_momentum
         self.weak = weak
         self.strong = StrongView(seed=seed) if strong is None else strong
-        self.thresholds = self.alignment = self.average = None
+        self.thresholds: Any = None
+        self.alignment: Any = None
+        self.average: Any = None
 
     @property
     def layers(self) -> list[keras.layers.Layer]:

@@ -83,7 +83,7 @@ class SampleStatistics(TransferLoss):
                 f"Received: num_samples={num_samples}"
             )
         self.num_samples = int(num_samples)
-        self.store = None
+        self.store: Any = None
 
     @property
     def layers(self) -> list[keras.layers.Layer]:

@@ -54,7 +54,7 @@ class SourceHeadLoss(TransferLoss):
         self._weights = source and head_weights(source)
         if self._weights:
             head_shape = self._weights[0].shape
-        self.head_shape = tuple(int(size) for size in head_shape)
+        self.head_shape = tuple(int(size) for size in head_shape or ())
         self.train_head = bool(train_head)
         self.head = self.copy_head("source_head", trainable=self.train_head)
 

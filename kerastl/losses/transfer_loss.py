@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Self
 import keras
 
 from kerastl.arguments import checked_weight
+from kerastl.types import TapWeights
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class TransferLoss:
         self,
         weight: float = 1.0,
         taps: Sequence[str] | None = None,
-        tap_weights: Mapping[str, float] | Sequence[float] | None = None,
+        tap_weights: TapWeights | None = None,
         name: str | None = None,
     ) -> None:
         self.weight = checked_weight("weight", weight)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Literal
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
     from kerastl.metrics.fit_gaussians import Gaussian
 
-_REDUCTIONS = {"mean": np.mean, "sum": np.sum}
+_REDUCTIONS: dict[str, Callable[..., np.ndarray]] = {
+    "mean": np.mean,
+    "sum": np.sum,
+}
 
 
 def mahalanobis_score(

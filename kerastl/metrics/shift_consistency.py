@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from typing import overload
 
 import keras
 import numpy as np
@@ -12,6 +13,30 @@ from kerastl.training.predict_batch import predict_batch
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+
+@overload
+def shift_consistency(
+    model: keras.Model,
+    images: np.ndarray,
+    crop_size: int | Sequence[int],
+    labels: None = None,
+    batch_size: int = 32,
+    passes: int = 5,
+    seed: int = 0,
+) -> float: ...
+
+
+@overload
+def shift_consistency(
+    model: keras.Model,
+    images: np.ndarray,
+    crop_size: int | Sequence[int],
+    labels: ArrayLike,
+    batch_size: int = 32,
+    passes: int = 5,
+    seed: int = 0,
+) -> tuple[float, float]: ...
 
 
 def shift_consistency(

@@ -70,12 +70,13 @@ class L2SP:
 
     def __init__(
         self,
-        strength: float | Mapping[str, float] = 0.1,
+        strength: float | dict[str, float] = 0.1,
         head_strength: float = 0.01,
         head: str | Sequence[str] | None = None,
         batch_norm: bool = False,
         fisher: Mapping[str, np.ndarray] | None = None,
     ) -> None:
+        self.strength: float | dict[str, float]
         if isinstance(strength, dict):
             self.strength = {
                 layer: checked_weight(f"strength[{layer!r}]", value)
@@ -121,7 +122,8 @@ class L2SP:
             raise ValueError(
                 "Model and source have no weight of the same layer name and "
                 "shape in common. Received: "
-                f"model={model.name!r}, source={source.name!r}"
+                f"model={model.name!r}, "
+                f"source={getattr(source, 'name', None)!r}"
             )
         strengths = self._strengths(weights)
         fisher = self._fisher_of(model, weights)
@@ -132,7 +134,7 @@ class L2SP:
             for entry, value in zip(weights, fisher, strict=True)
             if value is not None
         }
-        penalties = []
+        penalties: list[AnchoredL2 | None] = []
         for entry, value, strength, importance in zip(
             weights, start, strengths, fisher, strict=True
         ):

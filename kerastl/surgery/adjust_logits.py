@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 def adjust_logits(
     model: keras.Model,
-    counts: Mapping[str, int] | ArrayLike,
+    counts: dict[str, int] | ArrayLike,
     strength: float = 1.0,
 ) -> None:
     """Takes how frequent each class was in training out of the answers.

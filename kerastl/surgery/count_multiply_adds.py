@@ -14,7 +14,10 @@ from kerastl.layers.kernel_blur import KernelBlur
 from kerastl.surgery import graph as graphs
 
 if TYPE_CHECKING:
-    import keras
+    from typing import Literal
+from typing import overload
+
+import keras
 
 _CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
 _DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
@@ -24,6 +27,18 @@ _TRANSPOSED = (
     layers.Conv2DTranspose,
     layers.Conv3DTranspose,
 )
+
+
+@overload
+def count_multiply_adds(
+    model: keras.Model, by_layer: Literal[False] = False
+) -> int: ...
+
+
+@overload
+def count_multiply_adds(
+    model: keras.Model, by_layer: bool
+) -> int | dict[str, int]: ...
 
 
 def count_multiply_adds(

@@ -108,12 +108,15 @@ def similarity_matrix(
             "similarity", similarity, [*_VISUAL, *_SEMANTIC]
         )
     _require(similarity, source=source, data=data)
+    photos: Any = data
     if similarity == "posterior":
         return class_relation(
-            source, data, num_classes=num_classes, batch_size=batch_size
+            source, photos, num_classes=num_classes, batch_size=batch_size
         ).astype("float64")
     kernel, _ = head_weights(source)
-    means, _ = class_means(embed(source), data, num_classes, False, batch_size)
+    means, _ = class_means(
+        embed(source), photos, num_classes, False, batch_size
+    )
     return unit_rows(means) @ unit_rows(kernel.T.astype("float64")).T
 
 
