@@ -41,6 +41,8 @@ from kerastl.apps.runs.check_method import check_unlabelled
 from kerastl.apps.runs.check_method import check_unlabelled_data
 from kerastl.apps.runs.check_outputs import check_outputs
 from kerastl.apps.runs.check_training_fits import check_training_fits
+from kerastl.apps.runs.compare_run import add_comparison
+from kerastl.apps.runs.compare_run import open_earlier
 from kerastl.apps.runs.describe_run import describe_opening
 from kerastl.apps.runs.finish_run import finish_run
 from kerastl.apps.runs.run_folder import RunFolder
@@ -93,6 +95,7 @@ def fine_tune(
     max_accuracy_drop: float | None = None,
     threads: int = 1,
     page: bool = False,
+    compare: PathLike | None = None,
     output: PathLike = "runs/fine_tune",
     resume: bool = False,
     jit_compile: bool | None = None,
@@ -168,6 +171,8 @@ def fine_tune(
         page: Whether to write `try.html`, which tries the run's first ONNX
             file out with camera and photos (see `apps.write_page`). Without
             an ONNX file `"onnx:float32"` is added to `exports`.
+        compare: An earlier run of these classes, or a model file, that the
+            network is compared with, photo by photo. A resumed run may add it.
         output: Folder of the run.
         resume: Continue the run in `output`.
         jit_compile: XLA. `None` uses it on a GPU only.
@@ -262,6 +267,9 @@ def fine_tune(
     adapts = None if folder.trained else data
     teachers = load_teachers(teachers, data.class_names, adapts, folder_given)
     part = _evaluation_part(data)
+    earlier = None
+    if compare is not None:
+        earlier = open_earlier(compare, data, one_size=not folder_given)
     source_classes = _class_names(weights)
     if keep_head is None:
         keep_head = source_classes == data.class_names
@@ -302,7 +310,9 @@ def fine_tune(
         folder.identify(identity)
         reason = None
         if self_taught:
-            reason = describe_self_taught()
+            reason = folder.settle(
+                "reason", lambda: describe_self_taught(source, data)
+            )
         elif method == AUTO and weights is not None and not keep_head:
             chosen, reason = folder.settle(
                 "method", lambda: choose_method(source, data, epochs)
@@ -311,8 +321,8 @@ def fine_tune(
         folder.begin()
         say(console, describe_opening(folder, data))
         say(console, reason)
-        if reason and not teachers and not self_taught and not folder.trained:
-            say(console, describe_lesson(source, data))
+        if reason and not teachers and not folder.trained:
+            say(console, describe_lesson(source, data, weights))
         say(console, describe_unmeasured(data, part))
         if not balance and not folder.trained:
             say(console, describe_uneven(data))
@@ -341,6 +351,10 @@ def fine_tune(
             )
         if qat is not None:
             add_aware(folder, data, qat, jit_compile, console, seed, balance)
+        if earlier is not None:
+            photos = identity["images"]
+            asked = data, part, load_at, photos
+            add_comparison(folder, earlier, *asked, console=console)
         return finish_run(
             folder,
             data,

@@ -338,13 +338,13 @@ class FineTuner(keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        return super().metrics + self._state.trackers
+        return super().metrics + self._state.metrics
 
     def get_metrics_result(self) -> dict[str, Any]:
         results = super().get_metrics_result()
         if self._state.evaluating:
-            for tracker in self._state.trackers:
-                del results[tracker.name]
+            for metric in self._state.metrics:
+                del results[metric.name]
         return results
 
     def fit(

@@ -1,10 +1,16 @@
 """The method that measurements on other photos speak for."""
 
+import pathlib
+import shlex
+
 from kerastl.apps.choice.evidence import BASELINE
 from kerastl.apps.choice.evidence import expected_gains
 from kerastl.apps.choice.evidence import expected_lesson
+from kerastl.apps.choice.evidence import measured
 from kerastl.apps.choice.judge_features import discriminant_accuracy
 from kerastl.apps.choice.look import look
+from kerastl.apps.choice.weights_at_hand import usual_places
+from kerastl.apps.choice.weights_at_hand import weights_at_hand
 from kerastl.apps.presets.table import PRESETS
 from kerastl.apps.recipes.table import RECIPES
 from kerastl.apps.report.figures import NINETY_FIVE
@@ -48,8 +54,7 @@ def choose_method(source, data, epochs):
             f"measured in trainings of fewer than {LEAST_STEPS} steps, and "
             f"{epochs} epochs of these photos are {steps}"
         )
-    probe = 100 * discriminant_accuracy(*look(source, data))
-    shots = len(data.parts["train"]) / data.num_classes
+    shots, probe = _task(source, data)
     gains = {
         method: gain
         for method, gain in expected_gains(shots, probe).items()
@@ -65,49 +70,75 @@ def choose_method(source, data, epochs):
     chosen = f"{RECIPES[method].title} was chosen"
     if method == BASELINE:
         return method, f"{chosen}: nothing is expected to gain over it {task}"
-    gain = gains[method]
-    half = NINETY_FIVE * gain.error
     return method, (
-        f"{chosen}: {gain.points:+.1f} ± {half:.1f} points over fine-tuning "
-        f"are expected {task}"
+        f"{chosen}: {_said(gains[method])} points over fine-tuning are "
+        f"expected {task}"
     )
 
 
-def describe_lesson(source, data) -> str | None:
+def describe_lesson(source, data, weights=None) -> str | None:
     """What a teacher is expected to bring, for who has none.
 
     Args:
         source: The pre-trained network.
         data: An `apps.ImageData`.
+        weights: File that its weights came from: another one beside it, among
+            Keras's downloads or in a folder `weights` beside the photos may
+            be the teacher's, and is named then.
 
     Returns:
         A sentence; `None` where the network is no smaller than the teachers
         that were measured, where nothing like the task was, or where little is
         expected.
     """
-    teacher = PRESETS[_TEACHER]
-    large = 2 * source.count_params() > 1e6 * teacher.parameters
+    large = 2 * source.count_params() > 1e6 * PRESETS[_TEACHER].parameters
     if large or data.image_size < _TEACHES_FROM:
         return None
-    probe = 100 * discriminant_accuracy(*look(source, data))
-    shots = len(data.parts["train"]) / data.num_classes
-    gain = expected_lesson(shots, probe, unlabelled=True)
+    gain = expected_lesson(*_task(source, data), unlabelled=True)
     if gain.points < _LEAST_LESSON:
         return None
     return (
         "A bigger network could teach this one, most of all from photos that "
-        f"nobody sorted: {gain.points:+.1f} ± {NINETY_FIVE * gain.error:.1f} "
-        "points over fine-tuning are expected of --teacher "
-        f"{_TEACHER} --unlabelled FOLDER"
+        f"nobody sorted: {_said(gain)} points over fine-tuning are expected of "
+        f"--teacher {_teacher_at_hand(data, weights)} --unlabelled FOLDER"
     )
 
 
-def describe_self_taught() -> str:
-    """Why `--method auto` takes `SELF_TAUGHT` for photos without labels."""
+def describe_self_taught(source, data) -> str:
+    """Why `--method auto` takes `SELF_TAUGHT` for photos without labels.
+
+    Args:
+        source: The pre-trained network.
+        data: An `apps.ImageData`.
+    """
+    gains = expected_gains(*_task(source, data), measured(unlabelled=True))
     return (
         f"{RECIPES[SELF_TAUGHT].title} was chosen, which learns from photos "
-        f"without labels; a teacher (--teacher {_TEACHER}) gains more from them"
+        f"without labels: {_said(gains[SELF_TAUGHT])} points over fine-tuning "
+        "are expected"
     )
+
+
+def _task(source, data) -> tuple[float, float]:
+    """Photos a class, and how much of them the source's features tell."""
+    probe = 100 * discriminant_accuracy(*look(source, data))
+    return len(data.parts["train"]) / data.num_classes, probe
+
+
+def _said(gain):
+    return f"{gain.points:+.1f} ± {NINETY_FIVE * gain.error:.1f}"
+
+
+def _teacher_at_hand(data, weights):
+    """What to write behind `--teacher`, with the file where there is one."""
+    photos = getattr(data, "path", None)
+    places = [] if photos is None else usual_places(photos)
+    if isinstance(weights, str | pathlib.Path):
+        places.append(pathlib.Path(weights).parent)
+    for each in weights_at_hand(places):
+        if each.preset == _TEACHER and each.arguments["alpha"] == 1:
+            return shlex.quote(f"{_TEACHER}:{each.path}")
+    return _TEACHER
 
 
 def is_candidate(recipe):

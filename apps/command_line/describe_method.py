@@ -31,6 +31,8 @@ def describe_method(name):
         "what it does": recipe.summary,
         "purpose": "; ".join(dict.fromkeys(purposes)),
         "paper": recipe.paper,
+        "in Python": ", ".join(f"kerastl.{name}" for name in recipe.where)
+        or "Keras's own training",
         "formula": _FORMULAS[recipe.exact],
         "step": _cost(recipe),
         "learning rate": _rate(recipe),

@@ -178,6 +178,14 @@ def finetune(
             "camera and photos; adds onnx:float32 if there is none.",
         ),
     ] = False,
+    compare: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="An earlier run of these classes, or a model file: says what "
+            "this one gained over it, photo by photo.",
+        ),
+    ] = None,
     output: Annotated[
         pathlib.Path | None,
         typer.Option(
@@ -189,7 +197,7 @@ def finetune(
         typer.Option(
             "--resume",
             help="Continue the run in the output folder, with the same "
-            "arguments; exports and --qat may be added.",
+            "arguments; exports, --compare and --qat may be added.",
         ),
     ] = False,
     jit: Annotated[
@@ -249,6 +257,7 @@ def finetune(
             max_accuracy_drop=max_accuracy_drop,
             threads=threads,
             page=page,
+            compare=compare,
             output=output or f"runs/{photos.resolve().name}-{method}",
             resume=resume,
             jit_compile=jit.choice,

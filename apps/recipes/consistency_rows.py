@@ -54,6 +54,14 @@ def _self_training(setting):
     ]
 
 
+def _keep_labels(setting):
+    from kerastl.callbacks import PseudoLabelHistory
+
+    history = PseudoLabelHistory(setting.validation)
+    history.epochs = setting.by_epoch.setdefault("pseudo_labels", [])
+    return [history]
+
+
 PURPOSE = "To learn from photos without labels, too"
 ROWS = [
     Recipe(
@@ -61,6 +69,7 @@ ROWS = [
         title="Adaptive knowledge consistency",
         paper=_PAPER,
         summary="keeps the features of photos that the source is sure of",
+        where=("losses.AKC",),
         weighted=True,
         uses_source=True,
         needs_source_head=True,
@@ -74,6 +83,7 @@ ROWS = [
         title="Adaptive representation consistency",
         paper=_PAPER,
         summary="makes sure labelled and unlabelled photos look alike",
+        where=("losses.ARC",),
         weighted=True,
         needs_unlabelled=True,
         transfer_losses=_arc,
@@ -84,6 +94,7 @@ ROWS = [
         title="AKC + ARC",
         paper=_PAPER,
         summary="both consistencies, from an imprinted classifier",
+        where=("losses.AKC", "losses.ARC"),
         weighted=True,
         uses_source=True,
         needs_source_head=True,
@@ -99,6 +110,11 @@ ROWS = [
         title="Self-training",
         paper="Sohn et al., NeurIPS 2020; Tarvainen and Valpola, NeurIPS 2017",
         summary="learns its own answers to unlabelled photos it is sure of",
+        where=(
+            "losses.PseudoLabels",
+            "losses.StrongView",
+            "callbacks.PseudoLabelHistory",
+        ),
         weighted=True,
         needs_unlabelled=True,
         starts_head=True,
@@ -107,6 +123,7 @@ ROWS = [
         make_optimizer=averaging_optimizer,
         rate_factor=2.0,
         transfer_losses=_self_training,
+        callbacks=_keep_labels,
         cost=2.09,
         # Views, threshold and start are ours.
         exact="assumed",

@@ -7,7 +7,7 @@ from kerastl.apps.recipes.table import RECIPES
 from kerastl.arguments import unknown_name_error
 
 # What says which method it is; a joined one says it anew.
-_OWN = ("name", "title", "paper", "summary", "cost", "exact")
+_OWN = ("name", "title", "paper", "summary", "where", "cost", "exact")
 _JOINED = (
     "transfer_losses",
     "callbacks",
@@ -85,6 +85,7 @@ def _join(rows):
         title=" + ".join(row.title for row in rows),
         paper="; ".join(dict.fromkeys(row.paper for row in rows)),
         summary="; ".join(row.summary for row in rows),
+        where=tuple(dict.fromkeys(each for row in rows for each in row.where)),
         transfer_losses=_all_of(row.transfer_losses for row in rows),
         callbacks=_all_of(row.callbacks for row in rows),
         surgery=_one_after_another(row.surgery for row in ordered),

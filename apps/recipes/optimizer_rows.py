@@ -34,18 +34,6 @@ def _averaged(rate, recipe, setting):
     )
 
 
-def _adversarial(setting):
-    from kerastl.losses import Adversarial
-
-    return [Adversarial(seed=setting.seed)]
-
-
-def _slow_start_fast_decay(rate, setting):
-    from kerastl.schedules import SlowStartFastDecay
-
-    return SlowStartFastDecay(rate, max(2, setting.steps))
-
-
 PURPOSE = "To take other steps"
 ROWS = [
     Recipe(
@@ -53,6 +41,7 @@ ROWS = [
         title="Layer-decayed learning rate",
         paper="Howard and Ruder, ACL 2018",
         summary="halves the rate from stage to stage down to the input",
+        where=("optimizers.layer_decay_optimizer",),
         make_optimizer=_layer_decay,
         rates_by_layer=True,
         cost=1.02,
@@ -62,6 +51,7 @@ ROWS = [
         title="Staged unfreezing",
         paper="Howard and Ruder, ACL 2018",
         summary="trains the head first, then one more stage at a time",
+        where=("optimizers.staged_unfreezing_optimizer",),
         make_optimizer=_staged_unfreezing,
         rates_by_layer=True,
         cost=1.02,
@@ -73,15 +63,5 @@ ROWS = [
         summary="ships the average of the weights of the last steps",
         make_optimizer=_averaged,
         cost=1.02,
-    ),
-    Recipe(
-        name="adversarial",
-        title="Adversarial fine-tuning",
-        paper="Jeddi, Shafiee and Wong, 2020",
-        summary="trains on images that are changed to be most misleading",
-        transfer_losses=_adversarial,
-        schedule=_slow_start_fast_decay,
-        cost=4.44,
-        exact="assumed",
     ),
 ]

@@ -129,6 +129,7 @@ class Recipe:
         title: Name to show.
         paper: Where the method was published.
         summary: One line that says what it does.
+        where: What it is made of in Python: public names below `kerastl`.
         uses_source: Whether a frozen source network runs beside the student.
         needs_source_head: Whether the method reads the source's classifier.
         needs_index: Whether the training data gives every image's place in
@@ -195,6 +196,7 @@ class Recipe:
     title: str
     paper: str
     summary: str
+    where: tuple = ()
     uses_source: bool = False
     needs_source_head: bool = False
     needs_index: bool = False

@@ -23,6 +23,9 @@ class Setting:
         source_classes: Names of the source's classes; `None` where they are
             not known.
         findings: What the method found out about the data, for the report.
+        validates: Whether the validation part is looked at in training.
+        by_epoch: Lists of what a method's callbacks note at the end of every
+            epoch, for the report. A training that goes on has those before.
     """
 
     student: keras.Model
@@ -35,6 +38,13 @@ class Setting:
     strength: float = 1.0
     source_classes: list | None = None
     findings: dict = field(default_factory=dict)
+    validates: bool = True
+    by_epoch: dict = field(default_factory=dict)
+
+    @property
+    def validation(self):
+        """Batches of the validation part; `None` if it is not looked at."""
+        return self.data.validation if self.validates else None
 
     @property
     def flips(self):

@@ -8,6 +8,7 @@ from typing import Any
 from kerastl.apps.data.literal import literal
 from kerastl.apps.report import figures
 from kerastl.apps.report.describe_origins import describe_origins
+from kerastl.apps.report.describe_pseudo_labels import describe_pseudo_labels
 from kerastl.apps.report.shipped_rows import shipped_rows
 from kerastl.export.stage import staged_file
 from kerastl.types import PathLike
@@ -85,6 +86,12 @@ def _results(report):
         ]
         heads = ("network", ">accuracy", ">shift consistency")
         lines += ["", _table(heads, rows), "", source["note"]]
+    if report.get("compared"):
+        lines += ["", _plain(report["compared"]["text"])]
+    if report.get("pseudo_labels"):
+        names = report["confusion"]["class_names"]
+        said = describe_pseudo_labels(report["pseudo_labels"], names)
+        lines += ["", _plain(said)]
     return "\n".join(lines)
 
 

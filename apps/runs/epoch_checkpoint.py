@@ -29,6 +29,9 @@ class EpochCheckpoint(keras.callbacks.Callback):
         watch: The `kerastl.callbacks.StopOnDivergence` of the training, in
             front of this callback; nothing is saved of an epoch in which it
             found something wrong. `None` looks at the losses alone.
+        by_epoch: Dict of lists that other callbacks, in front of this one,
+            add to at the end of an epoch. It is saved and restored with the
+            rest, and has to be such as JSON holds.
 
     Attributes:
         saved: The number of the last epoch that was saved, 0 for none.
@@ -48,10 +51,11 @@ class EpochCheckpoint(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, path, watch=None):
+    def __init__(self, path, watch=None, by_epoch=None):
         super().__init__()
         self.path = None if path is None else pathlib.Path(path)
         self.watch = watch
+        self.by_epoch = {} if by_epoch is None else by_epoch
         self.saved = 0
         self.history = {"epoch": []}
 
@@ -82,6 +86,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
                 variable.assign(saved[f"v{index}"])
         finalize_state(model)
         self.history = state["history"]
+        self.by_epoch.update(state["by_epoch"])
         self.saved = len(self.history["epoch"])
         return self.saved
 
@@ -108,7 +113,11 @@ class EpochCheckpoint(keras.callbacks.Callback):
             for index, variable in enumerate(variables)
         }
         state = json.dumps(
-            {"shapes": _shapes(variables), "history": self.history}
+            {
+                "shapes": _shapes(variables),
+                "history": self.history,
+                "by_epoch": self.by_epoch,
+            }
         )
         with staged_file(self.path, ".npz", overwrite=True) as temporary:
             np.savez(temporary, state=np.array(state), **arrays)

@@ -26,6 +26,7 @@ _FREE = frozenset(
         "jit_compile",
         "target",
         "page",
+        "compare",
     }
 )
 # What may come in with a resumption: it begins where the rest ends.

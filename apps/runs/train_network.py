@@ -105,6 +105,7 @@ def train_network(
         strength=strength,
         source_classes=source_classes,
         findings={} if findings is None else findings,
+        validates=validate,
     )
     on_features = trains_on_features(recipe, data)
     if on_features:
@@ -117,10 +118,10 @@ def train_network(
         setting.student = student
     else:
         train = training_data(recipe, setting)
-        validation = data.validation if validate else None
+        validation = setting.validation
     # The checkpoint has the last sound epoch: no second copy is needed.
     watch = kerastl.callbacks.StopOnDivergence(restore=False)
-    keeper = EpochCheckpoint(checkpoint, watch)
+    keeper = EpochCheckpoint(checkpoint, watch, setting.by_epoch)
     done = data.next_epoch = keeper.restore(tuner)
     if done and console is not None:
         where = f"at epoch {done + 1}" if done < epochs else "after the last"
@@ -153,6 +154,7 @@ def train_network(
         callbacks[-1].on_train_end()
     if watch.message:
         raise FloatingPointError(f"{watch.message}{_kept(keeper)} {way_on}")
+    setting.findings.update(setting.by_epoch)
     if recipe.trainable == "head":
         for layer in below_head(setting.student):
             layer.trainable = True

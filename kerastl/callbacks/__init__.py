@@ -7,6 +7,7 @@ from kerastl.callbacks.keep_clusters import KeepClusters
 from kerastl.callbacks.keep_zeros import KeepZeros
 from kerastl.callbacks.lure import LURE
 from kerastl.callbacks.magnitude_pruning import MagnitudePruning
+from kerastl.callbacks.pseudo_label_history import PseudoLabelHistory
 from kerastl.callbacks.rifle import RIFLE
 from kerastl.callbacks.stop_on_divergence import StopOnDivergence
 from kerastl.callbacks.weight_clustering import WeightClustering
@@ -19,6 +20,7 @@ __all__ = [
     "KeepZeros",
     "LURE",
     "MagnitudePruning",
+    "PseudoLabelHistory",
     "RIFLE",
     "StopOnDivergence",
     "WeightClustering",

@@ -20,13 +20,17 @@ class FixedThreshold(keras.layers.Layer):
         self.threshold = threshold
         self.built = True
 
+    def values(self):
+        """The thresholds `(classes,)` as they are."""
+        return ops.full((self.classes,), self.threshold, dtype="float32")
+
     def update(self, probabilities):
         """The thresholds `(classes,)` for a batch, which may move them.
 
         Args:
             probabilities: float32 `(batch, classes)`, without gradient.
         """
-        return ops.full((self.classes,), self.threshold, dtype="float32")
+        return self.values()
 
 
 class CurriculumThreshold(keras.layers.Layer):
@@ -53,18 +57,23 @@ class CurriculumThreshold(keras.layers.Layer):
         self.learned = RunningMean((classes,), 0.0, momentum, "learned")
         self.built = True
 
-    def update(self, probabilities):
-        """The thresholds `(classes,)` for a batch, those before it counts."""
+    def values(self):
+        """The thresholds `(classes,)` as they are."""
         learned = ops.convert_to_tensor(self.learned.value)
         most = ops.maximum(ops.max(learned), 1.0 - ops.sum(learned))
         status = learned / most
+        return self.threshold * status / (2.0 - status)
+
+    def update(self, probabilities):
+        """The thresholds `(classes,)` for a batch, those before it counts."""
+        thresholds = self.values()
         sure = ops.cast(
             ops.max(probabilities, axis=-1) >= self.threshold, "float32"
         )
         self.learned.move(
             ops.mean(sure[:, None] * predicted(probabilities), axis=0)
         )
-        return self.threshold * status / (2.0 - status)
+        return thresholds
 
 
 class AdaptiveThreshold(keras.layers.Layer):
@@ -88,12 +97,16 @@ class AdaptiveThreshold(keras.layers.Layer):
         self.shares = RunningMean((classes,), start, momentum, "shares")
         self.built = True
 
+    def values(self):
+        """The thresholds `(classes,)` as they are."""
+        shares = ops.convert_to_tensor(self.shares.value)
+        return self.confidence.value * shares / ops.max(shares)
+
     def update(self, probabilities):
         """The thresholds `(classes,)` for a batch, which counts already."""
-        sure = ops.mean(ops.max(probabilities, axis=-1))
-        confidence = self.confidence.move(sure)
-        shares = self.shares.move(ops.mean(probabilities, axis=0))
-        return confidence * shares / ops.max(shares)
+        self.confidence.move(ops.mean(ops.max(probabilities, axis=-1)))
+        self.shares.move(ops.mean(probabilities, axis=0))
+        return self.values()
 
 
 def predicted(probabilities):

@@ -32,16 +32,23 @@ class DistributionAlignment(keras.layers.Layer):
         self.mean = RunningMean((classes,), None, momentum, "mean")
         self.built = True
 
+    def aligned(self, probabilities):
+        """The probabilities `(batch, classes)`, aligned by the averages."""
+        target, mean = (
+            ops.convert_to_tensor(each.value)
+            for each in (self.target, self.mean)
+        )
+        aligned = probabilities * (target + _EPSILON) / (mean + _EPSILON)
+        return aligned / ops.sum(aligned, axis=-1, keepdims=True)
+
     def align(self, probabilities, labels):
-        """The aligned probabilities `(batch, classes)`.
+        """The same for a batch, which counts already.
 
         Args:
             probabilities: float32 `(batch, classes)`, without gradient.
             labels: One-hot labels of the labelled images; read by `"labels"`.
         """
-        target = ops.convert_to_tensor(self.target.value)
         if self.kind == "labels":
-            target = self.target.move(ops.mean(labels, axis=0))
-        mean = self.mean.move(ops.mean(probabilities, axis=0))
-        aligned = probabilities * (target + _EPSILON) / (mean + _EPSILON)
-        return aligned / ops.sum(aligned, axis=-1, keepdims=True)
+            self.target.move(ops.mean(labels, axis=0))
+        self.mean.move(ops.mean(probabilities, axis=0))
+        return self.aligned(probabilities)

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import contextlib
 import inspect
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Literal
 from typing import Self
 
 import keras
+import numpy as np
 from keras import ops
 
 from kerastl.arguments import checked_choice
@@ -17,12 +20,17 @@ from kerastl.losses.class_thresholds import CurriculumThreshold
 from kerastl.losses.class_thresholds import FixedThreshold
 from kerastl.losses.class_thresholds import predicted
 from kerastl.losses.distribution_alignment import DistributionAlignment
+from kerastl.losses.label_counts import LabelCounts
+from kerastl.losses.sample_store import replicas_of
 from kerastl.losses.strong_view import StrongView
 from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.losses.weight_average import WeightAverage
 from kerastl.training.class_outputs import class_outputs
 from kerastl.training.class_outputs import class_probabilities
+from kerastl.training.labelled_batches import labelled_batches
+from kerastl.training.predict_batch import predict_batch
 from kerastl.training.targets import one_hot
+from kerastl.types import Data
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:
@@ -57,6 +65,11 @@ class PseudoLabels(TransferLoss):
     without gradient, as in `predict`: the published code makes it in training
     mode, which is another thing only where BatchNormalization trains or there
     is dropout. Nothing of it runs in `evaluate`.
+
+    `History` also shows which share of the unlabelled images was believed, as
+    `NAME_believed`; `kerastl.callbacks.PseudoLabelHistory` keeps which classes
+    they were given, and how often that is right. `label(images)` gives the
+    labels of any images.
 
     Args:
         weight: Factor of the term in the total loss.
@@ -148,14 +161,20 @@ class PseudoLabels(TransferLoss):
         self.thresholds: Any = None
         self.alignment: Any = None
         self.average: Any = None
+        self.counts: Any = None
+        self._share: Any = None
 
     @property
     def layers(self) -> list[keras.layers.Layer]:
         made = (
             *(self.weak, self.strong),
-            *(self.thresholds, self.alignment, self.average),
+            *(self.thresholds, self.alignment, self.average, self.counts),
         )
         return [layer for layer in made if layer is not None]
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return [] if self._share is None else [self._share]
 
     def build(self, tuner: FineTuner) -> None:
         self._student = tuner.student
@@ -187,12 +206,16 @@ class PseudoLabels(TransferLoss):
                 from_first=True,
                 name="weight_average",
             )
+        self.counts = LabelCounts(classes, replicas_of(tuner))
+        self._share = keras.metrics.Mean(name=f"{self.name}_believed")
 
     def change_unlabelled(self, images: Tensor) -> Tensor:
         return _view(self.strong, images)
 
     def compute(self, step: TransferStep) -> Tensor:
         believed = self.believed(step)
+        self.counts.add(believed)
+        self._share.update_state(ops.sum(believed, axis=-1))
         given = class_probabilities(step.unlabelled.predictions, self.kind)
         given = ops.log(ops.maximum(given, 1e-7))
         return -ops.mean(ops.sum(believed * given, axis=-1))
@@ -210,10 +233,63 @@ class PseudoLabels(TransferLoss):
             if self.align == "labels":
                 labels = one_hot(step.y, step.predictions)
             probabilities = self.alignment.align(probabilities, labels)
-        labels = predicted(probabilities)
-        least = ops.sum(labels * self.thresholds.update(probabilities), axis=-1)
-        sure = ops.max(probabilities, axis=-1) >= least
-        return labels * ops.cast(sure, "float32")[:, None]
+        return _believed(probabilities, self.thresholds.update(probabilities))
+
+    def label(
+        self, images: Data, batch_size: int = 32
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Labels images as the term would now, and changes nothing.
+
+        The weights' average, the alignment and the thresholds are used as the
+        training has left them.
+
+        Args:
+            images: Array of images, or batches of them, as `fit` takes them.
+            batch_size: Images that are looked at together, of an array.
+
+        Returns:
+            int array `(images,)` of the classes, and bool array of whether
+            they are believed.
+
+        Raises:
+            ValueError: If the tuner of the term is not compiled.
+        """
+        if self.thresholds is None:
+            raise ValueError(
+                "The term has no network yet: compile a `FineTuner` with it "
+                f"first. Received: name={self.name!r}"
+            )
+        with self.labelling():
+            found = [
+                self.label_batch(batch)
+                for batch, _ in labelled_batches(images, batch_size, False)
+            ]
+        labels, sure = zip(*found, strict=True)
+        return np.concatenate(labels), np.concatenate(sure)
+
+    def label_batch(self, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """As `label`, of one batch, while `labelling` is open."""
+        found = self._probabilities(images)
+        believed = _believed(found, self.thresholds.values())
+        return (
+            ops.convert_to_numpy(ops.argmax(found, axis=-1)),
+            ops.convert_to_numpy(ops.sum(believed, axis=-1)) > 0,
+        )
+
+    def labelling(self) -> AbstractContextManager[Any]:
+        """The student has the weights that label while this is open."""
+        if self.average is None:
+            return contextlib.nullcontext()
+        return self.average.in_place_of(self._student.trainable_variables)
+
+    def _probabilities(self, images):
+        if self.weak is not None:
+            images = _view(self.weak, images)
+        outputs = ops.convert_to_tensor(predict_batch(self._student, images))
+        probabilities = class_probabilities(outputs, self.kind)
+        if self.alignment is not None:
+            probabilities = self.alignment.aligned(probabilities)
+        return probabilities
 
     def _answers(self, images):
         if self.average is None:
@@ -248,6 +324,14 @@ class PseudoLabels(TransferLoss):
             for name in ("weak", "strong")
         }
         return cls(**{**config, **views})
+
+
+def _believed(probabilities, thresholds):
+    """The likeliest classes, one-hot, and zeros where they are in doubt."""
+    labels = predicted(probabilities)
+    least = ops.sum(labels * thresholds, axis=-1)
+    sure = ops.max(probabilities, axis=-1) >= least
+    return labels * ops.cast(sure, "float32")[:, None]
 
 
 def _check_view(name, view):

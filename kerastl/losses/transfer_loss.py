@@ -156,6 +156,11 @@ class TransferLoss:
         return []
 
     @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """Keras metrics of the training that the term updates by itself."""
+        return []
+
+    @property
     def frozen_models(self) -> list[keras.Model]:
         """The models among `layers` that no training changes."""
         return []

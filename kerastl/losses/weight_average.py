@@ -1,5 +1,7 @@
 """The moving average of a network's weights, kept in weights."""
 
+import contextlib
+
 import keras
 from keras import ops
 
@@ -59,3 +61,19 @@ class WeightAverage(keras.layers.Layer):
         for own, value in zip(self.averages, moved, strict=True):
             own.assign(value)
         return moved
+
+    @contextlib.contextmanager
+    def in_place_of(self, variables):
+        """The averages stand in the variables while this is open.
+
+        Args:
+            variables: Those of the constructor, in their order.
+        """
+        now = [ops.convert_to_numpy(variable) for variable in variables]
+        try:
+            for variable, own in zip(variables, self.averages, strict=True):
+                variable.assign(ops.convert_to_numpy(own))
+            yield
+        finally:
+            for variable, value in zip(variables, now, strict=True):
+                variable.assign(value)

@@ -11,7 +11,7 @@ class TunerState:
         why_no_taps: Why the student has none, as a sentence.
         one_hot: Whether a term changes the labels, which are one-hot then.
         losses: The transfer losses.
-        trackers: Their metrics.
+        trackers: The mean of each.
         shifting: Layers that sum shifted maps while the tuner computes.
         evaluating: Whether an evaluation is under way.
     """
@@ -24,6 +24,12 @@ class TunerState:
         self.trackers = []
         self.shifting = []
         self.evaluating = False
+
+    @property
+    def metrics(self):
+        """The metrics of the terms: their means, and those of their own."""
+        own = [metric for term in self.losses for metric in term.metrics]
+        return [*self.trackers, *own]
 
     @contextlib.contextmanager
     def evaluation(self):

@@ -239,6 +239,20 @@ def test_resume_with_other_threads_times_anew(own_run):
     assert [file.read_bytes() for file in files] == contents
 
 
+def test_resume_compares_with_an_earlier_run(own_run, finished_run):
+    _, output, resume = own_run
+    weights = (output / "model.keras").read_bytes()
+    found = resume(compare=finished_run.output).report["compared"]
+    # It is a copy of that run.
+    assert found["accuracy"] == finished_run.report["reference"]["accuracy"]
+    assert found["difference"] == found["interval"] == 0
+    assert found["same_photos"] is True
+    assert (output / "model.keras").read_bytes() == weights
+    report = json.loads((output / "report.json").read_text())
+    assert report["compared"] == found
+    assert found["text"] in (output / "MODEL_CARD.md").read_text()
+
+
 def test_resume_writes_a_page(own_run, monkeypatch, tmp_path):
     _, output, resume = own_run
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

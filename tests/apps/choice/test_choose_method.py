@@ -1,3 +1,5 @@
+import re
+import shlex
 import types
 
 import numpy as np
@@ -6,6 +8,7 @@ import pytest
 from kerastl.apps.choice import choose_method as module
 from kerastl.apps.choice.evidence import Gain
 from kerastl.apps.choice.evidence import expected_gains
+from kerastl.apps.choice.evidence import measured
 
 
 @pytest.fixture
@@ -28,7 +31,8 @@ def choose(monkeypatch):
         )
         if what == "choose_method":
             return module.choose_method(network, data, 20)
-        return getattr(module, what)(network, data)
+        more = [source["weights"]] if "weights" in source else []
+        return getattr(module, what)(network, data, *more)
 
     return run
 
@@ -70,6 +74,41 @@ def test_a_lesson_is_hinted_at_where_it_is_worth_it(choose, monkeypatch):
     assert choose(25, 0.66, "describe_lesson", image_size=95) is None
     points = 2.9
     assert choose(25, 0.66, "describe_lesson") is None
+
+
+def test_weights_of_the_teacher_that_are_there_are_named(
+    choose, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(
+        module, "expected_lesson", lambda *_, **__: Gain(9.0, 1.0, 2)
+    )
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "none"))
+    folder = tmp_path / "my weights"
+    folder.mkdir()
+    small = folder / "mobilenet_v2_0.35.weights.h5"
+    small.touch()
+    hint = choose(25, 0.66, "describe_lesson", weights=small)
+    assert "--teacher mobilenet_v2 --unlabelled" in hint
+    large = folder / "mobilenet_v2_1.0.weights.h5"
+    large.touch()
+    hint = choose(25, 0.66, "describe_lesson", weights=small)
+    # As a shell reads it.
+    words = shlex.split(hint)
+    assert words[words.index("--teacher") + 1] == f"mobilenet_v2:{large}"
+
+
+def test_what_self_training_is_expected_to_bring_is_said(choose):
+    rows = [
+        row
+        for row in measured(unlabelled=True)
+        if row["method"] == "self_training"
+        and (row["data"], row["shots"]) == ("clothing10", 25)
+    ]
+    text = choose(25, 0.66, "describe_self_taught")
+    points = float(re.search(r"labels: ([+-]\d+\.\d) ± ", text)[1])
+    # Other tasks count, too, and so does doubt.
+    assert 1 < points <= rows[0]["gain"] + 1
+    assert choose(400, 0.99, "describe_self_taught") != text
 
 
 def test_in_a_few_steps_nothing_but_fine_tuning_was_measured(choose):

@@ -1,4 +1,4 @@
-"""Recipes that change labels, or choose the images of an epoch."""
+"""Recipes that change labels or images, or choose those of an epoch."""
 
 import math
 
@@ -78,13 +78,26 @@ def _count(setting):
     return len(setting.data.parts["train"])
 
 
-PURPOSE = "To bear wrong labels, and to leave images out"
+def _adversarial(setting):
+    from kerastl.losses import Adversarial
+
+    return [Adversarial(seed=setting.seed)]
+
+
+def _slow_start_fast_decay(rate, setting):
+    from kerastl.schedules import SlowStartFastDecay
+
+    return SlowStartFastDecay(rate, max(2, setting.steps))
+
+
+PURPOSE = "To learn from other labels or images, or from fewer"
 ROWS = [
     Recipe(
         name="tcr",
         title="Temporal calibrated regularization",
         paper="Wu et al., IJCNN 2020",
         summary="mixes each label with what was predicted the epoch before",
+        where=("losses.TCR",),
         needs_index=True,
         transfer_losses=_tcr,
         cost=0.98,
@@ -95,6 +108,7 @@ ROWS = [
         title="DisturbLabel",
         paper="Xie et al., CVPR 2016",
         summary="draws a tenth of the labels anew in every step",
+        where=("losses.DisturbLabel",),
         transfer_losses=_disturb_label,
         cost=0.96,
     ),
@@ -103,6 +117,7 @@ ROWS = [
         title="KAKURENBO",
         paper="Nguyen et al., NeurIPS 2023",
         summary="hides images that are learned: epochs get shorter",
+        where=("callbacks.KAKURENBO", "losses.SampleStatistics"),
         needs_index=True,
         hides_samples=True,
         transfer_losses=_statistics,
@@ -115,12 +130,24 @@ ROWS = [
         title="Filtered transfer learning",
         paper="Madani Tonekaboni et al., 2020",
         summary="drops the images with the most doubtful labels, twice",
+        where=("callbacks.FilteredTransfer", "losses.SampleStatistics"),
         needs_index=True,
         hides_samples=True,
         transfer_losses=_statistics,
         callbacks=_filtering,
         schedule=_constant,
         cost=1.34,
+        exact="assumed",
+    ),
+    Recipe(
+        name="adversarial",
+        title="Adversarial fine-tuning",
+        paper="Jeddi, Shafiee and Wong, 2020",
+        summary="trains on images that are changed to be most misleading",
+        where=("losses.Adversarial",),
+        transfer_losses=_adversarial,
+        schedule=_slow_start_fast_decay,
+        cost=4.44,
         exact="assumed",
     ),
 ]
