@@ -74,7 +74,7 @@ def find_learning_rate(
     Example:
 
     ```python
-    tuner.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss, ...)
+    tuner.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss)
     rate = kerastl.find_learning_rate(tuner, train).suggestion
     ```
 

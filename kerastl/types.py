@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from typing import TypeAlias
 
@@ -11,7 +12,7 @@ PathLike: TypeAlias = str | os.PathLike[str]
 #: A tensor of the backend in use, or an array that becomes one.
 Tensor: TypeAlias = Any
 #: The sizes of a tensor's axes; `None` where one is not fixed.
-Shape: TypeAlias = tuple[int | None, ...]
+Shape: TypeAlias = Sequence[int | None]
 #: Images, or images and labels: an array, a tuple of arrays, a
 #: `tf.data.Dataset`, a `keras.utils.PyDataset` or another iterable of batches.
 Data: TypeAlias = Iterable[Any]

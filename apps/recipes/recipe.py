@@ -182,7 +182,9 @@ class Recipe:
 
     ```python
     recipe = kerastl.apps.get_recipe("ktft")
-    setting = Setting(student, source, data, epochs=20, steps_per_epoch=50)
+    setting = Setting(
+        student, source, data, epochs=20, steps_per_epoch=50, learning_rate=1e-4
+    )
     tuner = kerastl.FineTuner(student, source=source)
     tuner.compile(
         optimizer=recipe.optimizer(setting),

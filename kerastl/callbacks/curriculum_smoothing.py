@@ -36,6 +36,7 @@ class CurriculumSmoothing(keras.callbacks.Callback):
     ```python
     student = kerastl.surgery.add_curriculum_smoothing(student)
     curriculum = kerastl.callbacks.CurriculumSmoothing.scaled(epochs=20)
+    student.compile("sgd", "sparse_categorical_crossentropy")
     student.fit(train, epochs=20, callbacks=[curriculum])
     ```
 

@@ -34,6 +34,10 @@ class SampleFilter:
     train = kerastl.data.ArrayBatches(
         kerastl.data.with_index((images, labels)), sample_filter=chosen
     )
+    tuner.compile(
+        loss="sparse_categorical_crossentropy",
+        transfer_losses=[kerastl.losses.SampleStatistics(len(images))],
+    )
     hiding = kerastl.callbacks.KAKURENBO(chosen, images, labels)
     tuner.fit(train, epochs=20, callbacks=[hiding])
     ```

@@ -48,7 +48,7 @@ class AdaptiveBlurPooling2D(BlurPooling2D):
     Example:
 
     >>> blur = kerastl.layers.AdaptiveBlurPooling2D(kernel_size=3, groups=8)
-    >>> blur(np.ones((1, 8, 8, 16))).shape
+    >>> tuple(blur(np.ones((1, 8, 8, 16))).shape)
     (1, 4, 4, 16)
 
     Reference:

@@ -37,7 +37,7 @@ class BinaryGates(keras.layers.Layer):
 
     Example:
 
-    >>> kerastl.layers.BinaryGates()(np.array([[-0.2, 0.1]]))
+    >>> np.asarray(kerastl.layers.BinaryGates()(np.array([[-0.2, 0.1]])))
     array([[0., 1.]], dtype=float32)
 
     Reference:

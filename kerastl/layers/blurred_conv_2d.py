@@ -29,8 +29,10 @@ class BlurredConv2D(KernelBlur, keras.layers.Conv2D):
     Example:
 
     >>> layer = kerastl.layers.BlurredConv2D(8, 3, strides=2, padding="same")
-    >>> layer(np.ones((1, 8, 8, 3))).shape, layer.kernel.shape
-    ((1, 4, 4, 8), (3, 3, 3, 8))
+    >>> tuple(layer(np.ones((1, 8, 8, 3))).shape)
+    (1, 4, 4, 8)
+    >>> tuple(layer.kernel.shape)
+    (3, 3, 3, 8)
     """
 
     def convolve(self, inputs: Tensor) -> Tensor:

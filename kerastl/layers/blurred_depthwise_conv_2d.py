@@ -30,8 +30,10 @@ class BlurredDepthwiseConv2D(KernelBlur, keras.layers.DepthwiseConv2D):
     Example:
 
     >>> layer = kerastl.layers.BlurredDepthwiseConv2D(3, 2, padding="same")
-    >>> layer(np.ones((1, 8, 8, 3))).shape, layer.kernel.shape
-    ((1, 4, 4, 3), (3, 3, 3, 1))
+    >>> tuple(layer(np.ones((1, 8, 8, 3))).shape)
+    (1, 4, 4, 3)
+    >>> tuple(layer.kernel.shape)
+    (3, 3, 3, 1)
     """
 
     #: Whether shifted maps are summed, see `sum_of_shifts`.

@@ -29,8 +29,10 @@ class BlurredSeparableConv2D(KernelBlur, keras.layers.SeparableConv2D):
     Example:
 
     >>> layer = kerastl.layers.BlurredSeparableConv2D(8, 3, 2, padding="same")
-    >>> layer(np.ones((1, 8, 8, 3))).shape, layer.depthwise_kernel.shape
-    ((1, 4, 4, 8), (3, 3, 3, 1))
+    >>> tuple(layer(np.ones((1, 8, 8, 3))).shape)
+    (1, 4, 4, 8)
+    >>> tuple(layer.depthwise_kernel.shape)
+    (3, 3, 3, 1)
     """
 
     def convolve(self, inputs: Tensor) -> Tensor:

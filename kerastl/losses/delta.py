@@ -9,6 +9,7 @@ from typing import Self
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from kerastl.losses.feature_distance import FeatureDistance
 from kerastl.losses.missed_share import missed_share
@@ -93,20 +94,21 @@ class DELTA(FeatureDistance):
     def __init__(
         self,
         weight: float = 0.64,
-        attention: Mapping[str, np.ndarray] | None = None,
+        attention: Mapping[str, ArrayLike] | None = None,
         taps: Sequence[str] | None = None,
         tap_weights: TapWeights | None = None,
         paper_scaling: bool = False,
         relative: bool = False,
         name: str | None = None,
     ) -> None:
+        arrays = {}
         if attention is not None:
-            attention = {
+            arrays = {
                 tap: np.asarray(values, "float32")
                 for tap, values in attention.items()
             }
-            taps = list(attention) if taps is None else taps
-            _check(attention, taps)
+            taps = list(arrays) if taps is None else taps
+            _check(arrays, taps)
         super().__init__(
             weight, taps, tap_weights, paper_scaling, relative, name
         )
@@ -117,13 +119,13 @@ class DELTA(FeatureDistance):
             )
             self._weights = {
                 tap: self._layer.add_weight(
-                    shape=attention[tap].shape, trainable=False, name="channels"
+                    shape=arrays[tap].shape, trainable=False, name="channels"
                 )
                 for tap in self.taps or ()
             }
             self._layer.built = True
             for tap, variable in self._weights.items():
-                variable.assign(attention[tap])
+                variable.assign(arrays[tap])
 
     @property
     def attention(self) -> dict[str, np.ndarray] | None:

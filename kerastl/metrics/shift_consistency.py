@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from typing import Any
 from typing import overload
 
 import keras
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 @overload
 def shift_consistency(
-    model: keras.Model,
+    model: Callable[..., Any],
     images: np.ndarray,
     crop_size: int | Sequence[int],
     labels: None = None,
@@ -29,7 +31,7 @@ def shift_consistency(
 
 @overload
 def shift_consistency(
-    model: keras.Model,
+    model: Callable[..., Any],
     images: np.ndarray,
     crop_size: int | Sequence[int],
     labels: ArrayLike,
@@ -40,7 +42,7 @@ def shift_consistency(
 
 
 def shift_consistency(
-    model: keras.Model,
+    model: Callable[..., Any],
     images: np.ndarray,
     crop_size: int | Sequence[int],
     labels: ArrayLike | None = None,
@@ -77,8 +79,10 @@ def shift_consistency(
 
     Example:
 
-    >>> kerastl.metrics.shift_consistency(model, images, crop_size=96)
-    0.915
+    ```python
+    steady = kerastl.metrics.shift_consistency(model, images, crop_size=96)
+    print(f"{steady:.1%} of the photos keep their class")
+    ```
 
     Reference:
         Zhang, "Making Convolutional Networks Shift-Invariant Again",

@@ -13,7 +13,9 @@ from kerastl.surgery.graph import walk
 
 
 def gate_optimizer(
-    model: keras.Model, base: keras.optimizers.Optimizer, factor: float = 10.0
+    model: keras.Model,
+    base: str | keras.optimizers.Optimizer,
+    factor: float = 10.0,
 ) -> keras.optimizers.Optimizer:
     """Makes an optimizer in which gates learn faster or slower than the rest.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def layer_decay_optimizer(
     model: keras.Model,
-    base: keras.optimizers.Optimizer,
+    base: str | keras.optimizers.Optimizer,
     decay: float = 0.5,
     groups: Sequence[Sequence[keras.layers.Layer]] | None = None,
 ) -> keras.optimizers.Optimizer:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def staged_unfreezing_optimizer(
     model: keras.Model,
-    base: keras.optimizers.Optimizer,
+    base: str | keras.optimizers.Optimizer,
     steps_per_stage: int,
     decay: float = 1.0,
     groups: Sequence[Sequence[keras.layers.Layer]] | None = None,

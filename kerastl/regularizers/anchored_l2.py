@@ -1,6 +1,4 @@
 from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import MutableMapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -84,11 +82,11 @@ class AnchoredL2(keras.Regularizer, KerasSaveable):
             squares = squares * self.importance
         return 0.5 * self.strength * ops.sum(squares)
 
-    def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
+    def save_own_variables(self, store: Any) -> None:
         for variable in self.variables:
             store[variable.name] = variable.numpy()
 
-    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+    def load_own_variables(self, store: Any) -> None:
         # A file of the plain model has no anchors: those in place stay.
         if "anchor" in store:
             self.assign([store[variable.name] for variable in self.variables])

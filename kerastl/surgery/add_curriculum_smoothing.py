@@ -40,6 +40,7 @@ def add_curriculum_smoothing(
     Example:
 
     >>> student = kerastl.surgery.add_curriculum_smoothing(source)
+    >>> student.compile("sgd", "sparse_categorical_crossentropy")
     >>> curriculum = kerastl.callbacks.CurriculumSmoothing()
     >>> student.fit(images, labels, epochs=20, callbacks=[curriculum])
 

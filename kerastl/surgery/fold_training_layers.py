@@ -32,6 +32,7 @@ def fold_training_layers(
     Example:
 
     >>> student = kerastl.surgery.add_stoch_norm(source)
+    >>> student.compile("sgd", "sparse_categorical_crossentropy")
     >>> student.fit(images, labels, epochs=20)
     >>> plain = kerastl.surgery.fold_training_layers(student)
     """

@@ -74,8 +74,9 @@ def output_kind(
 
     Example:
 
+    >>> features = keras.Input((8,))
     >>> logits = keras.layers.Dense(3)(features)
-    >>> model = keras.Model(images, keras.ops.softmax(logits))
+    >>> model = keras.Model(features, keras.ops.softmax(logits))
     >>> kerastl.surgery.output_kind(model)
     'probabilities'
     """

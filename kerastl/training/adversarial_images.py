@@ -61,7 +61,7 @@ def adversarial_images(
 
     ```python
     attacked = kerastl.adversarial_images(model, images, labels)
-    robust_accuracy = (model(attacked).argmax(-1) == labels).mean()
+    _, robust_accuracy = model.evaluate(attacked, labels)
     ```
 
     Reference:

@@ -72,9 +72,9 @@ def examples():
                 module = ".".join(("kerastl_command_line", *inner[1:]))
             for name, text in _docstrings(ast.parse(path.read_text())):
                 label = f"{'/'.join((folder, *inner))}:{name}"
-                found += [
-                    Example(label, module, steps) for steps in _read(text)
-                ]
+                for number, steps in enumerate(_read(text), 1):
+                    last = f":{number}" if number > 1 else ""
+                    found.append(Example(label + last, module, steps))
     return found
 
 

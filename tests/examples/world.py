@@ -4,16 +4,21 @@ An example reads as a user would write it, with a `source`, a `student` and
 `images` at hand. Each is made when an example asks for it.
 """
 
+import types
+
 import keras
 import numpy as np
+import rich.console
 import tensorflow as tf
 from keras import layers
 
 import kerastl
 from kerastl import apps
 from kerastl import export
+from kerastl.apps.data.image_part import ImagePart
+from kerastl.apps.recipes.setting import Setting
 
-SIZE = 32
+SIZE = 16
 CLASSES = 10
 COUNT = 20
 
@@ -29,7 +34,7 @@ def network(name=None, size=SIZE, classes=CLASSES):
     y = _convolution(x, 16, "last", activation=False)
     x = layers.Add(name="block_2_add")([x, y])
     x = layers.ReLU(name="out_relu")(x)
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    x = layers.GlobalAveragePooling2D(name="global_average_pooling2d")(x)
     outputs = layers.Dense(classes, activation="softmax", name="head")(x)
     return keras.Model(inputs, outputs, name=name)
 
@@ -58,17 +63,26 @@ def compiled(model, **arguments):
 
 
 class World:
-    """Makes what an example names; `names` has it by then."""
+    """Makes what an example names, each thing once.
 
-    def __init__(self):
+    Args:
+        size: Width and height of the images that the networks take.
+        margin: How much larger the images are that are given by themselves.
+        number: How many classes there are.
+    """
+
+    def __init__(self, size=SIZE, margin=0, number=CLASSES):
         generator = np.random.default_rng(5)
-        shape = (COUNT, SIZE, SIZE, 3)
+        self.size, self.margin, self.number = size, margin, number
+        shape = (COUNT, size, size, 3)
         self.pixels = generator.uniform(0, 255, shape).astype("float32")
-        self.classes = np.arange(COUNT) % CLASSES
+        self.classes = np.arange(COUNT) % number
         self._made = {}
 
     def __getitem__(self, name):
         if name not in self._made:
+            # Whatever was made before, a network has the same weights.
+            keras.utils.set_random_seed(sum(map(ord, name)))
             self._made[name] = _MAKERS[name](self)
         return self._made[name]
 
@@ -76,17 +90,31 @@ class World:
         return name in _MAKERS
 
 
+def _enlarged(images, margin):
+    return np.pad(images, ((0, 0), (0, margin), (0, margin), (0, 0)))
+
+
 def _batches(world):
-    return tf.data.Dataset.from_tensor_slices(
-        (world.pixels, world.classes)
-    ).batch(10)
+    pairs = tf.data.Dataset.from_tensor_slices((world.pixels, world.classes))
+    return pairs.batch(COUNT)
+
+
+def _photos(world):
+    images = world.pixels.astype("uint8")
+    part = ImagePart(world.classes.astype("int32"), world.size, images)
+    parts = {"train": part, "validation": part}
+    return apps.ImageData(
+        parts, list(map(str, range(world.number))), world.size
+    )
 
 
 def _tuner(world):
-    return compiled(
-        kerastl.FineTuner(world["student"], source=world["source"]),
-        transfer_losses=[kerastl.losses.PixelLevel()],
-    )
+    tuner = kerastl.FineTuner(world["student"], source=world["source"])
+    return compiled(tuner, transfer_losses=[kerastl.losses.PixelLevel()])
+
+
+def _dense(*shape):
+    return keras.ops.reshape(keras.ops.arange(float(np.prod(shape))), shape)
 
 
 _MAKERS = {
@@ -95,7 +123,16 @@ _MAKERS = {
     "apps": lambda world: apps,
     "export": lambda world: export,
     "np": lambda world: np,
-    "images": lambda world: world.pixels,
+    "rich": lambda world: rich,
+    "Metadata": lambda world: export.Metadata,
+    "PRESETS": lambda world: apps.PRESETS,
+    "Setting": lambda world: Setting,
+    # What a user has around it.
+    "converter": lambda world: types.SimpleNamespace(convert=lambda: b""),
+    "data": lambda world: _photos(world),
+    "photos": lambda world: _photos(world),
+    # Images and labels.
+    "images": lambda world: _enlarged(world.pixels, world.margin),
     "normal_images": lambda world: world.pixels,
     "more_images": lambda world: world.pixels,
     "labels": lambda world: world.classes,
@@ -103,14 +140,35 @@ _MAKERS = {
     "train": _batches,
     "validation": _batches,
     "test": _batches,
-    "unlabelled": lambda world: _batches(world).map(lambda x, y: x),
-    "dataset": lambda world: _batches(world).unbatch(),
     "source_data": _batches,
+    "unlabelled": lambda world: world["train"].map(lambda x, y: x),
+    "dataset": lambda world: world["train"].unbatch(),
     "chosen": lambda world: kerastl.data.SampleFilter(COUNT),
-    "source": lambda world: network("source"),
-    "student": lambda world: compiled(network("student")),
-    "teacher": lambda world: network("teacher"),
-    "model": lambda world: compiled(network("model")),
-    "network": lambda world: network("network"),
+    # Networks.
+    "source": lambda world: network("source", world.size, world.number),
+    "student": lambda world: compiled(
+        network("student", world.size, world.number)
+    ),
+    "teacher": lambda world: network("teacher", world.size, world.number),
+    "model": lambda world: compiled(network("model", world.size, world.number)),
+    "network": lambda world: network("network", world.size, world.number),
+    "gated": lambda world: kerastl.surgery.add_gated_filters(world["student"]),
+    "block": lambda world: network("block"),
+    "backbone": lambda world: kerastl.surgery.embed(network("backbone")),
+    "head": lambda world: layers.Dense(CLASSES, activation="softmax"),
     "tuner": _tuner,
+    "loss": lambda world: "sparse_categorical_crossentropy",
+    # Features.
+    "gaussians": lambda world: kerastl.metrics.fit_gaussians(
+        world["model"], world.pixels
+    ),
+    "features": lambda world: keras.Input((12,)),
+    "x": lambda world: _dense(2, 8, 8, 3),
+    "first": lambda world: _dense(2, 8),
+    "second": lambda world: _dense(2, 8),
+    "tuned": lambda world: _dense(2, 4, 4, 3),
+    "frozen": lambda world: _dense(2, 4, 4, 3),
+    "gates": lambda world: keras.ops.ones((2, 3)),
+    "branch": lambda world: _dense(2, 4, 4, 3),
+    "shortcut": lambda world: _dense(2, 4, 4, 3),
 }
