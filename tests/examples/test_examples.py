@@ -53,6 +53,9 @@ OTHERS = {
     },
     "kerastl/surgery/feature_extractor:feature_extractor": {"size": 224},
 }
+# Enough of a training to see that it runs.
+_LONG = re.compile(r"\bepochs=\d{2,}")
+_SHORT = "epochs=8"
 # What writes files of models itself.
 _EXPORTS = re.compile(r"\b(to_tflite|to_onnx|selective_int8)\(")
 EXAMPLES = {each.name: each for each in examples()}
@@ -104,7 +107,9 @@ def test_example_runs(name, tmp_path, monkeypatch, kept):
 
 
 def run(example, names):
+    tells = any(said is not None for _, said in example.steps)
     for source, said in example.steps:
+        source = source if tells else _LONG.sub(_SHORT, source)
         if isinstance(said, Value):
             assert eval(source, names) == said.value, source
             continue

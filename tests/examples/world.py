@@ -24,15 +24,13 @@ COUNT = 20
 
 
 def network(name=None, size=SIZE, classes=CLASSES):
-    """A residual network of two stages, with the names of MobileNetV2."""
+    """A residual network of two stages."""
     inputs = keras.Input((size, size, 3), name="image")
     x = layers.Rescaling(1 / 127.5, offset=-1)(inputs)
     x = _convolution(x, 8, "first", strides=2)
-    y = _convolution(x, 8, "inner", activation=False)
-    x = layers.Add(name="block_1_add")([x, y])
     x = _convolution(x, 16, "down", strides=2)
     y = _convolution(x, 16, "last", activation=False)
-    x = layers.Add(name="block_2_add")([x, y])
+    x = layers.Add(name="block_1_add")([x, y])
     x = layers.ReLU(name="out_relu")(x)
     x = layers.GlobalAveragePooling2D(name="global_average_pooling2d")(x)
     outputs = layers.Dense(classes, activation="softmax", name="head")(x)
@@ -108,6 +106,10 @@ def _photos(world):
     )
 
 
+def _network(name, world):
+    return network(name, world.size, world.number)
+
+
 def _tuner(world):
     tuner = kerastl.FineTuner(world["student"], source=world["source"])
     return compiled(tuner, transfer_losses=[kerastl.losses.PixelLevel()])
@@ -145,13 +147,11 @@ _MAKERS = {
     "dataset": lambda world: world["train"].unbatch(),
     "chosen": lambda world: kerastl.data.SampleFilter(COUNT),
     # Networks.
-    "source": lambda world: network("source", world.size, world.number),
-    "student": lambda world: compiled(
-        network("student", world.size, world.number)
-    ),
-    "teacher": lambda world: network("teacher", world.size, world.number),
-    "model": lambda world: compiled(network("model", world.size, world.number)),
-    "network": lambda world: network("network", world.size, world.number),
+    "source": lambda world: _network("source", world),
+    "student": lambda world: compiled(_network("student", world)),
+    "teacher": lambda world: _network("teacher", world),
+    "model": lambda world: compiled(_network("model", world)),
+    "network": lambda world: _network("network", world),
     "gated": lambda world: kerastl.surgery.add_gated_filters(world["student"]),
     "block": lambda world: network("block"),
     "backbone": lambda world: kerastl.surgery.embed(network("backbone")),
