@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from kerastl.apps.report.printable import Printable
 from kerastl.export.describe_file import describe_file
 from kerastl.export.measure import measure_interleaved
 from kerastl.export.probe_file import probe_file
@@ -28,7 +29,7 @@ _SAME_NETWORK = 0.01
 
 
 @dataclasses.dataclass
-class BenchmarkResult:
+class BenchmarkResult(Printable):
     """What `benchmark` measured.
 
     Attributes:

@@ -12,6 +12,7 @@ import numpy as np
 from kerastl.apps.data.load_images import load_images
 from kerastl.apps.data.read_class_names import read_class_names
 from kerastl.apps.data.square_side import square_side
+from kerastl.apps.report.printable import Printable
 from kerastl.arguments import checked_count
 from kerastl.export.runner import load
 from kerastl.types import PathLike
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass
-class PredictResult:
+class PredictResult(Printable):
     """What `predict` found.
 
     Attributes:

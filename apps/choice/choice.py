@@ -14,6 +14,7 @@ from kerastl.apps.choice.evidence import expected_gains
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.recipes.table import RECIPES
 from kerastl.apps.report.figures import NINETY_FIVE
+from kerastl.apps.report.printable import Printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass
-class Choice:
+class Choice(Printable):
     """The network and the method to take, and what speaks for them.
 
     Attributes:

@@ -12,9 +12,11 @@ from typing import Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+from kerastl.apps.report.printable import Printable
+
 
 @dataclasses.dataclass
-class Inspection:
+class Inspection(Printable):
     """What `inspect_photos` found.
 
     Attributes:

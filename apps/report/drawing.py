@@ -4,21 +4,42 @@ import functools
 import io
 import re
 
+# The light ones of page.css.
 INK = "#1f2933"
-SOFT = "#7b8794"
+SOFT = "#5b6876"
 GRID = "#e4e7eb"
 BLUE = "#2563a8"
+ON_BLUE = "#ffffff"
 ORANGE = "#d9730d"
 RED = "#b8405e"
-GREEN = "#3a8a5f"
-PALETTE = (BLUE, ORANGE, GREEN, "#8b5cb8", RED, "#5f6b7a")
+GREEN = "#2f7d4f"
+VIOLET = "#8b5cb8"
+PALETTE = (BLUE, ORANGE, GREEN, VIOLET, RED, SOFT)
+#: What page.css calls them.
+VARIABLES = {
+    INK: "--ink",
+    SOFT: "--soft",
+    GRID: "--line",
+    BLUE: "--blue",
+    ON_BLUE: "--on-blue",
+    ORANGE: "--orange",
+    RED: "--red",
+    GREEN: "--green",
+    VIOLET: "--violet",
+}
+
+# Points of per cent that an axis spans at least: on a shorter one, half a
+# point would look like much.
+_LEAST_SPAN = 25
+# Of an axis, beyond 0 and 100 %, for figures that stand beside their points.
+_ROOM = 0.12
 
 _STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
     "text.color": INK,
-    "axes.edgecolor": "#cbd2d9",
+    "axes.edgecolor": SOFT,
     "axes.labelcolor": SOFT,
     "axes.labelsize": 9,
     "axes.titlesize": 10,
@@ -58,12 +79,27 @@ def label_rows(axes, rows, title, top, margin):
     axes.set_yticks(range(len(rows)), [row["label"] for row in rows])
     axes.set_ylim(len(rows) - 0.5, top)
     axes.margins(x=margin)
+    low, high = _widened(*axes.get_xlim())
+    axes.set_xlim(low, high)
     axes.locator_params(axis="x", nbins=5)
+    inside = max(low, 0), min(high, 100)
+    axes.set_xticks(
+        [x for x in axes.get_xticks() if inside[0] <= x <= inside[1]]
+    )
     axes.xaxis.set_major_formatter("{x:g} %")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
     axes.set_title(title, loc="left")
+
+
+def _widened(low, high):
+    """The limits of an axis of per cent that is not too short."""
+    span = max(high - low, _LEAST_SPAN)
+    middle = (low + high) / 2
+    high = min(middle + span / 2, 100 + _ROOM * span)
+    low = min(middle - span / 2, high - _LEAST_SPAN)
+    return max(low, -_ROOM * span), high
 
 
 def panel(width, height):
@@ -79,10 +115,21 @@ def panel(width, height):
 
 
 def blues():
+    """Colours from nothing to blue, that fit a light and a dark page."""
     from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.colors import to_rgba
 
-    return LinearSegmentedColormap.from_list(
-        "kerastl", ["#f5f7fa", "#9fc1e6", BLUE, "#123a66"]
+    # What is empty can still be told from the page.
+    ends = to_rgba(BLUE, 0.06), to_rgba(BLUE)
+    return LinearSegmentedColormap.from_list("kerastl", ends)
+
+
+def in_page(source):
+    """A picture whose colours are those of the page, light or dark."""
+    return re.sub(
+        "(fill|stroke): (#[0-9a-f]{6})",
+        lambda found: f"{found[1]}: var({VARIABLES[found[2]]})",
+        source,
     )
 
 

@@ -1,5 +1,6 @@
 """The plots of labels that a network gave itself."""
 
+from kerastl.apps.report import figures
 from kerastl.apps.report.drawing import as_svg
 from kerastl.apps.report.drawing import blues
 from kerastl.apps.report.drawing import in_style
@@ -74,4 +75,12 @@ def _plot_classes(epochs, class_names):
     bar = figure.colorbar(picture, ax=axes, format="{x:g} %", pad=0.02)
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0)
-    return as_svg(figure, "Believed pseudo-labels by class and epoch")
+    told = (
+        f"{name} {figures.percent(count / epochs[-1]['images'])}"
+        for name, count in zip(class_names, epochs[-1]["believed"], strict=True)
+    )
+    return as_svg(
+        figure,
+        "Believed pseudo-labels by class and epoch. In the last one: "
+        f"{', '.join(told)}.",
+    )

@@ -1,5 +1,6 @@
 """The plots of the report, each one a string of inline SVG."""
 
+from kerastl.apps.report import figures
 from kerastl.apps.report.drawing import BLUE
 from kerastl.apps.report.drawing import GRID
 from kerastl.apps.report.drawing import INK
@@ -7,14 +8,10 @@ from kerastl.apps.report.drawing import ORANGE
 from kerastl.apps.report.drawing import PALETTE
 from kerastl.apps.report.drawing import SOFT
 from kerastl.apps.report.drawing import as_svg
-from kerastl.apps.report.drawing import blues
 from kerastl.apps.report.drawing import in_style
 from kerastl.apps.report.drawing import label_rows
 from kerastl.apps.report.drawing import panel
 from kerastl.apps.report.drawing import shorten
-
-# Beyond this many classes the numbers in the cells cannot be read.
-_MAX_NUMBERED_CLASSES = 20
 
 # More names than this run into each other.
 _MAX_NAMED_LAYERS = 5
@@ -53,7 +50,29 @@ def plot_curves(epochs, curves, title, percent=False):
         axes.yaxis.set_major_formatter("{x:g} %")
     if len(curves) > 1:
         axes.legend(loc="best")
-    return as_svg(figure, f"{title} by epoch")
+    return as_svg(figure, f"{title} by epoch. {_told(epochs, curves, percent)}")
+
+
+def _told(epochs, curves, percent):
+    """Where curves begin and end, and what is best in between, in words."""
+    best, name = (max, "highest") if percent else (min, "lowest")
+
+    def point(place, values):
+        value = values[place]
+        figure = figures.percent(value) if percent else f"{value:.3g}"
+        return f"{figure} in epoch {epochs[place]}"
+
+    said = []
+    for label, values in curves.items():
+        # NaN is a gap in the curve.
+        places = [at for at, value in enumerate(values) if value == value]
+        if places:
+            top = best(places, key=values.__getitem__)
+            first, last = (point(places[end], values) for end in (0, -1))
+            said.append(
+                f"{label}: {first}, {last}, {name} {point(top, values)}"
+            )
+    return f"{'; '.join(said)}."
 
 
 @in_style
@@ -81,89 +100,12 @@ def plot_learning_rates(search):
     axes.set_xlabel("learning rate")
     axes.grid(axis="y")
     axes.set_title("Loss, smoothed", loc="left")
-    return as_svg(figure, "Loss by learning rate")
-
-
-@in_style
-def plot_confusion(matrix, class_names):
-    """Draws a confusion matrix, rows true and columns predicted.
-
-    Args:
-        matrix: Nested list of counts, `matrix[true][predicted]`.
-        class_names: One name a row.
-
-    Returns:
-        SVG as a string.
-    """
-    import numpy as np
-
-    counts = np.asarray(matrix)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = len(class_names)
-    numbered = size <= _MAX_NUMBERED_CLASSES
-    side = min(max(2.8, 0.3 * size + 0.9), 5.2)
-    figure, axes = panel(side + 0.4, side)
-    axes.imshow(shares, cmap=blues(), vmin=0, vmax=1)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    axes.tick_params(length=0)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    if numbered:
-        short = [shorten(name) for name in class_names]
-        if max(map(len, short)) > 3:
-            axes.set_xticks(range(size), short, rotation=45, ha="right")
-        else:
-            axes.set_xticks(range(size), short)
-        axes.set_yticks(range(size), short)
-        for row, column in zip(*np.nonzero(counts), strict=True):
-            axes.text(
-                column,
-                row,
-                str(counts[row, column]),
-                ha="center",
-                va="center",
-                fontsize=8 if size <= 12 else 6.5,
-                color="white" if shares[row, column] > 0.55 else INK,
-            )
-    return as_svg(figure, "Confusion matrix")
-
-
-@in_style
-def plot_similarity(matrix, target_classes, source_classes):
-    """Draws the similarity of target and source classes as a heat map.
-
-    Args:
-        matrix: Nested list of similarities, `matrix[target][source]`.
-        target_classes: One name a row.
-        source_classes: One name a column.
-
-    Returns:
-        SVG as a string.
-    """
-    import numpy as np
-
-    values = np.asarray(matrix)
-    rows, columns = values.shape
-    # A row shows which source classes are nearest, whatever its level.
-    low = values.min(axis=1, keepdims=True)
-    spread = np.maximum(values.max(axis=1, keepdims=True) - low, 1e-12)
-    figure, axes = panel(
-        min(2.4 + 0.24 * columns, 10.5), min(1.6 + 0.26 * rows, 8)
+    return as_svg(
+        figure,
+        f"Loss by learning rate. From {search.losses[0]:.3g} at "
+        f"{search.rates[0]:.2g} to {search.losses[-1]:.3g} at "
+        f"{search.rates[-1]:.2g}; suggested: {search.suggestion:.2g}.",
     )
-    axes.imshow((values - low) / spread, cmap=blues(), vmin=0, vmax=1)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    axes.tick_params(length=0)
-    axes.set_xlabel("source class")
-    axes.set_ylabel("target class")
-    axes.set_xticks(
-        range(columns),
-        [shorten(name) for name in source_classes],
-        rotation=90 if columns > 5 else 0,
-    )
-    axes.set_yticks(range(rows), [shorten(name) for name in target_classes])
-    return as_svg(figure, "Similarity of the classes")
 
 
 @in_style
@@ -184,12 +126,13 @@ def plot_before_after(rows, title):
         axes.plot(
             [before, after],
             [place, place],
-            color=GRID if better else "#f3c9b8",
+            color=GRID if better else ORANGE,
+            alpha=1 if better else 0.35,
             linewidth=5,
             solid_capstyle="round",
             zorder=1,
         )
-        axes.scatter(before, place, s=46, color="white", edgecolor=SOFT)
+        axes.scatter(before, place, s=46, color=SOFT, zorder=2)
         axes.scatter(after, place, s=52, color=BLUE, zorder=3)
         for value, shift in ((before, -1), (after, 1)):
             side = shift if after >= before else -shift
@@ -204,7 +147,12 @@ def plot_before_after(rows, title):
                 fontsize=9,
             )
     label_rows(axes, rows, title, top=-0.5, margin=0.3)
-    return as_svg(figure, title)
+    told = (
+        f"{row['label']} {figures.percent(row['before'])} before, "
+        f"{figures.percent(row['after'])} after".strip()
+        for row in rows
+    )
+    return as_svg(figure, f"{title}: {'; '.join(told)}.")
 
 
 @in_style
@@ -239,7 +187,8 @@ def plot_comparison(rows, metric, title):
             fontsize=9,
         )
     label_rows(axes, rows, title, top=-0.75, margin=0.12)
-    return as_svg(figure, title)
+    told = (f"{row['label']} {figures.spread(row[metric])}" for row in rows)
+    return as_svg(figure, f"{title}: {'; '.join(told)}.")
 
 
 @in_style
@@ -283,13 +232,15 @@ def plot_layer_errors(layers, title):
             )
             # Names beside the points would cover each other.
             name = shorten(row["layer"].split("/")[-1], 28)
-            axes.plot(
-                [], [], marker=f"${place}$", color="black", ls="", label=name
-            )
+            axes.plot([], [], marker=f"${place}$", color=INK, ls="", label=name)
     axes.set_title(title, loc="left")
     axes.set_xlabel("layer, in the order they run")
     axes.set_ylabel("SQNR in dB (higher is better)")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(axis="y")
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), ncols=2)
-    return as_svg(figure, title)
+    told = (
+        f"{row['layer']} {figures.level(row['sqnr'])}"
+        for row in layers[:_MAX_NAMED_LAYERS]
+    )
+    return as_svg(figure, f"{title}. Most harm: {', '.join(told)}.")

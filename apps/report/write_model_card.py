@@ -142,8 +142,8 @@ def _files(report):
         row = report["exports"][0]
         where = (
             f"\n\nTimed on {row['processor']} with {row['threads']} "
-            f"thread{'s' if row['threads'] > 1 else ''}; accuracy measured "
-            "by running the files."
+            f"thread{'s' if row['threads'] > 1 else ''} (Keras takes all that "
+            "there are); accuracy measured by running the files."
         )
     origins = describe_origins(report)
     made_of = f"\n\n{origins}" if origins else ""

@@ -5,15 +5,19 @@ import pathlib
 from typing import Any
 
 from kerastl.apps.report import figures
-from kerastl.apps.report import plots
 from kerastl.apps.report.class_scores import balanced_accuracy
 from kerastl.apps.report.class_scores import class_scores
+from kerastl.apps.report.code_snippets import code_snippets
 from kerastl.apps.report.describe_origins import describe_origins
+from kerastl.apps.report.describe_pseudo_labels import describe_pseudo_labels
+from kerastl.apps.report.draw_report import draw_report
+from kerastl.apps.report.heat_maps import MOST_NAMED
 from kerastl.apps.report.shipped_rows import shipped_rows
 from kerastl.export.stage import staged_file
 from kerastl.types import PathLike
 
-_TEMPLATE = pathlib.Path(__file__).with_name("report.html")
+_FOLDER = pathlib.Path(__file__).parent
+_STYLES = (_FOLDER / "page.css", _FOLDER / "report.css")
 
 # Pictures smaller than this are shown with hard pixel edges.
 _TINY_SIDE = 64
@@ -44,10 +48,14 @@ def write_report(
     ```
     """
     import jinja2
+    from markupsafe import Markup
 
     path = pathlib.Path(path)
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+        loader=jinja2.FileSystemLoader([_FOLDER, _FOLDER / "sections"]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
     )
     environment.filters.update(
         percent=_unbroken(figures.percent),
@@ -67,13 +75,17 @@ def write_report(
         change=_change,
     )
     rows = (report.get("antialias") or {}).get("rows", ())
-    template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     scores = class_scores(report.get("confusion"))
-    html = template.render(
+    html = environment.get_template("report.html").render(
         report={**_EMPTY, **report},
-        plots=_draw(report),
+        # Quotes of a style are its own, and no text to be escaped.
+        style=Markup("\n".join(each.read_text("utf-8") for each in _STYLES)),
+        plots=draw_report(report),
+        most_named=MOST_NAMED,
+        snippets=code_snippets(report),
         shipped=shipped_rows(report),
         origins=describe_origins(report),
+        taught_itself=_taught_itself(report),
         worst=_worst_confusions(report.get("confusion")),
         classes=scores,
         balanced=balanced_accuracy(scores),
@@ -92,6 +104,8 @@ _EMPTY = dict.fromkeys(
     (
         "comparison",
         "history",
+        "pseudo_labels",
+        "compared",
         "measures",
         "exports",
         "reference",
@@ -99,6 +113,7 @@ _EMPTY = dict.fromkeys(
         "confusion",
         "diagnosis",
         "examples",
+        "maps",
         "antialias",
         "similarity",
         "data",
@@ -106,85 +121,11 @@ _EMPTY = dict.fromkeys(
 )
 
 
-def _draw(report):
-    from markupsafe import Markup
-
-    drawn = {"curves": []}
-    if report.get("history"):
-        drawn["curves"] = _curves(report["history"])
-    if report.get("aware"):
-        drawn["aware_curves"] = _curves(report["aware"]["history"])
-    if report.get("confusion"):
-        drawn["confusion"] = plots.plot_confusion(
-            report["confusion"]["matrix"], report["confusion"]["class_names"]
-        )
-    similarity = report.get("similarity")
-    if similarity:
-        drawn["similarity"] = plots.plot_similarity(
-            similarity["matrix"],
-            similarity["target_classes"],
-            similarity["source_classes"],
-        )
-    if report.get("diagnosis"):
-        drawn["diagnosis"] = plots.plot_layer_errors(
-            report["diagnosis"]["layers"], "Error of each layer"
-        )
-    measures = report.get("measures")
-    if measures:
-        before, after = measures["rows"][0], measures["rows"][-1]
-        for metric, title in (
-            ("accuracy", "Accuracy"),
-            ("consistency", "Shift consistency"),
-        ):
-            row = {
-                "label": "",
-                "before": before[metric],
-                "after": after[metric],
-            }
-            drawn[f"{metric}_before_after"] = plots.plot_before_after(
-                [row], title
-            )
-    comparison = report.get("comparison")
-    if comparison:
-        for metric, title in (
-            ("accuracy", "Accuracy"),
-            ("consistency", "Shift consistency"),
-        ):
-            drawn[f"comparison_{metric}"] = plots.plot_comparison(
-                comparison["rows"], metric, title
-            )
-    return {
-        name: [Markup(each) for each in value]
-        if isinstance(value, list)
-        else Markup(value)
-        for name, value in drawn.items()
-    }
-
-
-def _curves(history):
-    epochs = history["epoch"]
-    terms = [
-        name
-        for name in history
-        if name not in ("epoch", "loss", "accuracy")
-        and not name.startswith(("val_", "learning_rate"))
-    ]
-    # With transfer terms the two losses are not of the same kind.
-    apart = bool(terms) and "val_loss" in history
-    panels = []
-    for name in ("loss", *terms, "accuracy"):
-        curves = {"training": history[name]}
-        if f"val_{name}" in history and not (apart and name == "loss"):
-            curves["validation"] = history[f"val_{name}"]
-        title = _words(name).capitalize()
-        panels.append(
-            plots.plot_curves(epochs, curves, title, percent=name == "accuracy")
-        )
-    if apart:
-        title = "Validation loss, labels alone"
-        curves = {"validation": history["val_loss"]}
-        panels.insert(1, plots.plot_curves(epochs, curves, title))
-    return panels
+def _taught_itself(report):
+    epochs = report.get("pseudo_labels")
+    if not epochs:
+        return ""
+    return describe_pseudo_labels(epochs, report["confusion"]["class_names"])
 
 
 def _worst_confusions(confusion, limit=8):
@@ -201,19 +142,15 @@ def _worst_confusions(confusion, limit=8):
 
 
 def _examples(examples, folder):
-    shown = [
+    return [
         {
+            "file": None,
             **example,
             "source": _inline(folder / example["image"]),
+            "map": "map" in example and _inline(folder / example["map"]),
             "tiny": example.get("side", _TINY_SIDE) < _TINY_SIDE,
         }
         for example in examples
-    ]
-    if not shown:
-        return []
-    return [
-        ("Correct", [each for each in shown if each["correct"]]),
-        ("Wrong", [each for each in shown if not each["correct"]]),
     ]
 
 

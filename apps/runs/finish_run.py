@@ -68,24 +68,25 @@ def finish_run(
             "class_names": data.class_names,
             "matrix": measured["confusion_matrix"],
         }
-        report["reference"] = _keras_row(folder, MODEL, measured["accuracy"])
+        report["reference"] = _keras_row(folder, MODEL, measured)
         report["evaluated_on"] = f"{measured['num_images']} {part} images"
-        report["examples"] = save_examples(
+        report |= save_examples(
             folder,
             load(model).classify,
             batches,
             data.class_names,
             _file_names(data, part),
+            model,
         )
         folder.write_json("report.json", report)
     aware = None
     if "aware" in report:
         aware = folder.load_model(AWARE_MODEL)
     if aware is not None and "accuracy" not in report["aware"]:
-        accuracy = evaluate(aware, batches, threads=threads)["accuracy"]
-        report["aware"] |= _keras_row(folder, AWARE_MODEL, accuracy)
+        measured = evaluate(aware, batches, threads=threads)
+        report["aware"] |= _keras_row(folder, AWARE_MODEL, measured)
         report["aware"]["accuracy_drop"] = (
-            report["reference"]["accuracy"] - accuracy
+            report["reference"]["accuracy"] - measured["accuracy"]
         )
     before = report.get("exports", [])
     report["exports"], refused = export_files(
@@ -130,16 +131,15 @@ def _file_names(data, part):
     return [literal(os.path.relpath(file, root)) for file in files]
 
 
-def _keras_row(folder, name, accuracy):
-    # The latency is left out: Keras takes all threads that there are.
+def _keras_row(folder, name, measured):
     return {
         "file": name,
         "size_bytes": folder.file(name).stat().st_size,
-        "accuracy": accuracy,
+        "accuracy": measured["accuracy"],
         "accuracy_drop": None,
         "top1_agreement": None,
         "max_abs_difference": None,
-        "latency_ms": None,
+        "latency_ms": measured["latency_ms"],
     }
 
 

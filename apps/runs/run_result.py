@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from kerastl.apps.page.write_page import NAME as PAGE
+from kerastl.apps.report.printable import Printable
 
 if TYPE_CHECKING:
     import keras
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass
-class RunResult:
+class RunResult(Printable):
     """A finished run.
 
     Attributes:

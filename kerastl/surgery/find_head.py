@@ -227,11 +227,11 @@ def _kind_if_classifier(graph, end, behind, output):
         return None
     shape = graph.tensor(end).shape
     is_vector = len(graph.tensor(output).shape) == 2
-    single = len(shape) == 2 or set(_space(shape)) == {1}
+    single = len(shape) == 2 or set(spatial_size(shape)) == {1}
     return kind if is_vector and single else None
 
 
-def _space(shape):
+def spatial_size(shape):
     """Height and width, or the like, of a feature map's shape."""
     if keras.config.image_data_format() == "channels_first":
         return shape[2:]

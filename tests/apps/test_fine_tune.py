@@ -250,7 +250,8 @@ def test_resume_compares_with_an_earlier_run(own_run, finished_run):
     assert (output / "model.keras").read_bytes() == weights
     report = json.loads((output / "report.json").read_text())
     assert report["compared"] == found
-    assert found["text"] in (output / "MODEL_CARD.md").read_text()
+    for name in ("report.html", "MODEL_CARD.md"):
+        assert found["text"] in (output / name).read_text()
 
 
 def test_resume_writes_a_page(own_run, monkeypatch, tmp_path):

@@ -102,6 +102,13 @@ def test_photos_without_labels_are_learned_from_without_being_asked(
     )
     assert result.report["settings"]["method"] == "self_training"
     assert "pseudo_labels" in result.report["history"]
+    (epoch,) = result.report["pseudo_labels"]
+    (share,) = result.report["history"]["pseudo_labels_believed"]
+    assert share == pytest.approx(sum(epoch["believed"]) / epoch["images"])
+    page = (tmp_path / "run" / "report.html").read_text()
+    told = f"sure of: {100 * share:.1f} % in the last epoch"
+    assert told in page and "Believed pseudo-labels by class" in page
+    assert told in (tmp_path / "run" / "MODEL_CARD.md").read_text()
     text = result.report["summary"]["text"]
     assert "which learns from photos without labels" in text
     # Not asked for: a misspelt folder is told of, not a method.

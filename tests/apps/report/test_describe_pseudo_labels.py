@@ -70,7 +70,10 @@ def test_nothing_believed_of_the_validation_photos():
     )
     shares, classes = plot_pseudo_labels(epochs, NAMES)
     assert 'aria-label="Pseudo-labels by epoch' in shares
-    assert "Believed pseudo-labels by class and epoch" in classes
+    assert (
+        "Believed pseudo-labels by class and epoch. In the last one: "
+        "hat 1.2 %, coat 1.2 %, shoe 1.2 %, bag 1.2 %, belt 1.2 %, tie 1.2 %."
+    ) in classes
 
 
 def test_the_plot_has_a_cell_for_each_class_and_epoch():
@@ -91,12 +94,13 @@ def test_the_plot_has_a_cell_for_each_class_and_epoch():
         if image.width > image.height:
             # Stored upside down, as the picture's transform says.
             assert "scale(1 -1)" in classes
-            pixels = np.asarray(image.convert("L"), float)[::-1]
-    # The darkest cell is where most was believed, the palest where nothing.
+            # One blue, the less transparent the more.
+            pixels = np.asarray(image.convert("RGBA"), float)[::-1, :, 3]
+    # The bluest cell is where most was believed, the palest where nothing.
     rows, columns = (
         (np.arange(count) + 0.5) * side / count
         for count, side in zip((6, 9), pixels.shape, strict=True)
     )
     cells = pixels[np.ix_(rows.astype(int), columns.astype(int))]
-    assert counts.T.flat[cells.argmin()] == counts.max()
-    assert np.unravel_index(cells.argmax(), cells.shape) == (2, 4)
+    assert counts.T.flat[cells.argmax()] == counts.max()
+    assert np.unravel_index(cells.argmin(), cells.shape) == (2, 4)

@@ -1,3 +1,4 @@
+import base64
 import copy
 import html.parser
 import re
@@ -135,6 +136,13 @@ REPORT = {
 }
 
 
+_OF_EXPORTS = ("exports", "evaluated_on", "threads")
+LEAST = {
+    name: REPORT[name]
+    for name in ("title", "created", "summary", "settings", "versions")
+}
+
+
 @pytest.fixture
 def render(tmp_path):
     (tmp_path / "examples").mkdir()
@@ -182,7 +190,10 @@ def test_is_whole_and_loads_nothing(render):
     source, page = render(REPORT)
     assert page.open == []
     assert page.loads
-    assert all(link.startswith(("data:image/", "#")) for link in page.loads)
+    assert all(
+        link == "data:," or link.startswith(("data:image/", "#"))
+        for link in page.loads
+    )
     assert "url(http" not in source
     assert "@import" not in source
     names = {"http://www.w3.org/1999/xlink", "http://www.w3.org/2000/svg"}
@@ -211,11 +222,7 @@ def test_sections_follow_the_figures(render):
         "data",
         "settings",
     }
-    least = {
-        name: REPORT[name]
-        for name in ("title", "created", "summary", "settings", "versions")
-    }
-    _, page = render(least)
+    _, page = render(LEAST)
     assert page.sections == {"settings"}
 
 
@@ -246,21 +253,81 @@ def test_blurs_in_kernels_are_told_apart(render):
     )
 
 
-def test_many_classes_and_unknown_costs(render):
-    names = [f"class number {index}" for index in range(30)]
-    report = {
-        **REPORT,
-        "confusion": {
-            "class_names": names,
-            "matrix": np.eye(30, dtype=int).tolist(),
-        },
-        "antialias": {
-            **REPORT["antialias"],
-            "multiply_adds_before": None,
-            "multiply_adds_after": None,
-        },
+def test_many_classes_are_numbered_and_named_once(render):
+    names = [f"class number {index}" for index in range(81)]
+    confusion = {
+        "class_names": names,
+        "matrix": np.eye(81, dtype=int).tolist(),
     }
-    _, page = render(report)
-    text = " ".join(page.text)
-    assert "No image was confused." in text
-    assert "Multiply-adds" not in text
+    report = {**LEAST, "evaluated_on": "9 images"}
+    source, page = render({**report, "confusion": confusion})
+    assert "No image was confused." in " ".join(page.text)
+    legend = re.search('<ol class="legend">(.*?)</ol>', source, re.DOTALL)[1]
+    assert re.findall("<li>(.*?)</li>", legend) == names
+    source, _ = render({**report, "confusion": REPORT["confusion"]})
+    assert '<ol class="legend">' not in source
+
+
+def test_unknown_costs_are_left_out(render):
+    costs = dict.fromkeys(("multiply_adds_before", "multiply_adds_after"))
+    _, page = render({**LEAST, "antialias": {**REPORT["antialias"], **costs}})
+    assert "Multiply-adds" not in " ".join(page.text)
+
+
+def test_the_keras_model_is_timed_too(render):
+    reference = {
+        **REPORT["exports"][0],
+        "file": "model.keras",
+        "accuracy_drop": None,
+        "latency_ms": 7.891,
+    }
+    report = {name: REPORT[name] for name in (*LEAST, *_OF_EXPORTS)}
+    _, page = render({**report, "reference": reference})
+    assert "7.89 ms" in page.text
+
+
+def test_beside_a_wrong_image_is_what_misled_the_network(render, tmp_path):
+    pixels = np.full((16, 16, 3), 200, "uint8")
+    Image.fromarray(pixels).save(tmp_path / "examples" / "00_map.png")
+    [example] = REPORT["examples"]
+    example = {
+        **example,
+        "file": "test/hats/<1>.jpg",
+        "map": "examples/00_map.png",
+    }
+    maps = {"places": [3, 4]}
+    source, page = render({**LEAST, "examples": [example], "maps": maps})
+    pictures = re.findall('<img src="([^"]*)"[^>]*alt="(.*?)">', source)
+    assert [text for _, text in pictures] == ["hats", "What spoke for shoes"]
+    for (picture, _), name in zip(pictures, ("00", "00_map"), strict=True):
+        content = (tmp_path / "examples" / f"{name}.png").read_bytes()
+        assert picture == (
+            "data:image/png;base64," + base64.b64encode(content).decode()
+        )
+    text = " ".join(" ".join(page.text).split())
+    assert "3 × 4 places" in text and "test/hats/<1>.jpg" in text
+
+    why = {"why_not": "There is no map."}
+    examples = REPORT["examples"]
+    _, page = render({**LEAST, "examples": examples, "maps": why})
+    assert "There is no map." in " ".join(page.text)
+
+
+def test_what_is_wider_than_a_phone_is_named_and_reached_by_keyboard(render):
+    source, _ = render(REPORT)
+    assert source.count("<table>") == source.count('class="scroll"') == 7
+    for label in ("Files", "Every class", "Files skipped"):
+        assert (
+            '<div class="scroll" tabindex="0" role="region" '
+            f'aria-label="{label}"><table>'
+        ) in source
+
+
+def test_plots_follow_the_page_and_say_their_figures(render):
+    source, _ = render(REPORT)
+    plots = re.findall("<svg.*?</svg>", source, re.DOTALL)
+    assert len(plots) == 7
+    for plot in plots:
+        assert re.search('role="img" aria-label="[^"]*[0-9]', plot)
+        assert "var(--ink)" in plot
+        assert not re.search("(fill|stroke): #", plot)
