@@ -87,8 +87,8 @@ def fit_gaussians(
                 f"Received: {len(rows)}"
             )
         mean = rows.mean(axis=0)
-        covariance = _ledoit_wolf(rows - mean)
-        gaussians[tap] = Gaussian(mean, np.linalg.inv(covariance))
+        precision = np.linalg.inv(_covariance(rows - mean))
+        gaussians[tap] = Gaussian(mean, precision)
     return gaussians
 
 
@@ -109,16 +109,13 @@ def pooled_features(model, images, taps, batch_size) -> dict:
     }
 
 
-def _ledoit_wolf(centred):
+def _covariance(centred):
     """The covariance of rows with mean 0, shrunk toward the identity."""
-    count, channels = centred.shape
-    covariance = centred.T @ centred / count
-    level = np.trace(covariance) / channels
-    away = ((covariance - level * np.eye(channels)) ** 2).sum()
-    fourth = ((centred**2).T @ (centred**2)).sum() / count
-    noise = (fourth - (covariance**2).sum()) / count
-    share = 1.0 if away == 0 else min(max(noise, 0.0) / away, 1.0)
+    # Not with the package, whose import stays quick.
+    from sklearn.covariance import ledoit_wolf
+
+    covariance, _ = ledoit_wolf(centred, assume_centered=True)
+    level = np.trace(covariance) / len(covariance)
     # Features that never change have no variance to invert.
     tiny = np.finfo("float32").eps
-    least = share * level + tiny * max(level, tiny)
-    return (1 - share) * covariance + least * np.eye(channels)
+    return covariance + tiny * max(level, tiny) * np.eye(len(covariance))
