@@ -13,6 +13,8 @@ from typing import Self
 import keras
 from keras import ops
 
+from kerastl.data.targets import one_hot
+from kerastl.data.targets import one_hot_loss
 from kerastl.has_accelerator import has_accelerator
 from kerastl.layers.sum_of_shifts import summing_shifts
 from kerastl.surgery.feature_extractor import feature_extractor
@@ -34,8 +36,6 @@ from kerastl.training.finite_images import check_finite_images
 from kerastl.training.finite_images import nan_unless_finite
 from kerastl.training.frozen_source import frozen_source
 from kerastl.training.source_features import source_features
-from kerastl.training.targets import one_hot
-from kerastl.training.targets import one_hot_loss
 from kerastl.training.training_batch import NetworkOutputs
 from kerastl.training.training_batch import only
 from kerastl.training.training_batch import read_batch
@@ -47,7 +47,7 @@ from kerastl.training.tuner_state import TunerState
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:
-    from kerastl.losses.transfer_loss import TransferLoss
+    from kerastl.training.transfer_loss import TransferLoss
 
 
 @keras.saving.register_keras_serializable(package="kerastl")

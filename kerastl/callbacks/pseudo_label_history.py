@@ -3,9 +3,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.targets import class_numbers
 from kerastl.losses.pseudo_labels import PseudoLabels
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.targets import class_numbers
 from kerastl.types import Data
 
 

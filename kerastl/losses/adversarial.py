@@ -7,14 +7,14 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.training.adversarial_images import adversarial_images
 from kerastl.training.class_outputs import class_outputs
+from kerastl.training.transfer_loss import TransferLoss
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:
     from kerastl.fine_tuner import FineTuner
-    from kerastl.losses.transfer_loss import TransferStep
+    from kerastl.training.transfer_loss import TransferStep
 
 
 @keras.saving.register_keras_serializable(package="kerastl")

@@ -15,7 +15,7 @@ from kerastl.losses.warm_up import WarmUp
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:
-    from kerastl.losses.transfer_loss import TransferStep
+    from kerastl.training.transfer_loss import TransferStep
 
 _COMPARED = ("features", "predictions")
 

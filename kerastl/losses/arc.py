@@ -10,15 +10,15 @@ from kerastl.losses.confident import confident
 from kerastl.losses.embedding_units import embedding_units
 from kerastl.losses.feature_queue import FeatureQueue
 from kerastl.losses.mmd import mmd
-from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.losses.warm_up import WarmUp
 from kerastl.training.class_outputs import class_outputs
 from kerastl.training.class_outputs import class_probabilities
+from kerastl.training.transfer_loss import TransferLoss
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:
     from kerastl.fine_tuner import FineTuner
-    from kerastl.losses.transfer_loss import TransferStep
+    from kerastl.training.transfer_loss import TransferStep
 
 # Shares of the warm-up and of the queue that pass before the term begins.
 _WAIT = 10 / 100

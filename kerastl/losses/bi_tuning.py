@@ -6,21 +6,21 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerastl.data.targets import one_hot
 from kerastl.losses.batch_mean import batch_mean
 from kerastl.losses.class_queue import ClassQueue
 from kerastl.losses.second_view import second_view
-from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.losses.weight_average import WeightAverage
 from kerastl.surgery.embed import pool
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.find_head import find_head
 from kerastl.training.class_outputs import check_classes
-from kerastl.training.targets import one_hot
+from kerastl.training.transfer_loss import TransferLoss
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:
     from kerastl.fine_tuner import FineTuner
-    from kerastl.losses.transfer_loss import TransferStep
+    from kerastl.training.transfer_loss import TransferStep
 
 
 @keras.saving.register_keras_serializable(package="kerastl")

@@ -7,11 +7,11 @@ import keras
 from keras import ops
 
 from kerastl.arguments import checked_count
-from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.training.transfer_loss import TransferLoss
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:
-    from kerastl.losses.transfer_loss import TransferStep
+    from kerastl.training.transfer_loss import TransferStep
 
 
 @keras.saving.register_keras_serializable(package="kerastl")

@@ -8,17 +8,17 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerastl.data.targets import one_hot
 from kerastl.losses.batch_mean import batch_mean
 from kerastl.losses.source_head_loss import SourceHeadLoss
 from kerastl.training.class_outputs import check_classes
-from kerastl.training.targets import one_hot
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from kerastl.fine_tuner import FineTuner
-    from kerastl.losses.transfer_loss import TransferStep
+    from kerastl.training.transfer_loss import TransferStep
 
 _TOLERANCE = 1e-3
 

@@ -10,7 +10,7 @@ from kerastl.losses.label_change import LabelChange
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:
-    from kerastl.losses.transfer_loss import TransferStep
+    from kerastl.training.transfer_loss import TransferStep
 
 
 @keras.saving.register_keras_serializable(package="kerastl")

@@ -4,7 +4,7 @@ from typing import Any
 from keras import ops
 
 from kerastl.losses.missed_share import missed_share
-from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.training.transfer_loss import TransferLoss
 from kerastl.types import TapWeights
 from kerastl.types import Tensor
 

@@ -1,6 +1,6 @@
 from typing import Any
 
-from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.training.transfer_loss import TransferLoss
 
 
 class LabelChange(TransferLoss):

@@ -12,7 +12,7 @@ from kerastl.losses.source_head_loss import SourceHeadLoss
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:
-    from kerastl.losses.transfer_loss import TransferStep
+    from kerastl.training.transfer_loss import TransferStep
 
 
 @keras.saving.register_keras_serializable(package="kerastl")

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from kerastl.losses.descriptors import gap
-from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.training.transfer_loss import TransferLoss
 from kerastl.types import TapWeights
 from kerastl.types import Tensor
 

@@ -15,6 +15,9 @@ from keras import ops
 from kerastl.arguments import checked_choice
 from kerastl.arguments import checked_number
 from kerastl.arguments import checked_probability
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.predict_batch import predict_batch
+from kerastl.data.targets import one_hot
 from kerastl.losses.class_thresholds import AdaptiveThreshold
 from kerastl.losses.class_thresholds import CurriculumThreshold
 from kerastl.losses.class_thresholds import FixedThreshold
@@ -23,19 +26,16 @@ from kerastl.losses.distribution_alignment import DistributionAlignment
 from kerastl.losses.label_counts import LabelCounts
 from kerastl.losses.sample_store import replicas_of
 from kerastl.losses.strong_view import StrongView
-from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.losses.weight_average import WeightAverage
 from kerastl.training.class_outputs import class_outputs
 from kerastl.training.class_outputs import class_probabilities
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.predict_batch import predict_batch
-from kerastl.training.targets import one_hot
+from kerastl.training.transfer_loss import TransferLoss
 from kerastl.types import Data
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:
     from kerastl.fine_tuner import FineTuner
-    from kerastl.losses.transfer_loss import TransferStep
+    from kerastl.training.transfer_loss import TransferStep
 
 _ADAPTED = ("flexmatch", "freematch")
 _ALIGNED = ("uniform", "labels")

@@ -8,19 +8,19 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerastl.data.targets import one_hot
 from kerastl.losses.sample_store import SampleStore
 from kerastl.losses.sample_store import replicas_of
-from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.training.class_outputs import class_outputs
 from kerastl.training.class_outputs import class_probabilities
-from kerastl.training.targets import one_hot
+from kerastl.training.transfer_loss import TransferLoss
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from kerastl.fine_tuner import FineTuner
-    from kerastl.losses.transfer_loss import TransferStep
+    from kerastl.training.transfer_loss import TransferStep
 
 
 class Statistics(NamedTuple):

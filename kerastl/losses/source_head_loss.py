@@ -7,8 +7,8 @@ from typing import Any
 import keras
 
 from kerastl.losses.embedding_units import embedding_units
-from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.surgery.head_weights import head_weights
+from kerastl.training.transfer_loss import TransferLoss
 
 if TYPE_CHECKING:
     from kerastl.fine_tuner import FineTuner

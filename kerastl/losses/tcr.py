@@ -6,17 +6,17 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerastl.data.targets import one_hot
 from kerastl.losses.label_change import LabelChange
 from kerastl.losses.sample_store import SampleStore
 from kerastl.losses.sample_store import replicas_of
 from kerastl.training.class_outputs import class_outputs
 from kerastl.training.class_outputs import class_probabilities
-from kerastl.training.targets import one_hot
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:
     from kerastl.fine_tuner import FineTuner
-    from kerastl.losses.transfer_loss import TransferStep
+    from kerastl.training.transfer_loss import TransferStep
 
 
 @keras.saving.register_keras_serializable(package="kerastl")

@@ -11,16 +11,16 @@ from keras import ops
 from kerastl.arguments import checked_model
 from kerastl.arguments import checked_number
 from kerastl.losses.batch_mean import batch_mean
-from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.surgery.graph import is_graph
 from kerastl.training.class_outputs import class_outputs
 from kerastl.training.class_outputs import class_probabilities
 from kerastl.training.frozen_source import frozen_copy
+from kerastl.training.transfer_loss import TransferLoss
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:
     from kerastl.fine_tuner import FineTuner
-    from kerastl.losses.transfer_loss import TransferStep
+    from kerastl.training.transfer_loss import TransferStep
 
 
 @keras.saving.register_keras_serializable(package="kerastl")

@@ -9,6 +9,8 @@ import numpy as np
 from keras import layers
 from keras import ops
 
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.targets import one_hot
 from kerastl.surgery.convolution_taps import convolution_taps
 from kerastl.surgery.embed import pool
 from kerastl.surgery.feature_extractor import feature_extractor
@@ -17,8 +19,6 @@ from kerastl.surgery.graph import read_graph
 from kerastl.surgery.open_nested import open_nested
 from kerastl.surgery.split_at import split_at
 from kerastl.training.class_outputs import class_outputs
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.targets import one_hot
 from kerastl.types import Data
 
 _PLACES = ("convolution", "batch_norm")

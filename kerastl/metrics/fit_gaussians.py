@@ -10,10 +10,10 @@ import keras
 import numpy as np
 from keras import layers
 
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.predict_batch import predict_batch
 from kerastl.surgery.default_taps import default_taps
 from kerastl.surgery.feature_extractor import feature_extractor
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.predict_batch import predict_batch
 from kerastl.types import Data
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.predict_batch import predict_batch
-from kerastl.training.targets import class_numbers
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.predict_batch import predict_batch
+from kerastl.data.targets import class_numbers
 from kerastl.types import Data
 
 if TYPE_CHECKING:

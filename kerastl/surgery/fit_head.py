@@ -5,11 +5,11 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.targets import class_numbers
 from kerastl.surgery.embed import embed
 from kerastl.surgery.head_weights import head_weights
 from kerastl.surgery.head_weights import write_head
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.targets import class_numbers
 from kerastl.types import Data
 
 # Inverse strengths that are tried, for features of variance 1.

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.targets import class_numbers
 from kerastl.layers.frozen import Frozen
 from kerastl.layers.mix_by_gates import MixByGates
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.rebuild import rebuild
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.targets import class_numbers
 from kerastl.types import Data
 
 

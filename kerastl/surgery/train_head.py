@@ -4,9 +4,9 @@ import keras
 import numpy as np
 from keras import layers
 
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.targets import class_numbers
 from kerastl.surgery.embed import embed
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.targets import class_numbers
 from kerastl.types import Data
 
 

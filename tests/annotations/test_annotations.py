@@ -82,7 +82,7 @@ def test_the_public_names_are_looked_at():
         "kerastl.surgery.antialias.antialias",
         "kerastl.fine_tuner.FineTuner.__init__",
         "kerastl.fine_tuner.FineTuner.fit",
-        "kerastl.losses.transfer_loss.TransferLoss.tap_weight",
+        "kerastl.training.transfer_loss.TransferLoss.tap_weight",
         "kerastl.apps.data.image_data.ImageData.train",
         "kerastl.export.runner.Runner.predict",
     ):

@@ -7,10 +7,10 @@ import numpy as np
 from keras import ops
 
 from kerastl.arguments import unknown_name_error
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.targets import class_numbers
 from kerastl.surgery.embed import embed
 from kerastl.surgery.head_weights import head_weights
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.targets import class_numbers
 from kerastl.types import Data
 
 if TYPE_CHECKING:
