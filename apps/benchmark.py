@@ -1,8 +1,13 @@
 """Times model files side by side on this machine."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
 import pathlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +19,10 @@ from kerastl.export.processor import integer_dot_products
 from kerastl.export.processor import processor_name
 from kerastl.export.runner import check_threads
 from kerastl.export.runner import load
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # Files that compute as much, to a percent, hold the same network.
 _SAME_NETWORK = 0.01
@@ -39,11 +48,11 @@ class BenchmarkResult(Printable):
     rows: list
     notes: list
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Returns the fields as plain values, ready for JSON."""
         return dataclasses.asdict(self)
 
-    def print(self, console):
+    def print(self, console: Console) -> None:
         """Prints the figures as tables to a `rich.console.Console`."""
         from kerastl.apps.report.say import say
         from kerastl.apps.report.tables import benchmark_tables
@@ -54,7 +63,11 @@ class BenchmarkResult(Printable):
             say(console, line)
 
 
-def benchmark(files, threads=None, seconds=1.0):
+def benchmark(
+    files: Iterable[PathLike],
+    threads: Iterable[int] | None = None,
+    seconds: float = 1.0,
+) -> BenchmarkResult:
     """Times model files side by side: latency, loading, memory and size.
 
     Every file is loaded in a process of its own for loading time and memory.

@@ -1,9 +1,13 @@
 """Which network and which method to take for some photos."""
 
+from __future__ import annotations
+
 import gc
 import math
 import pathlib
 import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from kerastl.apps.choice.candidate import Candidate
 from kerastl.apps.choice.choice import Choice
@@ -25,6 +29,10 @@ from kerastl.apps.report.say import say
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_number
 from kerastl.arguments import checked_seed
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # Of a network's features alone; two networks that differ by less may come
 # out the other way round when they are trained.
@@ -44,19 +52,19 @@ _MOST_CANDIDATES = 4
 
 
 def choose(
-    photos,
-    presets=None,
-    weights=None,
-    alpha=None,
-    image_size=None,
-    shots=None,
-    epochs=20,
-    batch_size=32,
-    minutes=5.0,
-    augment=True,
-    seed=0,
-    console=None,
-):
+    photos: PathLike,
+    presets: Iterable[str] | None = None,
+    weights: PathLike | Iterable[PathLike] | None = None,
+    alpha: float | None = None,
+    image_size: int | None = None,
+    shots: int | None = None,
+    epochs: int = 20,
+    batch_size: int = 32,
+    minutes: float = 5.0,
+    augment: bool = True,
+    seed: int = 0,
+    console: Console | None = None,
+) -> Choice:
     """Says which network and which method will do best on some photos.
 
     First what is cheap: every network whose weights are at hand looks at the

@@ -1,6 +1,7 @@
 """Finding images that are not like the others, from normal images alone."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -17,6 +18,7 @@ from kerastl.arguments import checked_number
 from kerastl.metrics import fit_gaussians
 from kerastl.metrics import mahalanobis_score
 from kerastl.surgery import copy_model
+from kerastl.types import PathLike
 
 
 @dataclasses.dataclass
@@ -39,7 +41,7 @@ class AnomalyDetector:
     history: list
     image_size: int | None = None
 
-    def score(self, images):
+    def score(self, images: np.ndarray | PathLike) -> np.ndarray:
         """Returns one score an image; the higher, the less normal.
 
         Args:
@@ -51,16 +53,16 @@ class AnomalyDetector:
 
 
 def detect_anomalies(
-    normal,
-    network,
-    taps=None,
-    epochs=10,
-    learning_rate=1e-4,
-    batch_size=32,
-    validation_split=0.2,
-    seed=0,
-    image_size=None,
-):
+    normal: np.ndarray | PathLike,
+    network: keras.Model,
+    taps: Sequence[str] | None = None,
+    epochs: int = 10,
+    learning_rate: float = 1e-4,
+    batch_size: int = 32,
+    validation_split: float = 0.2,
+    seed: int = 0,
+    image_size: int | None = None,
+) -> AnomalyDetector:
     """Fine-tunes a network on normal images alone, to score others by it.
 
     A Gaussian is fitted to the features of the normal images at every level,

@@ -1,14 +1,23 @@
 """Diagnoses an exported file with photos from a folder."""
 
+from __future__ import annotations
+
 import pathlib
+from typing import TYPE_CHECKING
 
 from kerastl.apps.data.load_matching_images import load_matching_images
 from kerastl.export import diagnose
 from kerastl.export import load
 from kerastl.export.keras_files.load_keras_file import load_keras_file
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    from kerastl.export.diagnosis.diagnosis import Diagnosis
 
 
-def diagnose_file(model, file, photos, num_images=32):
+def diagnose_file(
+    model: PathLike, file: PathLike, photos: PathLike, num_images: int = 32
+) -> Diagnosis:
     """Measures what every layer of a model loses in an exported file.
 
     Args:

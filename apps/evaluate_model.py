@@ -7,6 +7,7 @@ from kerastl.apps.data.seen_photos import count_seen
 from kerastl.apps.report import figures
 from kerastl.export.evaluate import evaluate
 from kerastl.export.runner import load
+from kerastl.types import PathLike
 
 # In the order of preference: what the model has not been trained on.
 _PARTS = ("test", "validation", "train")
@@ -68,7 +69,9 @@ class EvaluationResult:
         return "\n".join(lines)
 
 
-def evaluate_model(model, photos, threads=1):
+def evaluate_model(
+    model: PathLike, photos: PathLike, threads: int = 1
+) -> EvaluationResult:
     """Measures the accuracy and the latency of a model file on photos.
 
     Args:

@@ -1,6 +1,12 @@
 """Exports a model file, with photos to calibrate and measure on."""
 
+from __future__ import annotations
+
 import pathlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Literal
 
 from kerastl.apps.data.load_matching_images import load_matching_images
 from kerastl.apps.data.read_class_names import read_class_names
@@ -12,24 +18,29 @@ from kerastl.export import selective_int8
 from kerastl.export import write_metadata
 from kerastl.export.keras_files.load_keras_file import load_keras_file
 from kerastl.export.stage import check_destination
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    from kerastl.export.diagnosis.selective_report import SelectiveReport
+    from kerastl.export.report import ExportReport
 
 # Of the selective search, where the user names no other.
 _MAX_DROP = 0.01
 
 
 def export_model(
-    model,
-    scheme="int8",
-    photos=None,
-    format=None,
-    output=None,
-    overwrite=False,
-    max_accuracy_drop=None,
-    threads=1,
-    target=None,
-    keep_float=None,
-    refine="auto",
-):
+    model: PathLike,
+    scheme: str = "int8",
+    photos: PathLike | None = None,
+    format: str | None = None,
+    output: PathLike | None = None,
+    overwrite: bool = False,
+    max_accuracy_drop: float | None = None,
+    threads: int = 1,
+    target: str | None = None,
+    keep_float: Literal["auto"] | Iterable[str] | None = None,
+    refine: str | Iterable[str] = "auto",
+) -> ExportReport | SelectiveReport:
     """Exports a `.keras` file to TFLite or ONNX and proves the result.
 
     The file gets the class names, where the photos or a `labels.txt` beside
@@ -89,12 +100,13 @@ def export_model(
         output = model.with_name(f"{model.stem}_{scheme}.{format}")
     check_destination(output, f".{format}", overwrite)
     runner = load(model)
-    data = None
+    data: Any = None
     if photos is None:
         names = read_class_names(model, runner.num_classes)
     else:
         data = load_matching_images(model, photos, runner)
         names = data.class_names
+    report: Any
     if keep_float is not None:
         report = selective_int8(
             load_keras_file(model),

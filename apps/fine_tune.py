@@ -1,10 +1,16 @@
 """The main job: photos in, verified model files and a report out."""
 
+from __future__ import annotations
+
 import dataclasses
 import pathlib
 import time
 import unicodedata
 import warnings
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
 
 import keras
 
@@ -57,44 +63,53 @@ from kerastl.apps.teachers.load_teachers import load_teachers
 from kerastl.apps.teachers.teacher_spec import read_teachers
 from kerastl.export.quantization.require_quantizable import require_quantizable
 from kerastl.export.require import require
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from kerastl.apps.runs.run_result import RunResult
 
 
 def fine_tune(
-    data,
-    preset="mobilenet_v2",
-    method="auto",
-    antialias=None,
-    stem=True,
-    blur_place=None,
-    weights="imagenet",
-    preset_arguments=None,
-    keep_head=None,
-    image_size=None,
-    shots=None,
-    unlabelled=None,
-    teacher=None,
-    epochs=20,
-    soup=1,
-    batch_size=32,
-    learning_rate=None,
-    strength=1.0,
-    balance=False,
-    calibrate_confidence=False,
-    augment=True,
-    seed=0,
-    qat=None,
-    exports=("tflite:int8",),
-    target=None,
-    max_accuracy_drop=None,
-    threads=1,
-    page=False,
-    tensorboard=False,
-    compare=None,
-    output="runs/fine_tune",
-    resume=False,
-    jit_compile=None,
-    console=None,
-):
+    data: PathLike | ImageData,
+    preset: str = "mobilenet_v2",
+    method: str = "auto",
+    antialias: int | None = None,
+    stem: bool = True,
+    blur_place: str | None = None,
+    weights: PathLike | keras.Model | None = "imagenet",
+    preset_arguments: dict[str, Any] | None = None,
+    keep_head: bool | None = None,
+    image_size: int | None = None,
+    shots: int | None = None,
+    unlabelled: bool | PathLike | None = None,
+    teacher: PathLike
+    | keras.Model
+    | Sequence[PathLike | keras.Model]
+    | None = None,
+    epochs: int = 20,
+    soup: int = 1,
+    batch_size: int = 32,
+    learning_rate: float | None = None,
+    strength: float = 1.0,
+    balance: bool = False,
+    calibrate_confidence: bool = False,
+    augment: bool = True,
+    seed: int = 0,
+    qat: int | None = None,
+    exports: Iterable[str] = ("tflite:int8",),
+    target: str | None = None,
+    max_accuracy_drop: float | None = None,
+    threads: int = 1,
+    page: bool = False,
+    tensorboard: bool = False,
+    compare: PathLike | None = None,
+    output: PathLike = "runs/fine_tune",
+    resume: bool = False,
+    jit_compile: bool | None = None,
+    console: Console | None = None,
+) -> RunResult:
     """Fine-tunes a network on photos, exports it and writes a report.
 
     Everything goes to one folder: `model.keras`, the exported files,
@@ -244,7 +259,7 @@ def fine_tune(
     check_soup(soup, recipe, weights)
     given, folder_given = data, not isinstance(data, ImageData)
     name = "arrays"
-    if folder_given:
+    if not isinstance(data, ImageData):
         name = literal(pathlib.Path(data).resolve().name)
     else:
         arguments["data"] = name
@@ -264,7 +279,7 @@ def fine_tune(
                 given, size, batch_size, shots, seed, augment, unlabelled
             )
 
-    if folder_given:
+    if not isinstance(data, ImageData):
         image_size = image_size or row.default_size
         data = load_at(image_size, unlabelled or recipe.needs_unlabelled)
     check_unlabelled_data(recipe, data, unlabelled)

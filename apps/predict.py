@@ -1,6 +1,11 @@
 """Says what is on a photo, from any kind of model file."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +15,10 @@ from kerastl.apps.data.square_side import square_side
 from kerastl.apps.report.printable import Printable
 from kerastl.arguments import checked_count
 from kerastl.export.runner import load
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclasses.dataclass
@@ -27,18 +36,20 @@ class PredictResult(Printable):
     format: str
     predictions: list
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Returns the fields as plain values, ready for JSON."""
         return dataclasses.asdict(self)
 
-    def print(self, console):
+    def print(self, console: Console) -> None:
         """Prints a table to a `rich.console.Console`."""
         from kerastl.apps.report.tables import predictions_table
 
         console.print(predictions_table(self.predictions))
 
 
-def predict(model, images, top=3, threads=1):
+def predict(
+    model: PathLike, images: Iterable[PathLike], top: int = 3, threads: int = 1
+) -> PredictResult:
     """Classifies image files with a .keras, .tflite or .onnx file.
 
     Images are decoded as in training and evaluation, so the three formats of

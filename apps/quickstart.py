@@ -1,8 +1,11 @@
 """Everything once: offline, on bundled digits, in minutes."""
 
+from __future__ import annotations
+
 import datetime
 import math
 import statistics
+from typing import TYPE_CHECKING
 
 from kerastl.apps.data.describe_data import describe_data
 from kerastl.apps.data.labels_file import labels_text
@@ -22,11 +25,22 @@ from kerastl.apps.runs.save_history import save_history
 from kerastl.apps.runs.versions import versions
 from kerastl.arguments import checked_count
 from kerastl.surgery import inspect_antialias
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from kerastl.apps.runs.run_result import RunResult
 
 _EXPORTS = [("tflite", "int8"), ("onnx", "int8")]
 
 
-def quickstart(output="runs/quickstart", seeds=3, resume=False, console=None):
+def quickstart(
+    output: PathLike = "runs/quickstart",
+    seeds: int = 3,
+    resume: bool = False,
+    console: Console | None = None,
+) -> RunResult:
     """Runs the whole job on scikit-learn's digits, offline.
 
     A small residual network learns the digits 0 to 4. It is moved to the

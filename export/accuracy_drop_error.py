@@ -1,5 +1,12 @@
 """The refusal to write a file that lost too much."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kerastl.export.report import ExportReport
+
 
 class AccuracyDropError(RuntimeError):
     """Raised when a file loses more accuracy than the user allows.
@@ -12,12 +19,20 @@ class AccuracyDropError(RuntimeError):
         max_accuracy_drop: The allowed loss, as a fraction.
     """
 
-    def __init__(self, report, max_accuracy_drop):
+    def __init__(self, report: ExportReport, max_accuracy_drop: float) -> None:
+        lost, before, after = (
+            100 * figure
+            for figure in (
+                report.accuracy_drop,
+                report.keras_accuracy,
+                report.accuracy,
+            )
+            if figure is not None
+        )
         super().__init__(
             f"The {report.format} {report.scheme} file loses "
-            f"{100 * report.accuracy_drop:.2f} points of accuracy "
-            f"({100 * report.keras_accuracy:.2f} % -> "
-            f"{100 * report.accuracy:.2f} % on {report.num_images} images), "
+            f"{lost:.2f} points of accuracy ({before:.2f} % -> "
+            f"{after:.2f} % on {report.num_images} images), "
             f"more than the allowed {100 * max_accuracy_drop:.2f}. No file "
             f"was written. {_ways_out(report)} "
             f"Received: max_accuracy_drop={max_accuracy_drop}"

@@ -1,6 +1,10 @@
 """The same question to every kind of model: how good, how fast."""
 
+from __future__ import annotations
+
 import pathlib
+from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -9,11 +13,18 @@ from kerastl.export.collect_outputs import collect_outputs
 from kerastl.export.image_batches import ImageBatches
 from kerastl.export.measure import measure_latency
 from kerastl.export.runner import load
+from kerastl.types import Data
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    import keras
 
 _TOP = 5
 
 
-def evaluate(path_or_model, data, threads=1):
+def evaluate(
+    path_or_model: PathLike | keras.Model, data: Data, threads: int = 1
+) -> dict[str, Any]:
     """Measures the accuracy and the latency of a file or a model.
 
     Args:

@@ -8,7 +8,7 @@ import pathlib
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
     import msvcrt
 
 _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)

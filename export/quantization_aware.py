@@ -1,5 +1,7 @@
 """A model that trains with the rounding of its int8 file."""
 
+from typing import Literal
+
 import keras
 
 from kerastl.export.calibration import choose_calibration
@@ -19,6 +21,7 @@ from kerastl.surgery import graph as graphs
 from kerastl.surgery.plain_weights import with_plain_weights
 from kerastl.surgery.rebuild import rebuild
 from kerastl.surgery.unique_names import UniqueNames
+from kerastl.types import Data
 
 _SCHEMES = ("int8",)
 _BATCH = 16
@@ -26,13 +29,13 @@ _PIXEL_MARGIN = 1 / 128
 
 
 def quantization_aware(
-    model,
-    scheme="int8",
-    calibration=None,
-    num_calibration=200,
-    name=None,
-    per_channel=True,
-):
+    model: keras.Model,
+    scheme: Literal["int8"] = "int8",
+    calibration: Data | None = None,
+    num_calibration: int = 200,
+    name: str | None = None,
+    per_channel: bool = True,
+) -> keras.Model:
     """Makes a copy of a model that trains with the rounding of its file.
 
     Kernels and activations are rounded to 8 bits in the forward pass and the

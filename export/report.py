@@ -1,6 +1,7 @@
 """The proof that goes with a written file."""
 
 import dataclasses
+from typing import Any
 
 from kerastl.export.format_figures import describe_change
 from kerastl.export.format_figures import format_size
@@ -79,7 +80,7 @@ class ExportReport:
     refinement: RefinementRecord | None
     seconds: float
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Returns the fields as plain values, ready for JSON."""
         return dataclasses.asdict(self)
 

@@ -1,7 +1,12 @@
 """Runs a .keras, .tflite or .onnx file, or a model, in the same way."""
 
+from __future__ import annotations
+
 import functools
 import pathlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +20,11 @@ from kerastl.export.keras_files.unreadable import unreadable
 from kerastl.export.quiet import quiet_console
 from kerastl.export.require import require
 from kerastl.export.trust import require_survivable
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import ArrayLike
 
 FORMATS = {
     ".keras": "keras",
@@ -45,14 +55,18 @@ class Runner:
         output: The same of the output tensor.
     """
 
-    format = None
+    format: str
+    input_shape: tuple[int, ...]
+    num_classes: int
+    input: dict[str, Any]
+    output: dict[str, Any]
     # Set where the file takes batches of one size only.
-    _batch_size = None
+    _batch_size: int | None = None
 
-    def __init__(self, threads):
+    def __init__(self, threads: int | None) -> None:
         self.threads = threads
 
-    def predict(self, images):
+    def predict(self, images: ArrayLike) -> np.ndarray:
         """Returns the outputs for a batch of images.
 
         Args:
@@ -77,7 +91,7 @@ class Runner:
             parts.append(self._run(_fill(part, size))[: len(part)])
         return np.concatenate(parts)
 
-    def classify(self, images):
+    def classify(self, images: ArrayLike) -> np.ndarray:
         """Returns one score a class, two of them where there is one output.
 
         Args:
@@ -90,7 +104,7 @@ class Runner:
         return class_scores(self.predict(images), self.kind)
 
     @functools.cached_property
-    def kind(self):
+    def kind(self) -> str | None:
         """What one output is, "sigmoid" or "logits"; `None` for several."""
         if self.num_classes != 1:
             return None
@@ -101,7 +115,7 @@ class Runner:
     def _read_kind(self):
         raise NotImplementedError
 
-    def prepare(self, image):
+    def prepare(self, image: np.ndarray) -> Callable[[], Any]:
         """Returns a function without arguments that classifies `image` once.
 
         It does the runtime's own work alone: what latency means.
@@ -220,7 +234,7 @@ class _OnnxRunner(Runner):
         return lambda: self._session.run(None, feed)
 
 
-def load(path_or_model, threads=1):
+def load(path_or_model: PathLike | keras.Model, threads: int = 1) -> Runner:
     """Returns a `Runner` for a file or a model.
 
     Args:

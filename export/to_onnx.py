@@ -1,6 +1,11 @@
 """Writes ONNX files."""
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from typing import Literal
 
 from kerastl.export.onnx_steps import export_onnx
 from kerastl.export.onnx_steps import fold_onnx
@@ -11,6 +16,13 @@ from kerastl.export.pipeline import export_model
 from kerastl.export.quantization.restore_kernels import restore_kernels
 from kerastl.export.quiet import quiet_console
 from kerastl.export.require import require
+from kerastl.types import Data
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    import keras
+
+    from kerastl.export.report import ExportReport
 
 _OPSETS = range(13, 19)  # per-channel QDQ starts at 13, tf2onnx ends at 18
 _METHODS = ("minmax", "entropy", "percentile")
@@ -18,21 +30,21 @@ _ACTIVATIONS = ("uint8", "int8")
 
 
 def to_onnx(
-    model,
-    path,
-    scheme="int8",
-    calibration=None,
-    evaluation=None,
-    max_accuracy_drop=None,
-    overwrite=False,
-    num_calibration=200,
-    threads=1,
-    opset=17,
-    calibration_method="minmax",
-    activation_type="uint8",
-    compare_to=None,
-    refine="auto",
-):
+    model: keras.Model,
+    path: PathLike,
+    scheme: Literal["float32", "int8"] = "int8",
+    calibration: Data | None = None,
+    evaluation: Data | None = None,
+    max_accuracy_drop: float | None = None,
+    overwrite: bool = False,
+    num_calibration: int = 200,
+    threads: int = 1,
+    opset: int = 17,
+    calibration_method: Literal["minmax", "entropy", "percentile"] = "minmax",
+    activation_type: Literal["uint8", "int8"] = "uint8",
+    compare_to: keras.Model | None = None,
+    refine: str | Iterable[str] = "auto",
+) -> ExportReport:
     """Writes an .onnx file, runs it in onnxruntime, and reports what it lost.
 
     The file takes a batch of any size called `image`, channels last as in

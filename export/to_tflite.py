@@ -1,28 +1,48 @@
 """Writes TensorFlow Lite (LiteRT) files."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from typing import Literal
 
 from kerastl.export.pipeline import export_model
 from kerastl.export.quantization.exact_tflite_blurs import exact_tflite_blurs
 from kerastl.export.quiet import quiet_console
 from kerastl.export.require import require
 from kerastl.export.unsupported_layers import unsupported_layers
+from kerastl.types import Data
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    import keras
+
+    from kerastl.export.report import ExportReport
 
 
 def to_tflite(
-    model,
-    path,
-    scheme="int8",
-    calibration=None,
-    evaluation=None,
-    max_accuracy_drop=None,
-    overwrite=False,
-    num_calibration=200,
-    threads=1,
-    target=None,
-    compare_to=None,
-    refine="auto",
-):
+    model: keras.Model,
+    path: PathLike,
+    scheme: Literal[
+        "float32",
+        "float16",
+        "dynamic",
+        "int8",
+        "uint8_io",
+        "int8_per_tensor",
+        "int16x8",
+    ] = "int8",
+    calibration: Data | None = None,
+    evaluation: Data | None = None,
+    max_accuracy_drop: float | None = None,
+    overwrite: bool = False,
+    num_calibration: int = 200,
+    threads: int = 1,
+    target: str | None = None,
+    compare_to: keras.Model | None = None,
+    refine: str | Iterable[str] = "auto",
+) -> ExportReport:
     """Writes a .tflite file, runs it, and reports what it lost.
 
     The file takes one image (a static batch of 1, as phones and

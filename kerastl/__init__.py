@@ -50,8 +50,19 @@ if TAKES_KERAS:
     from kerastl.training.adversarial_images import adversarial_images
 
 if typing.TYPE_CHECKING:
-    from kerastl import apps  # noqa: F401
-    from kerastl import export  # noqa: F401
+    from kerastl import apps as apps
+    from kerastl import export as export
+else:
+
+    def __getattr__(name):
+        if name in _IMPORTED_LATER:
+            return importlib.import_module(f"kerastl.{name}")
+        raise AttributeError(
+            f"module 'kerastl' has no attribute {name!r}",
+            name=name,
+            obj=sys.modules[__name__],
+        )
+
 
 # Not in `__all__`: `from kerastl import *` would import them.
 _IMPORTED_LATER = ("apps", "export")
@@ -91,16 +102,6 @@ __all__ = [
     "surgery",
     "train_head",
 ]
-
-
-def __getattr__(name):
-    if name in _IMPORTED_LATER:
-        return importlib.import_module(f"kerastl.{name}")
-    raise AttributeError(
-        f"module 'kerastl' has no attribute {name!r}",
-        name=name,
-        obj=sys.modules[__name__],
-    )
 
 
 def __dir__():

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 from keras.src.backend.common import global_state
 
-from kerastl.training.labelled_batches import labelled_batches
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.types import Data
 
 # Share of the past in the smoothed loss; a loss of so many times the best is
 # taken for divergence.
@@ -34,7 +35,12 @@ class LearningRateSearch:
 
 
 def find_learning_rate(
-    model, data, lowest=1e-6, highest=1.0, steps=100, batch_size=32
+    model: keras.Model,
+    data: Data,
+    lowest: float = 1e-6,
+    highest: float = 1.0,
+    steps: int = 100,
+    batch_size: int = 32,
 ) -> LearningRateSearch:
     """Suggests a learning rate for a compiled model.
 
@@ -68,7 +74,7 @@ def find_learning_rate(
     Example:
 
     ```python
-    tuner.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss, ...)
+    tuner.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss)
     rate = kerastl.find_learning_rate(tuner, train).suggestion
     ```
 

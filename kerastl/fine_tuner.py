@@ -1,10 +1,20 @@
 """Trains a student beside its frozen source."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Literal
+from typing import Self
 
 import keras
 from keras import ops
 
+from kerastl.data.targets import one_hot
+from kerastl.data.targets import one_hot_loss
 from kerastl.has_accelerator import has_accelerator
 from kerastl.layers.sum_of_shifts import summing_shifts
 from kerastl.surgery.feature_extractor import feature_extractor
@@ -26,8 +36,6 @@ from kerastl.training.finite_images import check_finite_images
 from kerastl.training.finite_images import nan_unless_finite
 from kerastl.training.frozen_source import frozen_source
 from kerastl.training.source_features import source_features
-from kerastl.training.targets import one_hot
-from kerastl.training.targets import one_hot_loss
 from kerastl.training.training_batch import NetworkOutputs
 from kerastl.training.training_batch import only
 from kerastl.training.training_batch import read_batch
@@ -36,6 +44,10 @@ from kerastl.training.training_batch import sort_outputs
 from kerastl.training.training_batch import transfer_step
 from kerastl.training.training_batch import with_embedding
 from kerastl.training.tuner_state import TunerState
+from kerastl.types import Tensor
+
+if TYPE_CHECKING:
+    from kerastl.training.transfer_loss import TransferLoss
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -121,15 +133,15 @@ class FineTuner(keras.Model):
 
     def __init__(
         self,
-        student,
-        source=None,
-        taps=None,
-        batch_norm="train",
-        batch_norm_momentum=0.9,
-        embedding=None,
-        name=None,
-        **kwargs,
-    ):
+        student: keras.Model,
+        source: keras.Model | None = None,
+        taps: Sequence[str] | None = None,
+        batch_norm: Literal["train", "freeze", "reestimate"] = "train",
+        batch_norm_momentum: float | None = 0.9,
+        embedding: str | Sequence[str | None] | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_models(student, source)
         # Images reach the student as they are: it converts its own inputs,
         # and 0..255 in half precision would lose bits on the way.
@@ -173,19 +185,19 @@ class FineTuner(keras.Model):
         self.built = True
 
     @property
-    def transfer_losses(self):
+    def transfer_losses(self) -> list[TransferLoss]:
         """The transfer losses that the tuner was compiled with."""
         return list(self._state.losses)
 
     def compile(
         self,
-        optimizer="rmsprop",
-        loss=None,
-        transfer_losses=None,
-        metrics=None,
-        jit_compile="auto",
-        **kwargs,
-    ):
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        transfer_losses: Iterable[TransferLoss] | None = None,
+        metrics: Any = None,
+        jit_compile: bool | Literal["auto"] = "auto",
+        **kwargs: Any,
+    ) -> None:
         """Configures the training, as `keras.Model.compile` does.
 
         Args:
@@ -241,16 +253,20 @@ class FineTuner(keras.Model):
                 if hasattr(layer, "shifts")
             ]
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Any:
         """Predictions; in training with transfer losses, features as well."""
         batch = read_batch(inputs)
         with summing_shifts(self._state.shifting):
             if not (training and self._state.losses and self._state.extractor):
                 return self.student(batch.images, training=training)
-            outputs = self._state.extractor(batch.all_images, training=True)
-        return sort_outputs(batch, *outputs, self.taps, self.embedding[0])
+            predictions, found = self._state.extractor(
+                batch.all_images, training=True
+            )
+        return sort_outputs(
+            batch, predictions, found, self.taps, self.embedding[0]
+        )
 
-    def train_step(self, *state_and_data):
+    def train_step(self, *state_and_data: Any) -> Any:
         terms = [
             term
             for term in self._state.losses
@@ -262,8 +278,13 @@ class FineTuner(keras.Model):
         return super().train_step(*state_and_data)
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
         outputs = read_outputs(y_pred)
         batch = read_batch(x)
         terms = self._state.losses if training else []
@@ -309,22 +330,31 @@ class FineTuner(keras.Model):
             )
         return transfer_step(batch, y, student, source, sample_weight)
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
         predictions = read_outputs(y_pred).predictions
         return super().compute_metrics(x, y, predictions, sample_weight)
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return super().metrics + self._state.metrics
 
-    def get_metrics_result(self):
+    def get_metrics_result(self) -> dict[str, Any]:
         results = super().get_metrics_result()
         if self._state.evaluating:
             for metric in self._state.metrics:
                 del results[metric.name]
         return results
 
-    def fit(self, x=None, y=None, batch_size=None, *args, **kwargs):
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """Trains the student, as `keras.Model.fit` does.
 
         With `batch_norm="reestimate"` the statistics are measured anew on the
@@ -353,15 +383,15 @@ class FineTuner(keras.Model):
             )
         return history
 
-    def evaluate(self, *args, **kwargs):
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         with self._state.evaluation():
             return super().evaluate(*args, **kwargs)
 
-    def test_on_batch(self, *args, **kwargs):
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         with self._state.evaluation():
             return super().test_on_batch(*args, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
@@ -374,7 +404,11 @@ class FineTuner(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls,
+        config: dict[str, Any],
+        custom_objects: dict[str, Any] | None = None,
+    ) -> Self:
         config = dict(config)
         for key in ("student", "source"):
             config[key] = config[key] and (
@@ -384,7 +418,7 @@ class FineTuner(keras.Model):
             )
         return cls(**config)
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> dict[str, Any]:
         config = super().get_compile_config()
         if not config:
             return config
@@ -396,7 +430,7 @@ class FineTuner(keras.Model):
             ],
         }
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         config = keras.saving.deserialize_keras_object(config)
         # Keras does not store which variables an optimizer spares from weight
         # decay. That must not make a file unreadable.

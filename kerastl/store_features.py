@@ -7,12 +7,14 @@ import keras
 import numpy as np
 
 from kerastl.arguments import nearest_hint
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.predict_batch import predict_batch
 from kerastl.surgery.find_head import find_classifier
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.split_at import split_at
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.predict_batch import predict_batch
 from kerastl.training.stored_rows import stored_rows
+from kerastl.types import Data
+from kerastl.types import PathLike
 
 
 class StoredFeatures(NamedTuple):
@@ -31,7 +33,13 @@ class StoredFeatures(NamedTuple):
     top: keras.Model
 
 
-def store_features(model, layer, data, path=None, batch_size=32):
+def store_features(
+    model: keras.Model,
+    layer: str | None,
+    data: Data,
+    path: PathLike | None = None,
+    batch_size: int = 32,
+) -> StoredFeatures:
     """Computes the outputs of an inner layer once, and cuts the top off.
 
     Where the lower layers are frozen and the images are always the same

@@ -1,6 +1,9 @@
 """Features of the source, computed once."""
 
+from __future__ import annotations
+
 import pathlib
+from typing import TYPE_CHECKING
 
 import keras
 
@@ -9,11 +12,22 @@ from kerastl.data.batch_inputs import images_of
 from kerastl.data.batch_inputs import joined
 from kerastl.training.feature_store import FeatureStore
 from kerastl.training.fine_tuner_checks import check_images_stay
+from kerastl.types import Data
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    from kerastl.fine_tuner import FineTuner
 
 _INFINITE = -1
 
 
-def store_source_features(tuner, data, path=None, batch_size=32, seed=0):
+def store_source_features(
+    tuner: FineTuner,
+    data: Data,
+    path: PathLike | None = None,
+    batch_size: int = 32,
+    seed: int = 0,
+) -> Data:
     """Computes the source's features of all images once, before training.
 
     The source of a `FineTuner` is frozen: where the images are the same in

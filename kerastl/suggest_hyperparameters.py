@@ -1,11 +1,17 @@
 """A learning rate and a momentum for a fine-tune, from how near the task is."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 import numpy as np
 
 from kerastl.earth_movers_distance import earth_movers_distance
 from kerastl.surgery.class_means import unit_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 # Effective learning rates that were best, by falling similarity.
 _BANDS = ((0.001, 0.01), (0.01, 0.1), (0.1, 1.0))
@@ -43,13 +49,13 @@ class HyperparameterSuggestion(NamedTuple):
 
 
 def suggest_hyperparameters(
-    source_features,
-    target_features,
-    source_sizes=None,
-    target_sizes=None,
-    gamma=0.01,
-    thresholds=_THRESHOLDS,
-    normalize=False,
+    source_features: ArrayLike,
+    target_features: ArrayLike,
+    source_sizes: ArrayLike | None = None,
+    target_sizes: ArrayLike | None = None,
+    gamma: float = 0.01,
+    thresholds: tuple[float, float] = _THRESHOLDS,
+    normalize: bool = False,
 ) -> HyperparameterSuggestion:
     """Suggests a learning rate and a momentum from the nearness of two tasks.
 

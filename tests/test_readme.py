@@ -456,3 +456,44 @@ def test_what_a_teacher_costs_has_the_figures_of_the_results():
     cost = results("teacher_cost.json")
     assert f"takes {cost['of_plain']:.1f} times a plain one" in text
     assert f"which is {cost['ratio']:.2f} times what" in text
+
+
+def test_how_near_a_student_comes_is_what_was_measured():
+    text = " ".join(PAGES["kerastl"].split())
+    found = results("taught_int8.json")
+    assert len(found) == 5
+    below, later = (
+        statistics.fmean(row["teacher"] - row[name] for row in found)
+        for name in ("student", "longer")
+    )
+    assert (
+        f"ends {below:.1f} points below its teacher, and after 60 epochs in "
+        f"place of 20, {later:.1f} (five seeds)"
+    ) in text
+    files = [row for row in found if "int8" in row]
+    assert len(files) == 3
+    same = statistics.fmean(row["int8"]["same"] for row in files)
+    assert f"names {same:.1f} % of the photos as the network does" in text
+    changes = [
+        statistics.fmean(
+            row[name]["accuracy"] - row["int8"]["accuracy"] for row in files
+        )
+        for name in ("qat_20", "taught_qat_20")
+    ]
+    assert max(map(abs, changes)) < 0.1
+    assert "changed its accuracy by less than 0.1 points" in text
+
+
+def test_what_an_ensemble_teaches_is_what_was_measured():
+    text = " ".join(PAGES["kerastl"].split())
+    found = results("ensemble.json")
+    assert len(found) == 3
+    together, taught, alone = (
+        statistics.fmean(row[name] for row in found)
+        for name in ("ensemble", "taught", "self_training")
+    )
+    assert (
+        f"together of ten clothes a class is right for {together:.1f} %" in text
+    )
+    assert f"sorted names {taught:.1f} %" in text
+    assert f"`self_training` by itself {alone:.1f} %" in text

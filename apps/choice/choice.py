@@ -1,9 +1,13 @@
 """What was chosen, why, and how to go on."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 import pathlib
 import shlex
+from typing import TYPE_CHECKING
+from typing import Any
 
 from kerastl.apps.choice.evidence import PROBE
 from kerastl.apps.choice.evidence import expected_gains
@@ -11,6 +15,12 @@ from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.recipes.table import RECIPES
 from kerastl.apps.report.figures import NINETY_FIVE
 from kerastl.apps.report.printable import Printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from kerastl.apps.choice.candidate import Candidate
+    from kerastl.apps.choice.networks import JudgedNetwork
 
 
 @dataclasses.dataclass
@@ -36,21 +46,23 @@ class Choice(Printable):
     seconds: float
 
     @property
-    def chosen(self):
+    def chosen(self) -> Candidate:
         """The `Candidate` that is expected to do best."""
         reference = self.candidates[0]
         return max(self.candidates, key=lambda each: each.judged(reference)[0])
 
     @property
-    def network(self):
+    def network(self) -> JudgedNetwork:
         """The `JudgedNetwork` of the chosen candidate."""
         return self.networks[self.chosen.network]
 
     @property
-    def method(self):
+    def method(self) -> str:
         return self.chosen.method
 
-    def expected(self, candidate=None):
+    def expected(
+        self, candidate: Candidate | None = None
+    ) -> tuple[float, float]:
         """The accuracy to expect of a candidate, and half its 95 % interval.
 
         That of the reference in its trials, where the training photos were
@@ -77,14 +89,14 @@ class Choice(Printable):
         return accuracy, NINETY_FIVE * math.hypot(spread**0.5, error / 100)
 
     @property
-    def lift(self):
+    def lift(self) -> float:
         """Points that fine-tuning gained over the probe on tasks like this."""
         network = self.networks[self.candidates[0].network]
         gains = expected_gains(network.shots, 100 * network.probe)
         return -gains[PROBE].points if PROBE in gains else 0.0
 
     @property
-    def why(self):
+    def why(self) -> str:
         """Two sentences: why this network, and why this method."""
         network = self.network
         if len(self.networks) == 1:
@@ -121,7 +133,7 @@ class Choice(Printable):
         return f"{first} {second}"
 
     @property
-    def command(self):
+    def command(self) -> str:
         """The command line that trains what was chosen."""
         weights, settings = self.network.weights, self.settings
         words = ["kerastl", "finetune", str(self.photos)]
@@ -141,7 +153,7 @@ class Choice(Printable):
             words.append("--no-augment")
         return shlex.join(words)
 
-    def rows(self):
+    def rows(self) -> list[dict[str, Any]]:
         """One dict a candidate, best first."""
         reference = self.candidates[0]
         rows = []
@@ -162,7 +174,7 @@ class Choice(Printable):
             )
         return sorted(rows, key=lambda row: -row["gain_points"])
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Returns all of it, ready for JSON."""
         accuracy, half = self.expected()
         weights = self.network.weights
@@ -193,7 +205,7 @@ class Choice(Printable):
             "seconds": self.seconds,
         }
 
-    def print(self, console):
+    def print(self, console: Console) -> None:
         """Prints tables, the reasons and the command to a console."""
         from kerastl.apps.report import figures
         from kerastl.apps.report.say import say

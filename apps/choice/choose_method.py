@@ -119,7 +119,7 @@ def describe_self_taught(source, data) -> str:
     )
 
 
-def _task(source, data):
+def _task(source, data) -> tuple[float, float]:
     """Photos a class, and how much of them the source's features tell."""
     probe = 100 * discriminant_accuracy(*look(source, data))
     return len(data.parts["train"]) / data.num_classes, probe

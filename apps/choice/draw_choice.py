@@ -1,5 +1,9 @@
 """Draws a choice: what each candidate is expected to reach."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from kerastl.apps.report.drawing import BLUE
 from kerastl.apps.report.drawing import SOFT
 from kerastl.apps.report.drawing import as_svg
@@ -7,6 +11,10 @@ from kerastl.apps.report.drawing import in_style
 from kerastl.apps.report.drawing import label_rows
 from kerastl.apps.report.drawing import panel
 from kerastl.export.stage import staged_file
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    from kerastl.apps.choice.choice import Choice
 
 
 @in_style
@@ -54,7 +62,9 @@ def plot_choice(rows):
     return as_svg(figure, title)
 
 
-def draw_choice(choice, path, overwrite=False):
+def draw_choice(
+    choice: Choice, path: PathLike, overwrite: bool = False
+) -> None:
     """Writes what a choice expects of its candidates as a picture.
 
     A dot was tried on the photos, a ring is expected from measurements on

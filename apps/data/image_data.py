@@ -1,13 +1,26 @@
 """Labelled images of a task, ready for training, calibration and tests."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Iterable
+from collections.abc import Iterator
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerastl.apps.data.check_class_names import check_class_names
 from kerastl.apps.data.image_pipeline import evaluation_batches
 from kerastl.apps.data.image_pipeline import training_batches
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    from numpy.typing import ArrayLike
+
+    from kerastl.apps.data.image_part import ImagePart
+    from kerastl.apps.data.image_pipeline import Augmentation
+    from kerastl.data.sample_filter import SampleFilter
 
 
 class ImageData:
@@ -43,14 +56,14 @@ class ImageData:
 
     def __init__(
         self,
-        parts,
-        class_names,
-        image_size,
-        batch_size=32,
-        augmentation=None,
-        seed=0,
-        unlabelled=None,
-    ):
+        parts: dict[str, ImagePart],
+        class_names: Iterable[str],
+        image_size: int,
+        batch_size: int = 32,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+        unlabelled: ImagePart | None = None,
+    ) -> None:
         self.parts = parts
         self.class_names = check_class_names(class_names)
         self.image_size = image_size
@@ -61,16 +74,16 @@ class ImageData:
         self.next_epoch = 0
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         return len(self.class_names)
 
     @property
-    def steps_per_epoch(self):
+    def steps_per_epoch(self) -> int:
         """Batches that the training part is spread over."""
         return math.ceil(len(self.parts["train"]) / self.batch_size)
 
     @property
-    def counts(self):
+    def counts(self) -> dict[str, dict[str, int]]:
         return {
             name: dict(
                 zip(
@@ -85,16 +98,21 @@ class ImageData:
         }
 
     @cached_property
-    def train(self):
+    def train(self) -> tf.data.Dataset:
         return self.training()
 
     @cached_property
-    def sample_filter(self):
+    def sample_filter(self) -> SampleFilter:
         from kerastl.data import SampleFilter
 
         return SampleFilter(len(self.parts["train"]))
 
-    def training(self, with_index=False, with_unlabelled=False, filtered=False):
+    def training(
+        self,
+        with_index: bool = False,
+        with_unlabelled: bool = False,
+        filtered: bool = False,
+    ) -> tf.data.Dataset:
         """Returns training batches with what a method needs beside images.
 
         Args:
@@ -131,21 +149,26 @@ class ImageData:
         )
 
     @cached_property
-    def calibration(self):
+    def calibration(self) -> tf.data.Dataset:
         part = self.parts["train"]
         return evaluation_batches(
             part, self.image_size, self.batch_size, part.stratified_order()
         )
 
     @cached_property
-    def validation(self):
+    def validation(self) -> tf.data.Dataset | None:
         return self._evaluation("validation")
 
     @cached_property
-    def test(self):
+    def test(self) -> tf.data.Dataset | None:
         return self._evaluation("test")
 
-    def images(self, part="train", limit=None, places=None):
+    def images(
+        self,
+        part: str = "train",
+        limit: int | None = None,
+        places: ArrayLike | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Returns centre crops as arrays, in memory.
 
         Args:
@@ -160,7 +183,7 @@ class ImageData:
         """
         return self._crops(part, self.image_size, limit, places)
 
-    def crops(self, part):
+    def crops(self, part: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields centre crops in batches as `images` gives them at once.
 
         It takes NumPy alone, where `validation` and `test` are `tf.data`.
@@ -178,7 +201,12 @@ class ImageData:
                 part, places=places[start : start + self.batch_size]
             )
 
-    def larger_images(self, part="test", margin=None, limit=None):
+    def larger_images(
+        self,
+        part: str = "test",
+        margin: int | None = None,
+        limit: int | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Returns images with room for shifts, as arrays.
 
         They are what `kerastl.metrics.shift_consistency` cuts its crops of

@@ -1,6 +1,8 @@
 """Labelled images that were read from a folder."""
 
+import pathlib
 import textwrap
+from typing import Any
 
 from kerastl.apps.data.find_images import HIDDEN
 from kerastl.apps.data.image_data import ImageData
@@ -21,7 +23,14 @@ class ImageFolder(ImageData):
             as the split.
     """
 
-    def __init__(self, path, skipped, left_out, notes, **arguments):
+    def __init__(
+        self,
+        path: pathlib.Path,
+        skipped: list[tuple[str, str]],
+        left_out: list[tuple[str, str]],
+        notes: list[str],
+        **arguments: Any,
+    ) -> None:
         super().__init__(**arguments)
         self.path = path
         self.skipped = skipped
@@ -29,7 +38,7 @@ class ImageFolder(ImageData):
         self.notes = notes
 
     @property
-    def ignored(self):
+    def ignored(self) -> list[str]:
         """Files that are not used and are neither images nor hidden."""
         images = set(self.skipped)
         return [
@@ -38,7 +47,7 @@ class ImageFolder(ImageData):
             if item not in images and item[1] != HIDDEN
         ]
 
-    def summary(self):
+    def summary(self) -> str:
         """Returns a text of what was loaded, at most 80 columns wide."""
         widest = min(max(map(len, self.class_names)), _WIDEST)
         widest = max(widest, len("all"))

@@ -1,6 +1,7 @@
 """A source and a target task that need no download."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -32,13 +33,13 @@ class DigitsPair:
 
 
 def load_digits_pair(
-    seed=0,
-    shots=25,
-    image_size=32,
-    batch_size=32,
-    validation_shots=20,
-    unlabelled_shots=0,
-):
+    seed: int = 0,
+    shots: int = 25,
+    image_size: int = 32,
+    batch_size: int = 32,
+    validation_shots: int = 20,
+    unlabelled_shots: int = 0,
+) -> DigitsPair:
     """Loads the digits bundled with scikit-learn as two tasks.
 
     The 8 x 8 digits are enlarged to three quarters of the image, white on
@@ -83,7 +84,7 @@ def load_digits_pair(
     )
     images = _enlarge(pixels, image_size)
     is_target = digits >= _FIRST_TARGET
-    options = {
+    options: dict[str, Any] = {
         "image_size": image_size,
         "batch_size": batch_size,
         "augmentation": Augmentation(min_area=0.64, max_aspect=1, flip=False),

@@ -22,23 +22,24 @@ from kerastl.apps.data.stratified import split_by_class
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_number
 from kerastl.arguments import checked_seed
+from kerastl.types import PathLike
 
 
 def load_image_folder(
-    path,
-    image_size,
-    batch_size=32,
-    shots=None,
-    validation_split=0.2,
-    test_split=0.0,
-    seed=0,
-    augment=True,
-    flip=True,
-    margin=None,
-    strict=False,
-    memory_limit=1 << 30,
-    unlabelled=False,
-):
+    path: PathLike,
+    image_size: int,
+    batch_size: int = 32,
+    shots: int | None = None,
+    validation_split: float = 0.2,
+    test_split: float = 0.0,
+    seed: int = 0,
+    augment: bool = True,
+    flip: bool = True,
+    margin: int | None = None,
+    strict: bool = False,
+    memory_limit: int = 1 << 30,
+    unlabelled: bool | PathLike = False,
+) -> ImageFolder:
     """Loads a folder of class folders.
 
     Every file is opened and decoded to its end before the function returns,

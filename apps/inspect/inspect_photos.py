@@ -1,8 +1,12 @@
 """Looks at a folder of photos before any training."""
 
+from __future__ import annotations
+
 import collections
 import os
 import pathlib
+from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +27,11 @@ from kerastl.apps.report.say import say
 from kerastl.arguments import checked_count
 from kerastl.export.require import require
 from kerastl.export.stage import check_destination
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    import keras
+    from rich.console import Console
 
 # Photos at a time: what bounds the memory.
 _BATCH = 64
@@ -39,16 +48,16 @@ _NO_WEIGHTS = (
 
 
 def inspect_photos(
-    path,
-    output=None,
-    preset="mobilenet_v2",
-    weights=None,
-    preset_arguments=None,
-    image_size=224,
-    seed=0,
-    overwrite=False,
-    console=None,
-):
+    path: PathLike,
+    output: PathLike | None = None,
+    preset: str = "mobilenet_v2",
+    weights: PathLike | keras.Model | None = None,
+    preset_arguments: dict[str, Any] | None = None,
+    image_size: int = 224,
+    seed: int = 0,
+    overwrite: bool = False,
+    console: Console | None = None,
+) -> Inspection:
     """Finds copies, doubtful labels and odd photos, and changes nothing.
 
     Copies are found by their bytes and by a perceptual hash, doubtful labels

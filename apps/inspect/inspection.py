@@ -1,9 +1,16 @@
 """What was found in a folder of photos."""
 
+from __future__ import annotations
+
 import dataclasses
 import pathlib
 import shlex
 import unicodedata
+from typing import TYPE_CHECKING
+from typing import Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 from kerastl.apps.report.printable import Printable
 
@@ -39,11 +46,11 @@ class Inspection(Printable):
     notes: list
 
     @property
-    def leaks(self):
+    def leaks(self) -> list[list[dict[str, Any]]]:
         """The groups of copies that are in several parts."""
         return [group for group in self.copies if spread(group, "part")]
 
-    def commands(self):
+    def commands(self) -> dict[str, list[str]]:
         """Returns shell commands that would move photos, by section.
 
         Copies go to a folder beside, doubtful photos to the class that they
@@ -68,7 +75,7 @@ class Inspection(Printable):
             ],
         }
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Returns the fields as plain values, ready for JSON."""
         return {
             **dataclasses.asdict(self),
@@ -77,7 +84,7 @@ class Inspection(Printable):
             "commands": self.commands(),
         }
 
-    def print(self, console):
+    def print(self, console: Console) -> None:
         """Prints the figures to a `rich.console.Console`."""
         from kerastl.apps.data.left_out import describe_groups
         from kerastl.apps.report.say import say

@@ -17,6 +17,7 @@ from kerastl.export.require import require
 from kerastl.export.runner import load
 from kerastl.export.stage import check_destination
 from kerastl.export.stage import staged_file
+from kerastl.types import PathLike
 from kerastl.version import __version__
 
 NAME = "try.html"
@@ -25,7 +26,12 @@ _STYLES = (_FOLDER.parent / "report" / "page.css", _FOLDER / "live.css")
 _CODE = (_FOLDER / "photo.js", _FOLDER / "page.js")
 
 
-def write_page(model, output=None, runtime=None, overwrite=False):
+def write_page(
+    model: PathLike,
+    output: PathLike | None = None,
+    runtime: PathLike | None = None,
+    overwrite: bool = False,
+) -> pathlib.Path:
     """Writes one HTML file that classifies photos and what a camera sees.
 
     Model, class names and ONNX Runtime Web are in it, so that it runs offline

@@ -1,10 +1,17 @@
 """Looking a preset up by name."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from kerastl.apps.presets.table import PRESETS
 from kerastl.arguments import unknown_name_error
 
+if TYPE_CHECKING:
+    from kerastl.apps.presets.preset import Preset
 
-def get_preset(name):
+
+def get_preset(name: str) -> Preset:
     """Returns the preset of that name.
 
     Args:

@@ -2,7 +2,10 @@
 
 import inspect
 from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+from typing import Literal
 
 import keras
 
@@ -14,6 +17,7 @@ from kerastl.export.keras_files.load_weights_into import extra_entries
 from kerastl.export.keras_files.load_weights_into import match_entries
 from kerastl.export.keras_files.load_weights_into import target_entries
 from kerastl.export.keras_files.weight_source import open_weight_source
+from kerastl.types import PathLike
 
 _OWN_ARGUMENTS = ("weights", "include_top", "input_shape", "classes")
 # What the builders take and a preset fixes: the network reads images 0..255
@@ -86,12 +90,12 @@ class Preset:
 
     def build(
         self,
-        weights="auto",
-        input_shape=None,
-        include_top="auto",
-        classes=None,
-        **arguments,
-    ):
+        weights: PathLike | keras.Model | None = "auto",
+        input_shape: Sequence[int] | None = None,
+        include_top: bool | Literal["auto"] = "auto",
+        classes: int | None = None,
+        **arguments: Any,
+    ) -> keras.Model:
         """Builds the network.
 
         Args:
@@ -158,7 +162,9 @@ class Preset:
             )
         return model
 
-    def usual_rate(self, weights=None, alpha=1.0) -> float:
+    def usual_rate(
+        self, weights: PathLike | keras.Model | None = None, alpha: float = 1.0
+    ) -> float:
         """The learning rate to start from, with these weights and this width.
 
         A step of Adam moves every weight as far as the rate allows, so that

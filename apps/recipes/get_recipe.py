@@ -18,7 +18,7 @@ _JOINED = (
 )
 
 
-def get_recipe(name):
+def get_recipe(name: str) -> Recipe:
     """Returns the recipe of that name, or of several joined by `+`.
 
     Joined recipes add up: all their surgery, loss terms and callbacks, in the

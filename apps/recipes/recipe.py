@@ -1,10 +1,16 @@
 """A method, ready to run: one row of the table of recipes."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import keras
+
+if TYPE_CHECKING:
+    from kerastl.apps.recipes.setting import Setting
 
 
 def nothing(setting):
@@ -176,7 +182,9 @@ class Recipe:
 
     ```python
     recipe = kerastl.apps.get_recipe("ktft")
-    setting = Setting(student, source, data, epochs=20, steps_per_epoch=50)
+    setting = Setting(
+        student, source, data, epochs=20, steps_per_epoch=50, learning_rate=1e-4
+    )
     tuner = kerastl.FineTuner(student, source=source)
     tuner.compile(
         optimizer=recipe.optimizer(setting),
@@ -221,7 +229,7 @@ class Recipe:
     exact: str = "exact"
     requires: str | None = None
 
-    def highest_rate(self, usual, steps=_FEW_STEPS):
+    def highest_rate(self, usual: float, steps: int = _FEW_STEPS) -> float:
         """The learning rate of a run.
 
         Adam's first steps are of the size of the rate, wherever the first
@@ -237,7 +245,7 @@ class Recipe:
             return rate
         return rate * min(1.0, steps / _FEW_STEPS)
 
-    def optimizer(self, setting):
+    def optimizer(self, setting: Setting) -> keras.optimizers.Optimizer:
         """Makes the optimizer: Adam whose rate rises and falls, by default.
 
         Args:
@@ -268,7 +276,7 @@ class Recipe:
         made = self.make_optimizer(self.schedule(rate, setting), self, setting)
         return self.adapt_optimizer(setting, made)
 
-    def from_scratch(self):
+    def from_scratch(self) -> Recipe:
         """The recipe for a network of random weights.
 
         It needs statistics of its own in BatchNormalization, and SGD with

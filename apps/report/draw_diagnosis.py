@@ -1,12 +1,21 @@
 """Draws a diagnosis to a file."""
 
+from __future__ import annotations
+
 import pathlib
+from typing import TYPE_CHECKING
 
 from kerastl.apps.report.plots import plot_layer_errors
 from kerastl.export.stage import staged_file
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    from kerastl.export.diagnosis.diagnosis import Diagnosis
 
 
-def draw_diagnosis(diagnosis, path, overwrite=False):
+def draw_diagnosis(
+    diagnosis: Diagnosis, path: PathLike, overwrite: bool = False
+) -> None:
     """Writes the errors of all layers, in network order, as a picture.
 
     Args:

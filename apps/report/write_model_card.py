@@ -3,6 +3,7 @@
 import html
 import pathlib
 import re
+from typing import Any
 
 from kerastl.apps.data.literal import literal
 from kerastl.apps.report import figures
@@ -11,11 +12,12 @@ from kerastl.apps.report.describe_origins import describe_origins
 from kerastl.apps.report.describe_pseudo_labels import describe_pseudo_labels
 from kerastl.apps.report.shipped_rows import shipped_rows
 from kerastl.export.stage import staged_file
+from kerastl.types import PathLike
 
 _MOST_CLASSES = 50
 
 
-def write_model_card(report, path):
+def write_model_card(report: dict[str, Any], path: PathLike) -> pathlib.Path:
     """Writes the model card of a run.
 
     Args:

@@ -2,6 +2,7 @@
 
 import base64
 import pathlib
+from typing import Any
 
 from kerastl.apps.report import figures
 from kerastl.apps.report.class_scores import balanced_accuracy
@@ -13,6 +14,7 @@ from kerastl.apps.report.draw_report import draw_report
 from kerastl.apps.report.heat_maps import MOST_NAMED
 from kerastl.apps.report.shipped_rows import shipped_rows
 from kerastl.export.stage import staged_file
+from kerastl.types import PathLike
 
 _FOLDER = pathlib.Path(__file__).parent
 _STYLES = (_FOLDER / "page.css", _FOLDER / "report.css")
@@ -21,7 +23,9 @@ _STYLES = (_FOLDER / "page.css", _FOLDER / "report.css")
 _TINY_SIDE = 64
 
 
-def write_report(report, path, folder=None):
+def write_report(
+    report: dict[str, Any], path: PathLike, folder: PathLike | None = None
+) -> pathlib.Path:
     """Writes the report as a self-contained HTML page.
 
     Args:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from kerastl.apps.runs.run_progress import RunProgress
 from kerastl.arguments import unknown_name_error
 from kerastl.export import SCHEMES
 from kerastl.export import AccuracyDropError
+from kerastl.export import ExportReport
 from kerastl.export import TargetError
 from kerastl.export import load
 from kerastl.export import to_onnx
@@ -21,7 +23,10 @@ from kerastl.export.schemes import get_scheme
 # Of a run, the network and its quantization-aware copy.
 MODEL = "model.keras"
 AWARE_MODEL = "model_aware.keras"
-WRITERS = {"tflite": to_tflite, "onnx": to_onnx}
+WRITERS: dict[str, Callable[..., ExportReport]] = {
+    "tflite": to_tflite,
+    "onnx": to_onnx,
+}
 # Of an `ExportReport`, what goes into the file.
 _METRICS = (
     "scheme",

@@ -23,7 +23,7 @@ class FitProgress(keras.callbacks.Callback):
 
     ```python
     console = rich.console.Console()
-    model.fit(data, verbose=0, callbacks=[FitProgress(console)])
+    model.fit(train, verbose=0, callbacks=[FitProgress(console)])
     ```
     """
 

@@ -1,10 +1,18 @@
 """What a run leaves behind."""
 
+from __future__ import annotations
+
 import dataclasses
 import pathlib
+from typing import TYPE_CHECKING
+from typing import Any
 
 from kerastl.apps.page.write_page import NAME as PAGE
 from kerastl.apps.report.printable import Printable
+
+if TYPE_CHECKING:
+    import keras
+    from rich.console import Console
 
 
 @dataclasses.dataclass
@@ -20,14 +28,14 @@ class RunResult(Printable):
     report: dict
 
     @property
-    def model(self):
+    def model(self) -> keras.Model:
         """The trained model, loaded from the folder."""
         import keras
 
         return keras.saving.load_model(self.output / "model.keras")
 
     @property
-    def aware_model(self):
+    def aware_model(self) -> keras.Model | None:
         """The quantization-aware model of the int8 files, `None` without."""
         import keras
 
@@ -37,11 +45,11 @@ class RunResult(Printable):
             self.output / self.report["aware"]["file"]
         )
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Returns the report with the folder, ready for JSON."""
         return {"output": str(self.output), **self.report}
 
-    def print(self, console):
+    def print(self, console: Console) -> None:
         """Prints the figures as tables to a `rich.console.Console`."""
         from kerastl.apps.report import tables
         from kerastl.apps.report.describe_confidence import describe_confidence

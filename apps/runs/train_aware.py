@@ -77,7 +77,7 @@ def train_aware(
     kerastl.export.to_tflite(aware, "model.tflite", compare_to=network)
     ```
     """
-    recipe = replace(_RECIPE, dataset=_by_rarity) if balance else _RECIPE
+    recipe = replace(RECIPE, dataset=_by_rarity) if balance else RECIPE
     return train_network(
         network,
         network,
@@ -131,7 +131,7 @@ def _keep_compression(setting):
     return [] if zeros is None else [kerastl.callbacks.KeepZeros()]
 
 
-_RECIPE = Recipe(
+RECIPE = Recipe(
     name="quantization_aware",
     title="Quantization-aware training",
     paper="Jacob et al., CVPR 2018",

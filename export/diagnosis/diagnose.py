@@ -1,6 +1,9 @@
 """Measures what each layer of a model loses in a file."""
 
+from __future__ import annotations
+
 import pathlib
+from typing import TYPE_CHECKING
 
 from kerastl.export.calibration import spread_images
 from kerastl.export.check_finite import check_finite
@@ -12,9 +15,16 @@ from kerastl.export.lower import lower
 from kerastl.export.quantization.find_quantizers import is_quantization_aware
 from kerastl.export.quantization.without_rounding import without_rounding
 from kerastl.export.runner import load
+from kerastl.types import Data
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    import keras
 
 
-def diagnose(model, path, data, num_images=32):
+def diagnose(
+    model: keras.Model, path: PathLike, data: Data, num_images: int = 32
+) -> Diagnosis:
     """Measures the quantization error of every layer in a written file.
 
     The file is run with all its inner tensors kept, and each of them is

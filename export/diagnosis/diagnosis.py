@@ -4,8 +4,10 @@ import csv
 import dataclasses
 import math
 import textwrap
+from typing import Any
 
 from kerastl.export.stage import staged_file
+from kerastl.types import PathLike
 
 _SHOWN = 20
 _NAME_WIDTH = 27
@@ -79,7 +81,7 @@ class Diagnosis:
     num_images: int
     layers: tuple
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Returns plain values, ready for JSON; `inf` becomes `None`."""
         return {
             "path": self.path,
@@ -94,7 +96,7 @@ class Diagnosis:
             ],
         }
 
-    def to_csv(self, path, overwrite=False):
+    def to_csv(self, path: PathLike, overwrite: bool = False) -> None:
         """Writes one line a layer.
 
         Args:

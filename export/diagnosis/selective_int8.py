@@ -1,6 +1,11 @@
 """Writes int8 files in which the layers that cannot bear it stay float."""
 
+from __future__ import annotations
+
 import pathlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 
@@ -20,24 +25,29 @@ from kerastl.export.quantization.find_quantizers import is_quantization_aware
 from kerastl.export.refinement.steps import chosen_steps
 from kerastl.export.refinement.write_refined import write_refined
 from kerastl.export.runner import load
+from kerastl.types import Data
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    import keras
 
 _FORMATS = {".tflite": TFLiteVariants, ".onnx": OnnxVariants}
 _NUM_DIAGNOSED = 16
 
 
 def selective_int8(
-    model,
-    path,
-    calibration,
-    evaluation,
-    max_accuracy_drop=0.01,
-    keep_float="auto",
-    max_float_layers=None,
-    overwrite=False,
-    num_calibration=200,
-    threads=1,
-    refine="auto",
-):
+    model: keras.Model,
+    path: PathLike,
+    calibration: Data,
+    evaluation: Data,
+    max_accuracy_drop: float = 0.01,
+    keep_float: Literal["auto"] | Iterable[str] = "auto",
+    max_float_layers: int | None = None,
+    overwrite: bool = False,
+    num_calibration: int = 200,
+    threads: int = 1,
+    refine: str | Iterable[str] = "auto",
+) -> SelectiveReport:
     """Writes an int8 file, keeping the fewest worst layers in float.
 
     The model is quantized as a whole first. If that loses more than allowed,

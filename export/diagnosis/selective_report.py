@@ -2,6 +2,7 @@
 
 import dataclasses
 import textwrap
+from typing import Any
 
 from kerastl.export.format_figures import format_change
 from kerastl.export.format_figures import format_size
@@ -51,7 +52,7 @@ class SelectiveReport:
     frontier: tuple
 
     @property
-    def chosen(self):
+    def chosen(self) -> FrontierPoint:
         """The `FrontierPoint` of the file."""
         return next(
             each
@@ -59,7 +60,7 @@ class SelectiveReport:
             if each.num_layers == len(self.layers)
         )
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Returns plain values, ready for JSON."""
         return dataclasses.asdict(self)
 

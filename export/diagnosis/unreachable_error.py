@@ -1,7 +1,15 @@
 """The refusal to write a file that no choice of float layers makes good."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from kerastl.export.accuracy_drop_error import AccuracyDropError
 from kerastl.export.diagnosis.selective_report import frontier_table
+
+if TYPE_CHECKING:
+    from kerastl.export.diagnosis.selective_report import FrontierPoint
 
 
 class UnreachableError(AccuracyDropError):
@@ -15,7 +23,12 @@ class UnreachableError(AccuracyDropError):
         max_float_layers: How many layers were allowed in float, or `None`.
     """
 
-    def __init__(self, frontier, max_accuracy_drop, max_float_layers):
+    def __init__(
+        self,
+        frontier: Sequence[FrontierPoint],
+        max_accuracy_drop: float,
+        max_float_layers: int | None,
+    ) -> None:
         best = min(frontier, key=lambda point: point.accuracy_drop)
         RuntimeError.__init__(
             self,

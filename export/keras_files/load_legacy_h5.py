@@ -7,9 +7,10 @@ import keras
 
 from kerastl.export.keras_files.legacy_config import repair_legacy_config
 from kerastl.export.keras_files.load_weights_into import load_weights_into
+from kerastl.types import PathLike
 
 
-def load_legacy_h5(path):
+def load_legacy_h5(path: PathLike) -> keras.Model:
     """Loads a whole-model `.h5` file written by tf.keras 2.
 
     Keras 3 refuses many of these files because the config of a layer has an

@@ -9,9 +9,12 @@ from kerastl.export.keras_files.weight_source import keyed_entries
 from kerastl.export.keras_files.weight_source import open_weight_source
 from kerastl.export.keras_files.weight_source import ordered_entries
 from kerastl.surgery.carry_state import finalize_state
+from kerastl.types import PathLike
 
 
-def load_weights_into(model, weights):
+def load_weights_into(
+    model: keras.Model, weights: PathLike | keras.Model
+) -> keras.Model:
     """Loads weights into a model after checking that every layer fits.
 
     Keras's own `load_weights` assigns layer by layer, so that a file of

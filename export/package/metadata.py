@@ -1,6 +1,8 @@
 """What a file says of itself."""
 
 import dataclasses
+from typing import Any
+from typing import Self
 
 from kerastl.version import __version__
 
@@ -38,12 +40,12 @@ class Metadata:
     kerastl_version: str = __version__
     format_version: int = FORMAT_VERSION
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Returns the fields as plain values, ready for JSON."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: dict[str, Any]) -> Self:
         """Returns the metadata that `to_dict` gave; unknown keys are left out.
 
         Raises:

@@ -7,9 +7,10 @@ from kerastl.export.package.metadata import Metadata
 from kerastl.export.package.tflite_archive import METADATA
 from kerastl.export.package.tflite_archive import split_archive
 from kerastl.export.package.write_metadata import ONNX_KEY
+from kerastl.types import PathLike
 
 
-def read_metadata(path):
+def read_metadata(path: PathLike) -> Metadata | None:
     """Returns the `Metadata` of a .tflite or .onnx file, `None` without any.
 
     Args:

@@ -12,11 +12,17 @@ from kerastl.export.stage import make_folder
 from kerastl.export.stage import staged_file
 from kerastl.export.targets.op_table import load_op_table
 from kerastl.export.targets.require_target import require_target
+from kerastl.types import PathLike
 
 _BYTES_A_LINE = 12
 
 
-def write_c_array(path, folder=None, name=None, overwrite=False):
+def write_c_array(
+    path: PathLike,
+    folder: PathLike | None = None,
+    name: str | None = None,
+    overwrite: bool = False,
+) -> tuple[pathlib.Path, ...]:
     """Writes a .tflite file as C++ source for TensorFlow Lite Micro.
 
     `NAME.cc` holds the graph as an aligned array, without metadata, which

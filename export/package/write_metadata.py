@@ -1,8 +1,11 @@
 """Puts labels, preprocessing and figures into an exported file."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import pathlib
+from typing import TYPE_CHECKING
 
 from kerastl.export.package.tflite_archive import join_archive
 from kerastl.export.package.tflite_archive import split_archive
@@ -11,6 +14,10 @@ from kerastl.export.package.tflite_metadata import set_metadata
 from kerastl.export.runner import load
 from kerastl.export.stage import staged_file
 from kerastl.export.trust import trust_file
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    from kerastl.export.package.metadata import Metadata
 
 ONNX_KEY = "kerastl"
 # What phones take images in; for other files they have no use.
@@ -18,7 +25,7 @@ _MOBILE = ("uint8", "float32")
 _SUFFIXES = (".tflite", ".onnx")
 
 
-def write_metadata(path, metadata):
+def write_metadata(path: PathLike, metadata: Metadata) -> Metadata:
     """Writes metadata into a .tflite or .onnx file, in place.
 
     A .tflite file gets `metadata.json` and `labels.txt` as a zip archive

@@ -1,6 +1,7 @@
 """What a refinement did, and what it left."""
 
 import dataclasses
+from typing import Any
 
 
 @dataclasses.dataclass
@@ -59,7 +60,7 @@ class RefinementRecord:
     layers: list = dataclasses.field(default_factory=list)
     seconds: dict = dataclasses.field(default_factory=dict)
 
-    def refuse(self, accuracy_drop):
+    def refuse(self, accuracy_drop: float) -> None:
         """Notes that the plain file takes the place of the refined one.
 
         Args:
@@ -71,7 +72,7 @@ class RefinementRecord:
             "accuracy, more than is allowed"
         )
 
-    def left(self):
+    def left(self) -> dict[str, Any]:
         """Returns layers and reasons of what could not be refined."""
         return {each.layer: each.left for each in self.layers if each.left}
 

@@ -11,12 +11,13 @@ from kerastl.export.targets.find_delegated import find_delegated
 from kerastl.export.targets.op_table import load_op_table
 from kerastl.export.targets.plan_arena import plan_arena
 from kerastl.export.targets.read_litert_graph import read_litert_graph
+from kerastl.types import PathLike
 
 _INTEGER_WEIGHTS = ("int8", "uint8", "int4")
 _EIGHT_BITS = ("int8", "uint8")
 
 
-def check(path, target="xnnpack"):
+def check(path: PathLike, target: str = "xnnpack") -> CheckReport:
     """Checks whether a target can run a .tflite file, and what it costs.
 
     The file passes for

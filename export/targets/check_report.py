@@ -1,6 +1,7 @@
 """What a file needs of a device, and what the device lacks."""
 
 import dataclasses
+from typing import Any
 
 from kerastl.export.format_figures import format_size
 from kerastl.export.format_rows import format_rows
@@ -52,10 +53,10 @@ class CheckReport:
     sources: list
 
     @property
-    def passed(self):
+    def passed(self) -> bool:
         return not self.problems
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Returns the fields and `passed` as plain values, for JSON."""
         return {"passed": self.passed, **dataclasses.asdict(self)}
 

@@ -1,6 +1,8 @@
 """Lets a network see more and more detail."""
 
 import math
+from typing import Any
+from typing import Self
 
 import keras
 
@@ -34,6 +36,7 @@ class CurriculumSmoothing(keras.callbacks.Callback):
     ```python
     student = kerastl.surgery.add_curriculum_smoothing(student)
     curriculum = kerastl.callbacks.CurriculumSmoothing.scaled(epochs=20)
+    student.compile("sgd", "sparse_categorical_crossentropy")
     student.fit(train, epochs=20, callbacks=[curriculum])
     ```
 
@@ -45,7 +48,9 @@ class CurriculumSmoothing(keras.callbacks.Callback):
     #: Epochs of the published trainings.
     PUBLISHED_EPOCHS = 200
 
-    def __init__(self, sigma=1.0, decay=0.9, every=5):
+    def __init__(
+        self, sigma: float = 1.0, decay: float = 0.9, every: float = 5
+    ) -> None:
         super().__init__()
         for name, value, most in (
             ("sigma", sigma, math.inf),
@@ -62,7 +67,7 @@ class CurriculumSmoothing(keras.callbacks.Callback):
         self.every = every
 
     @classmethod
-    def scaled(cls, epochs, sigma=1.0):
+    def scaled(cls, epochs: int, sigma: float = 1.0) -> Self:
         """The published curriculum, run through in `epochs` (assumed).
 
         Args:
@@ -71,13 +76,13 @@ class CurriculumSmoothing(keras.callbacks.Callback):
         """
         return cls(sigma, every=5 * epochs / cls.PUBLISHED_EPOCHS)
 
-    def sigma_at(self, epoch):
+    def sigma_at(self, epoch: int) -> float:
         """The width in `epoch`, counted from 0."""
         # A step that falls on an epoch is not lost to rounding.
         steps = math.floor(epoch / self.every + 1e-9)
         return self.sigma * self.decay**steps
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if not self._layers():
             raise ValueError(
                 "The model has nothing to smooth. Put filters in first: "
@@ -85,7 +90,9 @@ class CurriculumSmoothing(keras.callbacks.Callback):
                 f"Received: model={self.model.name!r}"
             )
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         for layer in self._layers():
             layer.sigma.assign(self.sigma_at(epoch))
 

@@ -1,6 +1,17 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+
 import numpy as np
 
 from kerastl.callbacks.sample_hiding import SampleHiding
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from kerastl.data.sample_filter import SampleFilter
 
 
 class FilteredTransfer(SampleHiding):
@@ -57,13 +68,13 @@ class FilteredTransfer(SampleHiding):
 
     def __init__(
         self,
-        sample_filter,
-        thresholds=(0.1, 0.3),
-        confidences=None,
-        starts=None,
-        batch_size=32,
-        whole_batches=False,
-    ):
+        sample_filter: SampleFilter,
+        thresholds: Sequence[float] = (0.1, 0.3),
+        confidences: ArrayLike | None = None,
+        starts: Sequence[int] | None = None,
+        batch_size: int = 32,
+        whole_batches: bool = False,
+    ) -> None:
         super().__init__(sample_filter, batch_size, whole_batches)
         self.thresholds = tuple(float(value) for value in thresholds)
         self.starts = starts
@@ -91,7 +102,7 @@ class FilteredTransfer(SampleHiding):
                     f"{len(sample_filter.kept)} examples"
                 )
 
-    def tier_starts(self):
+    def tier_starts(self) -> list[int]:
         """Epochs at which the tiers after the first start."""
         if self.starts is not None:
             return list(self.starts)
@@ -99,12 +110,14 @@ class FilteredTransfer(SampleHiding):
         epochs = self.params["epochs"]
         return [round(tier * epochs / tiers) for tier in range(1, tiers)]
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
         if self.confidences is None:
             self.statistics()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         starts = self.tier_starts()
         tier = sum(epoch >= start for start in starts)
         if tier == 0:

@@ -1,7 +1,19 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Literal
+
 import numpy as np
 
 from kerastl.callbacks.sample_hiding import SampleHiding
-from kerastl.training.predict_batch import predict_batch
+from kerastl.data.predict_batch import predict_batch
+from kerastl.types import Tensor
+
+if TYPE_CHECKING:
+    from kerastl.data.sample_filter import SampleFilter
 
 _CORRECTIONS = ("fraction", "hidden")
 
@@ -70,17 +82,21 @@ class KAKURENBO(SampleHiding):
 
     def __init__(
         self,
-        sample_filter,
-        images,
-        labels,
-        fraction=0.3,
-        decay=((0.3, 0.8), (0.6, 0.6), (0.8, 0.4)),
-        confidence=0.7,
-        correction="fraction",
-        learning_rate=None,
-        batch_size=32,
-        whole_batches=False,
-    ):
+        sample_filter: SampleFilter,
+        images: np.ndarray | Callable[[np.ndarray], Tensor],
+        labels: np.ndarray,
+        fraction: float = 0.3,
+        decay: Sequence[tuple[float, float]] = (
+            (0.3, 0.8),
+            (0.6, 0.6),
+            (0.8, 0.4),
+        ),
+        confidence: float = 0.7,
+        correction: Literal["fraction", "hidden"] = "fraction",
+        learning_rate: float | Callable[[int], float] | None = None,
+        batch_size: int = 32,
+        whole_batches: bool = False,
+    ) -> None:
         super().__init__(sample_filter, batch_size, whole_batches)
         if not 0 <= fraction < 1 or correction not in _CORRECTIONS:
             raise ValueError(
@@ -104,7 +120,7 @@ class KAKURENBO(SampleHiding):
         self.learning_rate = learning_rate
         self._hidden = np.array([], int)
 
-    def fraction_at(self, epoch):
+    def fraction_at(self, epoch: int) -> float:
         """`F` of an epoch, counted from 0."""
         done = epoch / self.params["epochs"]
         factor = 1.0
@@ -113,13 +129,15 @@ class KAKURENBO(SampleHiding):
                 factor = value
         return factor * self.fraction
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
         self.statistics()
         if self.learning_rate is None:
             self.learning_rate = _rate_of(self.model.optimizer)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         known = self.statistics().result()
         fraction = self.fraction_at(epoch) if known.seen.all() else 0.0
         candidates = np.argsort(known.loss, kind="stable")
@@ -128,11 +146,13 @@ class KAKURENBO(SampleHiding):
         self._hidden = self.hide(candidates[learned[candidates]])
         if self.correction == "hidden":
             fraction = len(self._hidden) / len(known.loss)
-        rate = self.learning_rate
+        rate: Any = self.learning_rate
         rate = rate(epoch) if callable(rate) else rate
         self.model.optimizer.learning_rate = rate / (1 - fraction)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         for start in range(0, len(self._hidden), self.batch_size):
             places = self._hidden[start : start + self.batch_size]
             images = self.images

@@ -1,9 +1,18 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kerastl.callbacks.clustering_constraint import ClusteringConstraint
 from kerastl.callbacks.pruning_constraint import PruningConstraint
 from kerastl.callbacks.weight_callback import WeightCallback
 from kerastl.surgery.weight_clusters import weight_clusters
+
+if TYPE_CHECKING:
+    from kerastl.callbacks.held_constraint import HeldConstraint
+    from kerastl.surgery.find_kernels import Kernel
 
 
 class KeepClusters(WeightCallback):
@@ -36,11 +45,13 @@ class KeepClusters(WeightCallback):
     ```
     """
 
-    def __init__(self, max_clusters=256, layers=None):
+    def __init__(
+        self, max_clusters: int = 256, layers: Sequence[str] | None = None
+    ) -> None:
         super().__init__(layers, depthwise=True)
         self.max_clusters = max_clusters
 
-    def make_constraint(self, kernel):
+    def make_constraint(self, kernel: Kernel) -> HeldConstraint | None:
         weights = kernel.numpy()
         number = len(np.unique(weights))
         if number > self.max_clusters:

@@ -1,5 +1,14 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from kerastl.callbacks.pruning_constraint import PruningConstraint
 from kerastl.callbacks.weight_callback import WeightCallback
+
+if TYPE_CHECKING:
+    from kerastl.callbacks.held_constraint import HeldConstraint
+    from kerastl.surgery.find_kernels import Kernel
 
 
 class KeepZeros(WeightCallback):
@@ -30,8 +39,8 @@ class KeepZeros(WeightCallback):
     ```
     """
 
-    def __init__(self, layers=None):
+    def __init__(self, layers: Sequence[str] | None = None) -> None:
         super().__init__(layers, depthwise=True)
 
-    def make_constraint(self, kernel):
+    def make_constraint(self, kernel: Kernel) -> HeldConstraint | None:
         return PruningConstraint.of_zeros(kernel.numpy())

@@ -1,4 +1,7 @@
+from __future__ import annotations
+
 import itertools
+from typing import TYPE_CHECKING
 
 import numpy as np
 from keras import ops
@@ -6,13 +9,17 @@ from keras import ops
 from kerastl.callbacks.fan_in_draw import fan_in_draw
 from kerastl.callbacks.period_callback import PeriodCallback
 from kerastl.callbacks.reset_slots import reset_slots
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.targets import class_numbers
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.graph import hidden_layers
 from kerastl.training.class_outputs import class_outputs
 from kerastl.training.gradient_sums import GradientSums
-from kerastl.training.labelled_batches import labelled_batches
 from kerastl.training.loss_probe import LossProbe
-from kerastl.training.targets import class_numbers
+from kerastl.types import Data
+
+if TYPE_CHECKING:
+    import keras
 
 # The authors draw every tensor named `weight` anew: kernels and scales.
 _SPARED = ("bias", "beta")
@@ -74,14 +81,14 @@ class LURE(PeriodCallback):
 
     def __init__(
         self,
-        data,
-        periods=4,
-        fraction=0.2,
-        reset_optimizer=False,
-        batch_size=32,
-        seed=None,
-        batches=None,
-    ):
+        data: Data,
+        periods: int = 4,
+        fraction: float = 0.2,
+        reset_optimizer: bool = False,
+        batch_size: int = 32,
+        seed: int | None = None,
+        batches: int | None = None,
+    ) -> None:
         super().__init__(periods, seed)
         if not 0 < fraction < 1:
             raise ValueError(
@@ -94,7 +101,7 @@ class LURE(PeriodCallback):
         self.batch_size = batch_size
         self.batches = batches
 
-    def begin_period(self, epoch):
+    def begin_period(self, epoch: int) -> None:
         saliency = self.saliency()
         flat = np.concatenate([values.ravel() for _, values in saliency])
         count = int(self.fraction * flat.size)
@@ -115,7 +122,7 @@ class LURE(PeriodCallback):
         if self.reset_optimizer:
             reset_slots(self.model.optimizer, self.model.trainable_variables)
 
-    def saliency(self):
+    def saliency(self) -> list[tuple[keras.Variable, np.ndarray]]:
         """How much each weight matters for the loss on the data.
 
         Returns:

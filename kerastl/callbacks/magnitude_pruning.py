@@ -1,4 +1,10 @@
+from __future__ import annotations
+
 import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Literal
 
 import keras
 import numpy as np
@@ -9,6 +15,11 @@ from kerastl.schedules.constant_sparsity import ConstantSparsity
 from kerastl.surgery.magnitude_masks import SCOPES
 from kerastl.surgery.magnitude_masks import check_pattern
 from kerastl.surgery.magnitude_masks import magnitude_masks
+
+if TYPE_CHECKING:
+    from kerastl.callbacks.held_constraint import HeldConstraint
+    from kerastl.schedules.sparsity_schedule import SparsitySchedule
+    from kerastl.surgery.find_kernels import Kernel
 
 
 class MagnitudePruning(WeightCallback):
@@ -70,12 +81,12 @@ class MagnitudePruning(WeightCallback):
 
     def __init__(
         self,
-        schedule,
-        scope="layer",
-        pattern=None,
-        layers=None,
-        depthwise=False,
-    ):
+        schedule: SparsitySchedule | float,
+        scope: Literal["layer", "global"] = "layer",
+        pattern: tuple[int, int] | None = None,
+        layers: Sequence[str] | None = None,
+        depthwise: bool = False,
+    ) -> None:
         super().__init__(layers, depthwise)
         if isinstance(schedule, (int, float)):
             schedule = ConstantSparsity(schedule)
@@ -92,15 +103,17 @@ class MagnitudePruning(WeightCallback):
         self._first_step = 0
         self._first_epoch = True
 
-    def make_constraint(self, kernel):
+    def make_constraint(self, kernel: Kernel) -> HeldConstraint | None:
         return PruningConstraint(np.ones(kernel.variable.shape, bool))
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
         self._changed = None
         self._first_epoch = True
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         super().on_epoch_begin(epoch, logs)
         self._first_step = self._steps_taken()
         if self._first_epoch:
@@ -108,10 +121,14 @@ class MagnitudePruning(WeightCallback):
             self._warn_if_short(epoch)
         self._update(self._first_step)
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self._update(self._first_step + batch)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         # What the next epoch would begin with: there may be none.
         self._update(self._steps_taken())
         # Asking for the model brings its weights up to date on JAX.

@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -25,7 +27,7 @@ class PeriodCallback(keras.callbacks.Callback):
             there are fewer epochs than periods.
     """
 
-    def __init__(self, periods, seed=None):
+    def __init__(self, periods: int, seed: int | None = None) -> None:
         super().__init__()
         if not isinstance(periods, int) or periods < 1:
             raise ValueError(
@@ -40,22 +42,22 @@ class PeriodCallback(keras.callbacks.Callback):
         self.epochs = []
 
     @property
-    def network(self):
+    def network(self) -> keras.Model:
         """The network that is trained; of a `FineTuner`, its student."""
         return getattr(self.model, "student", self.model)
 
     @property
-    def period(self):
+    def period(self) -> int:
         """Epochs in each period but the last."""
         return self.params["epochs"] // self.periods
 
-    def begin_period(self, epoch):
+    def begin_period(self, epoch: int) -> None:
         """Changes the network, before epoch `epoch` is trained."""
         raise NotImplementedError(
             f"{type(self).__name__} must implement `begin_period(epoch)`."
         )
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self.params["epochs"] < self.periods:
             raise ValueError(
                 "Every period has at least one epoch. Train longer, or take "
@@ -66,6 +68,8 @@ class PeriodCallback(keras.callbacks.Callback):
             self.period * number for number in range(1, self.periods)
         ]
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         if epoch in self.epochs:
             self.begin_period(epoch)

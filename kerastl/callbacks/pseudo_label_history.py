@@ -1,9 +1,12 @@
+from typing import Any
+
 import keras
 import numpy as np
 
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.targets import class_numbers
 from kerastl.losses.pseudo_labels import PseudoLabels
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.targets import class_numbers
+from kerastl.types import Data
 
 
 class PseudoLabelHistory(keras.callbacks.Callback):
@@ -47,13 +50,15 @@ class PseudoLabelHistory(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, validation_data=None, batch_size=32):
+    def __init__(
+        self, validation_data: Data | None = None, batch_size: int = 32
+    ) -> None:
         super().__init__()
         self.validation_data = validation_data
         self.batch_size = batch_size
         self.epochs = []
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         terms = [
             term
             for term in getattr(self.model, "transfer_losses", [])
@@ -67,10 +72,14 @@ class PseudoLabelHistory(keras.callbacks.Callback):
             )
         self._term = terms[0]
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self._before = self._term.counts.read()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         believed, images = (
             now - before
             for now, before in zip(

@@ -1,3 +1,6 @@
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras.ops import convert_to_numpy
@@ -76,12 +79,12 @@ class RIFLE(PeriodCallback):
 
     def __init__(
         self,
-        periods=4,
-        layers=None,
-        restart_learning_rate=False,
-        reset_optimizer=False,
-        seed=None,
-    ):
+        periods: int = 4,
+        layers: str | Sequence[str] | None = None,
+        restart_learning_rate: bool = False,
+        reset_optimizer: bool = False,
+        seed: int | None = None,
+    ) -> None:
         super().__init__(periods, seed)
         self.layers = [layers] if isinstance(layers, str) else layers
         self.restart_learning_rate = restart_learning_rate
@@ -89,7 +92,7 @@ class RIFLE(PeriodCallback):
         self._found = []
         self._restarted = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
         self._found = self._find(self.network)
         self._restarted = None
@@ -109,13 +112,15 @@ class RIFLE(PeriodCallback):
                     f"Received: steps={self.params.get('steps')}"
                 )
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         if self._restarted is not None:
             self._restart(epoch)
             self._restarted = None
         super().on_epoch_begin(epoch, logs)
 
-    def begin_period(self, epoch):
+    def begin_period(self, epoch: int) -> None:
         for index, layer in enumerate(self._found):
             layer.set_weights(fan_in_draw(layer, [self.seed, epoch, index]))
             if self.reset_optimizer:

@@ -1,9 +1,17 @@
+from __future__ import annotations
+
 import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
 
 import keras
 import numpy as np
 
 from kerastl.losses.sample_statistics import SampleStatistics
+
+if TYPE_CHECKING:
+    from kerastl.data.sample_filter import SampleFilter
 
 
 class SampleHiding(keras.callbacks.Callback):
@@ -16,14 +24,16 @@ class SampleHiding(keras.callbacks.Callback):
             the last batch keeps its size, and XLA compiles nothing anew.
     """
 
-    def __init__(self, sample_filter, batch_size, whole_batches):
+    def __init__(
+        self, sample_filter: SampleFilter, batch_size: int, whole_batches: bool
+    ) -> None:
         super().__init__()
         self.sample_filter = sample_filter
         self.batch_size = int(batch_size)
         self.whole_batches = bool(whole_batches)
-        self._warnings = None
+        self._warnings: Any = None
 
-    def statistics(self):
+    def statistics(self) -> SampleStatistics:
         """The `SampleStatistics` among the model's transfer losses.
 
         Raises:
@@ -45,7 +55,7 @@ class SampleHiding(keras.callbacks.Callback):
             )
         return terms[0]
 
-    def hide(self, samples):
+    def hide(self, samples: Sequence[int] | np.ndarray) -> np.ndarray:
         """Leaves examples out, the first ones first; the last one stays.
 
         Returns:
@@ -58,12 +68,12 @@ class SampleHiding(keras.callbacks.Callback):
         self.sample_filter.hide(hidden)
         return hidden
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # Keras takes an epoch with fewer batches for an accident.
         self._warnings = warnings.catch_warnings()
         self._warnings.__enter__()
         warnings.filterwarnings("ignore", message="Your input ran out of data")
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.sample_filter.hide([])
         self._warnings.__exit__(None, None, None)

@@ -1,6 +1,7 @@
 import collections
 import math
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -68,7 +69,9 @@ class StopOnDivergence(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, factor=1000.0, patience=3, restore=True):
+    def __init__(
+        self, factor: float = 1000.0, patience: int = 3, restore: bool = True
+    ) -> None:
         super().__init__()
         if not factor > 1 or not isinstance(patience, int) or patience < 1:
             raise ValueError(
@@ -99,7 +102,7 @@ class StopOnDivergence(keras.callbacks.Callback):
         self._means = {}
         self._large = collections.deque(maxlen=self.patience)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._reset()
         state = WeightState(self.model)
         optimizer = self.model.optimizer
@@ -111,13 +114,17 @@ class StopOnDivergence(keras.callbacks.Callback):
         if self.restore:
             self._kept = state.copy()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self._epoch = epoch
         self._begins = True
         # Keras's means begin anew.
         self._means = {}
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         if not self._begins:
             return
         # All `on_epoch_begin` are over. What they change is no divergence.
@@ -127,7 +134,9 @@ class StopOnDivergence(keras.callbacks.Callback):
             # A mask of minus infinity has no sum.
             self._anew = not np.array_equal(sums, self._sums, equal_nan=True)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         logs = logs or {}
         # Not `self.model`: on JAX that copies the state in every step.
         wrong = _not_finite(logs, self._term_weights())
@@ -145,7 +154,9 @@ class StopOnDivergence(keras.callbacks.Callback):
         if len(self._large) == self.patience and all(self._large):
             self._stop_for_explosion(f"at batch {batch}", exploded)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         if self.message:
             return
         when = "at the end"
@@ -167,7 +178,7 @@ class StopOnDivergence(keras.callbacks.Callback):
         if self.sound and self.restore:
             self._kept, self._kept_epoch = state.copy(), epoch
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         # Another callback may have ended the training before its time.
         exploded = self._risen(logs or {})
         if exploded and not self.message:

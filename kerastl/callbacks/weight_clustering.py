@@ -1,7 +1,17 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Literal
+
 from kerastl.callbacks.clustering_constraint import ClusteringConstraint
 from kerastl.callbacks.weight_callback import WeightCallback
 from kerastl.surgery.weight_clusters import check_clusters
 from kerastl.surgery.weight_clusters import weight_clusters
+
+if TYPE_CHECKING:
+    from kerastl.callbacks.held_constraint import HeldConstraint
+    from kerastl.surgery.find_kernels import Kernel
 
 
 class WeightClustering(WeightCallback):
@@ -59,15 +69,15 @@ class WeightClustering(WeightCallback):
 
     def __init__(
         self,
-        num_clusters=16,
-        initialization="kmeans++",
-        iterations=10,
-        keep_zeros=False,
-        layers=None,
-        depthwise=False,
-        seed=0,
-        first_epoch=0,
-    ):
+        num_clusters: int = 16,
+        initialization: Literal["linear", "density", "kmeans++"] = "kmeans++",
+        iterations: int = 10,
+        keep_zeros: bool = False,
+        layers: Sequence[str] | None = None,
+        depthwise: bool = False,
+        seed: int = 0,
+        first_epoch: int = 0,
+    ) -> None:
         super().__init__(layers, depthwise, first_epoch)
         check_clusters(num_clusters, initialization)
         self.num_clusters = num_clusters
@@ -76,7 +86,7 @@ class WeightClustering(WeightCallback):
         self.keep_zeros = keep_zeros
         self.seed = seed
 
-    def make_constraint(self, kernel):
+    def make_constraint(self, kernel: Kernel) -> HeldConstraint | None:
         labels, centroids = weight_clusters(
             kernel.numpy(),
             self.num_clusters,

@@ -1,9 +1,16 @@
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
+from typing import Any
 
 import keras
 import numpy as np
 
 from kerastl.data.default_workers import default_workers
+
+if TYPE_CHECKING:
+    from kerastl.data.sample_filter import SampleFilter
 
 
 class ArrayBatches(keras.utils.PyDataset):
@@ -40,14 +47,14 @@ class ArrayBatches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        arrays,
-        batch_size=32,
-        shuffle=True,
-        seed=0,
-        sample_filter=None,
-        workers=None,
-        **kwargs,
-    ):
+        arrays: Any,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int = 0,
+        sample_filter: SampleFilter | None = None,
+        workers: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(workers=workers or default_workers(), **kwargs)
         lengths = {len(array) for array in keras.tree.flatten(arrays)}
         if len(lengths) != 1 or 0 in lengths:
@@ -74,10 +81,10 @@ class ArrayBatches(keras.utils.PyDataset):
             lambda array: array[places], self.arrays
         )
 
-    def on_epoch_begin(self):
+    def on_epoch_begin(self) -> None:
         self._begun = True
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         # Keras also ends an epoch after a mere look at the first batches.
         self.epoch += self._begun
         self._begun = False

@@ -1,9 +1,17 @@
+from __future__ import annotations
+
 import math
 import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from typing import Any
 
 import keras
 
 from kerastl.data.default_workers import default_workers
+
+if TYPE_CHECKING:
+    from kerastl.data.sample_filter import SampleFilter
 
 
 class FilteredBatches(keras.utils.PyDataset):
@@ -27,7 +35,12 @@ class FilteredBatches(keras.utils.PyDataset):
     ```
     """
 
-    def __init__(self, dataset, sample_filter, batch_size):
+    def __init__(
+        self,
+        dataset: Iterable[Any],
+        sample_filter: SampleFilter,
+        batch_size: int,
+    ) -> None:
         super().__init__(workers=default_workers(), use_multiprocessing=False)
         self.dataset = dataset
         self.sample_filter = sample_filter
@@ -39,11 +52,11 @@ class FilteredBatches(keras.utils.PyDataset):
     def __len__(self):
         return math.ceil(self.sample_filter.kept.sum() / self.batch_size)
 
-    def on_epoch_begin(self):
+    def on_epoch_begin(self) -> None:
         # No place to start a pass: the workers may already be reading.
         self._begun = True
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         with self._lock:
             self._begun = False
             self._start_pass()

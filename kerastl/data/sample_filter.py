@@ -1,4 +1,12 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    from numpy.typing import ArrayLike
 
 
 class SampleFilter:
@@ -26,12 +34,16 @@ class SampleFilter:
     train = kerastl.data.ArrayBatches(
         kerastl.data.with_index((images, labels)), sample_filter=chosen
     )
+    tuner.compile(
+        loss="sparse_categorical_crossentropy",
+        transfer_losses=[kerastl.losses.SampleStatistics(len(images))],
+    )
     hiding = kerastl.callbacks.KAKURENBO(chosen, images, labels)
     tuner.fit(train, epochs=20, callbacks=[hiding])
     ```
     """
 
-    def __init__(self, num_samples):
+    def __init__(self, num_samples: int) -> None:
         if num_samples < 1:
             raise ValueError(
                 "A filter needs at least one example. "
@@ -40,13 +52,13 @@ class SampleFilter:
         self.kept = np.ones(num_samples, bool)
         self.changes = 0
 
-    def hide(self, samples):
+    def hide(self, samples: ArrayLike) -> None:
         """Leaves out the examples at these places, and takes all others."""
         self.kept[:] = True
         self.kept[np.asarray(samples, int)] = False
         self.changes += 1
 
-    def select(self, dataset):
+    def select(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         """Applies the filter to a `tf.data.Dataset`.
 
         Args:

@@ -1,13 +1,16 @@
+from typing import Any
+
 import keras
 import numpy as np
 
 from kerastl.data.batch_inputs import images_of
 from kerastl.data.batch_inputs import joined
+from kerastl.types import Data
 
 _IMAGE_RANK = 3
 
 
-def with_index(train):
+def with_index(train: Data) -> Any:
     """Numbers the training images, for methods that remember each of them.
 
     The inputs become `{"images": ..., "index": ...}`, where `index` is the

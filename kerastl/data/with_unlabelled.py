@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -5,9 +7,16 @@ from kerastl.arguments import checked_count
 from kerastl.data.array_batches import ArrayBatches
 from kerastl.data.batch_inputs import images_of
 from kerastl.data.batch_inputs import joined
+from kerastl.types import Data
 
 
-def with_unlabelled(train, unlabelled, batch_size=32, seed=0, ratio=1):
+def with_unlabelled(
+    train: Data,
+    unlabelled: Data,
+    batch_size: int = 32,
+    seed: int = 0,
+    ratio: int = 1,
+) -> Any:
     """Puts unlabelled images beside the labelled ones of every batch.
 
     An epoch is one pass over the labelled images; the unlabelled ones go on

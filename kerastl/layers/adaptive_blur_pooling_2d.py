@@ -1,10 +1,16 @@
 """Anti-aliased down-sampling with a filter that the content chooses."""
 
+from collections.abc import Sequence
+from typing import Any
+from typing import Literal
+
 import keras
 import numpy as np
 from keras import ops
 
 from kerastl.layers.blur_pooling_2d import BlurPooling2D
+from kerastl.types import Shape
+from kerastl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -42,7 +48,7 @@ class AdaptiveBlurPooling2D(BlurPooling2D):
     Example:
 
     >>> blur = kerastl.layers.AdaptiveBlurPooling2D(kernel_size=3, groups=8)
-    >>> blur(np.ones((1, 8, 8, 16))).shape
+    >>> tuple(blur(np.ones((1, 8, 8, 16))).shape)
     (1, 4, 4, 16)
 
     Reference:
@@ -51,7 +57,13 @@ class AdaptiveBlurPooling2D(BlurPooling2D):
       section 3.2 (arXiv 2008.09604).
     """
 
-    def __init__(self, kernel_size=3, groups=8, softmax="group", **kwargs):
+    def __init__(
+        self,
+        kernel_size: int | Sequence[int] = 3,
+        groups: int = 8,
+        softmax: Literal["group", "all"] = "group",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(kernel_size, **kwargs)
         if not isinstance(groups, int) or groups < 1:
             raise ValueError(
@@ -85,7 +97,7 @@ class AdaptiveBlurPooling2D(BlurPooling2D):
             name="normalization",
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         channels = input_shape[-1 if self._channels_last else 1]
         if channels is None or channels % self.groups:
@@ -97,7 +109,7 @@ class AdaptiveBlurPooling2D(BlurPooling2D):
         self.filters.build((None, None, None, channels))
         self.normalization.build((None, None, None, self.filters.filters))
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         x = inputs
         for i, axis in enumerate(self._spatial_axes):
             x = self._pad(x, i, axis)
@@ -132,7 +144,7 @@ class AdaptiveBlurPooling2D(BlurPooling2D):
             outputs = ops.transpose(outputs, (0, 3, 1, 2))
         return outputs
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "groups": self.groups,

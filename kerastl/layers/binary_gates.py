@@ -1,7 +1,13 @@
 """Gates that are open or shut, and have a gradient."""
 
+from typing import Any
+from typing import Literal
+
 import keras
 from keras import ops
+
+from kerastl.types import Shape
+from kerastl.types import Tensor
 
 MODES = ("straight_through", "gumbel")
 
@@ -31,7 +37,7 @@ class BinaryGates(keras.layers.Layer):
 
     Example:
 
-    >>> kerastl.layers.BinaryGates()(np.array([[-0.2, 0.1]]))
+    >>> np.asarray(kerastl.layers.BinaryGates()(np.array([[-0.2, 0.1]])))
     array([[0., 1.]], dtype=float32)
 
     Reference:
@@ -40,8 +46,12 @@ class BinaryGates(keras.layers.Layer):
     """
 
     def __init__(
-        self, mode="straight_through", temperature=5.0, seed=None, **kwargs
-    ):
+        self,
+        mode: Literal["straight_through", "gumbel"] = "straight_through",
+        temperature: float = 5.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if mode not in MODES:
@@ -59,7 +69,7 @@ class BinaryGates(keras.layers.Layer):
         if mode == "gumbel":
             self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         logits = inputs
         soft = ops.sigmoid(logits)
         if self.mode == "gumbel" and training:
@@ -73,10 +83,10 @@ class BinaryGates(keras.layers.Layer):
         # In this order the value is exactly `hard`.
         return hard + (soft - ops.stop_gradient(soft))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "mode": self.mode,

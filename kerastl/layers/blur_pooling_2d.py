@@ -1,5 +1,9 @@
 """Anti-aliased down-sampling with a fixed binomial filter."""
 
+from collections.abc import Sequence
+from typing import Any
+from typing import Literal
+
 import keras
 import numpy as np
 from keras import ops
@@ -7,6 +11,8 @@ from keras import ops
 from kerastl.arguments import checked_pair
 from kerastl.layers import blur_grid
 from kerastl.layers.sum_of_shifts import sum_of_shifts
+from kerastl.types import Shape
+from kerastl.types import Tensor
 
 BORDERS = ("reflect", "edge", "zeros")
 MAX_KERNEL_SIZE = 7
@@ -79,14 +85,14 @@ class BlurPooling2D(keras.layers.Layer):
 
     def __init__(
         self,
-        kernel_size=3,
-        strides=2,
-        padding="reflect",
-        window_size=1,
-        window_padding="valid",
-        data_format=None,
-        **kwargs,
-    ):
+        kernel_size: int | Sequence[int] = 3,
+        strides: int | Sequence[int] = 2,
+        padding: Literal["reflect", "edge", "zeros"] = "reflect",
+        window_size: int | Sequence[int] = 1,
+        window_padding: Literal["valid", "same"] = "valid",
+        data_format: Literal["channels_last", "channels_first"] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.kernel_size = checked_pair(
             "kernel_size", kernel_size, MAX_KERNEL_SIZE
@@ -109,11 +115,11 @@ class BlurPooling2D(keras.layers.Layer):
         rows, columns = (blur_grid.binomial(k) for k in self.kernel_size)
         self._kernel = np.outer(rows, columns)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         # Says at once when the map is too small.
         self.compute_output_shape(input_shape)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         x = inputs
         for i, axis in enumerate(self._spatial_axes):
             x = self._pad(x, i, axis)
@@ -149,7 +155,7 @@ class BlurPooling2D(keras.layers.Layer):
             and None not in (inputs.shape[1:3])
         )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         output_shape = list(input_shape)
         for i, axis in enumerate(self._spatial_axes):
             size = input_shape[axis]
@@ -161,7 +167,7 @@ class BlurPooling2D(keras.layers.Layer):
             )
         return tuple(output_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "kernel_size": self.kernel_size,

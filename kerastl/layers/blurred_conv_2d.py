@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from kerastl.layers.kernel_blur import KernelBlur
+from kerastl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -28,11 +29,13 @@ class BlurredConv2D(KernelBlur, keras.layers.Conv2D):
     Example:
 
     >>> layer = kerastl.layers.BlurredConv2D(8, 3, strides=2, padding="same")
-    >>> layer(np.ones((1, 8, 8, 3))).shape, layer.kernel.shape
-    ((1, 4, 4, 8), (3, 3, 3, 8))
+    >>> tuple(layer(np.ones((1, 8, 8, 3))).shape)
+    (1, 4, 4, 8)
+    >>> tuple(layer.kernel.shape)
+    (3, 3, 3, 8)
     """
 
-    def convolve(self, inputs):
+    def convolve(self, inputs: Tensor) -> Tensor:
         inputs, padding = self.lay(inputs)
         return ops.conv(
             inputs,

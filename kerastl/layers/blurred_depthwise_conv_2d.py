@@ -5,6 +5,7 @@ from keras import ops
 
 from kerastl.layers.kernel_blur import KernelBlur
 from kerastl.layers.sum_of_shifts import sum_of_shifts
+from kerastl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -29,14 +30,16 @@ class BlurredDepthwiseConv2D(KernelBlur, keras.layers.DepthwiseConv2D):
     Example:
 
     >>> layer = kerastl.layers.BlurredDepthwiseConv2D(3, 2, padding="same")
-    >>> layer(np.ones((1, 8, 8, 3))).shape, layer.kernel.shape
-    ((1, 4, 4, 3), (3, 3, 3, 1))
+    >>> tuple(layer(np.ones((1, 8, 8, 3))).shape)
+    (1, 4, 4, 3)
+    >>> tuple(layer.kernel.shape)
+    (3, 3, 3, 1)
     """
 
     #: Whether shifted maps are summed, see `sum_of_shifts`.
     shifts = False
 
-    def convolve(self, inputs):
+    def convolve(self, inputs: Tensor) -> Tensor:
         kernel = self.blurred(self.kernel)
         if self.shifts and self._has_one_map_each(inputs):
             _, height, width, _ = self.compute_output_shape(inputs.shape)

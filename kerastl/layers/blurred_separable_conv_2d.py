@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from kerastl.layers.kernel_blur import KernelBlur
+from kerastl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -28,11 +29,13 @@ class BlurredSeparableConv2D(KernelBlur, keras.layers.SeparableConv2D):
     Example:
 
     >>> layer = kerastl.layers.BlurredSeparableConv2D(8, 3, 2, padding="same")
-    >>> layer(np.ones((1, 8, 8, 3))).shape, layer.depthwise_kernel.shape
-    ((1, 4, 4, 8), (3, 3, 3, 1))
+    >>> tuple(layer(np.ones((1, 8, 8, 3))).shape)
+    (1, 4, 4, 8)
+    >>> tuple(layer.depthwise_kernel.shape)
+    (3, 3, 3, 1)
     """
 
-    def convolve(self, inputs):
+    def convolve(self, inputs: Tensor) -> Tensor:
         inputs, padding = self.lay(inputs)
         return ops.separable_conv(
             inputs,

@@ -1,10 +1,13 @@
 """A dense layer that loses random connections in training."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from kerastl.arguments import checked_probability
 from kerastl.layers.plain_twin import plain_twin
+from kerastl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -41,7 +44,14 @@ class DropConnectDense(keras.layers.Dense):
       ICML 2013, section 3.
     """
 
-    def __init__(self, units, rate=0.5, per_image=True, seed=None, **kwargs):
+    def __init__(
+        self,
+        units: int,
+        rate: float = 0.5,
+        per_image: bool = True,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(units, **kwargs)
         self.rate = checked_probability("rate", rate)
         if self.rate == 1:
@@ -53,7 +63,7 @@ class DropConnectDense(keras.layers.Dense):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if not training or self.rate == 0:
             return super().call(inputs)
         kernel = ops.convert_to_tensor(self.kernel)
@@ -74,13 +84,13 @@ class DropConnectDense(keras.layers.Dense):
             x = x + self.bias
         return x if self.activation is None else self.activation(x)
 
-    def fold(self):
+    def fold(self) -> keras.layers.Layer:
         """The dense layer that this layer is in inference."""
         return plain_twin(
             self, keras.layers.Dense, ("rate", "per_image", "seed")
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "rate": self.rate,

@@ -1,6 +1,11 @@
 """A part of a network that never trains."""
 
+from typing import Any
+
 import keras
+
+from kerastl.types import Shape
+from kerastl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -25,7 +30,7 @@ class Frozen(keras.layers.Wrapper):
     []
     """
 
-    def __init__(self, layer, **kwargs):
+    def __init__(self, layer: keras.layers.Layer, **kwargs: Any) -> None:
         # What is inside converts its own inputs.
         kwargs["autocast"] = False
         kwargs.pop("trainable", None)
@@ -33,18 +38,18 @@ class Frozen(keras.layers.Wrapper):
         self.layer.trainable = False
 
     @property
-    def trainable(self):
+    def trainable(self) -> bool:
         return False
 
     @trainable.setter
-    def trainable(self, value):
+    def trainable(self, value: bool) -> None:
         # By the constructor of `Layer` before there is anything inside.
         if hasattr(self, "layer"):
             self.layer.trainable = False
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Shape | None = None) -> None:
         super().build(input_shape)
         self.layer.trainable = False
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return self.layer(inputs, training=False)

@@ -1,10 +1,15 @@
 """The smoothing of a training by curriculum."""
 
+from typing import Any
+from typing import Literal
+
 import keras
 import numpy as np
 from keras import ops
 
 from kerastl.layers.sum_of_shifts import sum_of_shifts
+from kerastl.types import Shape
+from kerastl.types import Tensor
 
 # With a smaller side tap the filter changes nothing that float32 activations
 # of a trained network show.
@@ -49,7 +54,12 @@ class GaussianSmoothing2D(keras.layers.Layer):
     #: Whether shifted maps are summed, see `sum_of_shifts`.
     shifts = False
 
-    def __init__(self, sigma=1.0, data_format=None, **kwargs):
+    def __init__(
+        self,
+        sigma: float = 1.0,
+        data_format: Literal["channels_last", "channels_first"] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if not 0 < sigma < float("inf"):
             raise ValueError(
@@ -66,11 +76,11 @@ class GaussianSmoothing2D(keras.layers.Layer):
             autocast=False,
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         axis = -1 if self.data_format == "channels_last" else 1
-        self.channels = input_shape[axis]
+        self.channels: Any = input_shape[axis]
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         side = ops.exp(-0.5 / ops.square(self.sigma))
         taps = ops.stack([side, ops.ones_like(side), side])
         taps = taps / (1.0 + 2.0 * side)
@@ -87,10 +97,10 @@ class GaussianSmoothing2D(keras.layers.Layer):
             data_format=self.data_format,
         )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def fold(self):
+    def fold(self) -> keras.layers.Layer | None:
         """The fixed convolution that this layer is, `None` if the identity."""
         sigma = float(ops.convert_to_numpy(self.sigma))
         side = np.exp(-0.5 / max(sigma, 1e-6) ** 2)
@@ -111,7 +121,7 @@ class GaussianSmoothing2D(keras.layers.Layer):
         layer.set_weights([np.repeat(kernel, self.channels, axis=2)])
         return layer
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "sigma": self.initial_sigma,

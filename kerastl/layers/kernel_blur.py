@@ -1,14 +1,27 @@
 """A blur inside the kernel of a strided convolution."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Literal
+
 import numpy as np
 from keras import ops
 
 from kerastl.arguments import checked_pair
 from kerastl.layers import blur_grid
 from kerastl.layers.blur_pooling_2d import MAX_KERNEL_SIZE
+from kerastl.types import Shape
+from kerastl.types import Tensor
+
+if TYPE_CHECKING:
+    # What it is put before.
+    from keras.layers import Conv2D as _Convolution
+else:
+    _Convolution = object
 
 
-class KernelBlur:
+class KernelBlur(_Convolution):
     """Mixin for a strided Keras convolution that blurs before it skips.
 
     A blur behind a dense convolution, of which every n-th pixel is kept, is
@@ -46,8 +59,12 @@ class KernelBlur:
     """
 
     def __init__(
-        self, *args, blur_size=3, zero_padding=((0, 0), (0, 0)), **kwargs
-    ):
+        self,
+        *args: Any,
+        blur_size: int | Sequence[int] = 3,
+        zero_padding: Sequence[Sequence[int]] = ((0, 0), (0, 0)),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.blur_size = checked_pair("blur_size", blur_size, MAX_KERNEL_SIZE)
         self.zero_padding = _checked_widths(zero_padding)
@@ -66,7 +83,7 @@ class KernelBlur:
         self._spread = np.kron(*map(_spread, self.kernel_size, self.blur_size))
 
     @property
-    def blurred_size(self):
+    def blurred_size(self) -> tuple[int, int]:
         """Rows and columns of the larger kernel."""
         return tuple(
             window + taps - 1
@@ -75,12 +92,12 @@ class KernelBlur:
             )
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         # Says at once when its border cannot be known.
         self.placement(input_shape)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         outputs = self.convolve(inputs)
         if self.use_bias:
             shape = [1] * 4
@@ -88,21 +105,23 @@ class KernelBlur:
             outputs = ops.add(outputs, ops.reshape(self.bias, shape))
         return self.activation(outputs)
 
-    def convolve(self, inputs):
+    def convolve(self, inputs: Tensor) -> Tensor:
         """The layer without bias and activation."""
         raise NotImplementedError
 
-    def blurred(self, kernel):
+    def blurred(self, kernel: Tensor) -> Tensor:
         """A kernel `(rows, columns, ...)` convolved with the blur."""
         spread = ops.convert_to_tensor(self._spread, dtype=kernel.dtype)
         return self._larger(kernel, spread, ops)
 
-    def larger_kernel(self):
+    def larger_kernel(self) -> np.ndarray:
         """The kernel convolved with the blur, as a float64 array."""
         kernel = ops.convert_to_numpy(self.weights[0]).astype("float64")
         return self._larger(kernel, self._spread, np)
 
-    def lay(self, inputs, explicit=False):
+    def lay(
+        self, inputs: Tensor, explicit: bool = False
+    ) -> tuple[Tensor, Literal["same", "valid"]]:
         """The map with what the larger kernel needs around it.
 
         Args:
@@ -121,7 +140,9 @@ class KernelBlur:
             border[axis] = width
         return ops.pad(inputs, border), padding
 
-    def placement(self, input_shape, explicit=False):
+    def placement(
+        self, input_shape: Shape, explicit: bool = False
+    ) -> tuple[Literal["same", "valid"], tuple[tuple[int, int], ...]]:
         """How the larger kernel is laid on a map.
 
         Args:
@@ -138,12 +159,12 @@ class KernelBlur:
             return "same", ((0, 0), (0, 0))
         return "valid", tuple(self._widths(*axis) for axis in axes)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return super().compute_output_shape(
             self._padded(input_shape, self.zero_padding)
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "blur_size": self.blur_size,

@@ -1,7 +1,12 @@
 """The choice between two branches."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
+
+from kerastl.types import Shape
+from kerastl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -18,7 +23,7 @@ class MixByGates(keras.layers.Layer):
     >>> mixed = kerastl.layers.MixByGates()([tuned, frozen, gates])
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         first, second, gates = inputs
         places = list(range(1, len(first.shape)))
         last = keras.config.image_data_format() == "channels_last"
@@ -27,5 +32,5 @@ class MixByGates(keras.layers.Layer):
             gates = ops.expand_dims(gates, place)
         return gates * first + (1 - gates) * second
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return input_shape[0]

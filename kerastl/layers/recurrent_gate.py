@@ -1,7 +1,12 @@
 """The memory of a gating network that runs along the layers."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from kerastl.types import Shape
+from kerastl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -29,7 +34,9 @@ class RecurrentGate(keras.layers.Layer):
         zeros.
     """
 
-    def __init__(self, units, seed=None, **kwargs):
+    def __init__(
+        self, units: int, seed: int | None = None, **kwargs: Any
+    ) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.units = units
@@ -41,20 +48,24 @@ class RecurrentGate(keras.layers.Layer):
             dtype=self.dtype_policy,
         )
 
-    def build(self, inputs_shape, state_shape=None):
+    def build(
+        self, inputs_shape: Shape, state_shape: Shape | None = None
+    ) -> None:
         self.cell.build(inputs_shape)
 
-    def call(self, inputs, state=None):
+    def call(self, inputs: Tensor, state: Tensor | None = None) -> Tensor:
         if state is None:
             state = ops.zeros((ops.shape(inputs)[0], 2 * self.units))
         hidden, cell = state[:, : self.units], state[:, self.units :]
         _, (hidden, cell) = self.cell(inputs, [hidden, cell])
         return ops.concatenate([hidden, cell], axis=-1)
 
-    def compute_output_shape(self, inputs_shape, state_shape=None):
+    def compute_output_shape(
+        self, inputs_shape: Shape, state_shape: Shape | None = None
+    ) -> Shape:
         return (inputs_shape[0], 2 * self.units)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,

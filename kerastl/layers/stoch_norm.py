@@ -1,10 +1,13 @@
 """BatchNormalization that mixes batch and moving statistics in training."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from kerastl.arguments import checked_probability
 from kerastl.layers.plain_twin import plain_twin
+from kerastl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -42,7 +45,9 @@ class StochNorm(keras.layers.BatchNormalization):
     - Kou et al., "Stochastic Normalization", NeurIPS 2020, section 3.
     """
 
-    def __init__(self, p=0.5, seed=None, **kwargs):
+    def __init__(
+        self, p: float = 0.5, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if self.renorm:
             raise ValueError(
@@ -54,7 +59,12 @@ class StochNorm(keras.layers.BatchNormalization):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self,
+        inputs: Tensor,
+        training: bool | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         if not (training and self.trainable):
             return super().call(inputs, training=training, mask=mask)
         dtype = keras.backend.result_type(inputs.dtype, "float32")
@@ -82,9 +92,9 @@ class StochNorm(keras.layers.BatchNormalization):
         )
         return ops.cast(outputs, self.compute_dtype)
 
-    def fold(self):
+    def fold(self) -> keras.layers.Layer:
         """The BatchNormalization that this layer is in inference."""
         return plain_twin(self, keras.layers.BatchNormalization, ("p", "seed"))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "p": self.p, "seed": self.seed}

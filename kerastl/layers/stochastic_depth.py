@@ -1,9 +1,13 @@
 """A residual branch that is left out at random in training."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from kerastl.arguments import checked_probability
+from kerastl.types import Shape
+from kerastl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -40,7 +44,13 @@ class StochasticDepth(keras.layers.Layer):
       section 3.
     """
 
-    def __init__(self, survival=0.5, per_image=False, seed=None, **kwargs):
+    def __init__(
+        self,
+        survival: float = 0.5,
+        per_image: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.survival = checked_probability("survival", survival)
         if self.survival == 0:
@@ -52,10 +62,10 @@ class StochasticDepth(keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         pass
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if not training or self.survival == 1:
             return inputs
         count = ops.shape(inputs)[0] if self.per_image else 1
@@ -69,14 +79,14 @@ class StochasticDepth(keras.layers.Layer):
             ops.zeros_like(inputs),
         )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def fold(self):
+    def fold(self) -> None:
         """`None`: the layer is the identity in inference."""
         return None
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "survival": self.survival,

@@ -5,7 +5,6 @@ from kerastl.losses.akc import AKC
 from kerastl.losses.arc import ARC
 from kerastl.losses.bi_tuning import BiTuning
 from kerastl.losses.bss import BSS
-from kerastl.losses.class_relation import class_relation
 from kerastl.losses.co_tuning import CoTuning
 from kerastl.losses.delta import DELTA
 from kerastl.losses.disturb_label import DisturbLabel
@@ -19,8 +18,9 @@ from kerastl.losses.sample_statistics import SampleStatistics
 from kerastl.losses.strong_view import StrongView
 from kerastl.losses.tcr import TCR
 from kerastl.losses.teacher_distillation import TeacherDistillation
-from kerastl.losses.transfer_loss import TransferLoss
-from kerastl.losses.transfer_loss import TransferStep
+from kerastl.surgery.source_relation import class_relation
+from kerastl.training.transfer_loss import TransferLoss
+from kerastl.training.transfer_loss import TransferStep
 
 __all__ = [
     "AKC",

@@ -1,9 +1,20 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+
 import keras
 from keras import ops
 
-from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.training.adversarial_images import adversarial_images
 from kerastl.training.class_outputs import class_outputs
+from kerastl.training.transfer_loss import TransferLoss
+from kerastl.types import Tensor
+
+if TYPE_CHECKING:
+    from kerastl.fine_tuner import FineTuner
+    from kerastl.training.transfer_loss import TransferStep
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -59,13 +70,13 @@ class Adversarial(TransferLoss):
 
     def __init__(
         self,
-        epsilon=8.0,
-        step_size=2.0,
-        steps=7,
-        value_range=(0.0, 255.0),
-        seed=None,
-        name=None,
-    ):
+        epsilon: float = 8.0,
+        step_size: float = 2.0,
+        steps: int = 7,
+        value_range: Sequence[float] = (0.0, 255.0),
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
         super().__init__(weight=0.0, name=name)
         low, high = value_range
         if not (epsilon > 0 and step_size > 0 and steps >= 1 and low < high):
@@ -85,16 +96,18 @@ class Adversarial(TransferLoss):
         self._random.built = True
 
     @property
-    def layers(self):
+    def layers(self) -> list[keras.layers.Layer]:
         return [self._random]
 
-    def build(self, tuner):
+    def build(self, tuner: FineTuner) -> None:
         # Refuses before the first step what cannot be attacked in it, where
         # nothing is known of the loss.
         for loss in (tuner.loss, None):
             class_outputs(tuner.student, loss)
 
-    def change_images(self, images, y, student):
+    def change_images(
+        self, images: Tensor, y: Tensor, student: keras.Model
+    ) -> Tensor:
         return adversarial_images(
             student,
             images,
@@ -106,10 +119,10 @@ class Adversarial(TransferLoss):
             seed=self._random.generator,
         )
 
-    def compute(self, step):
+    def compute(self, step: TransferStep) -> Tensor:
         return ops.zeros(())
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "epsilon": self.epsilon,

@@ -1,3 +1,10 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Literal
+
 import keras
 from keras import ops
 
@@ -5,6 +12,10 @@ from kerastl.arguments import unknown_name_error
 from kerastl.losses.confident import confident
 from kerastl.losses.source_head_loss import SourceHeadLoss
 from kerastl.losses.warm_up import WarmUp
+from kerastl.types import Tensor
+
+if TYPE_CHECKING:
+    from kerastl.training.transfer_loss import TransferStep
 
 _COMPARED = ("features", "predictions")
 
@@ -61,14 +72,14 @@ class AKC(SourceHeadLoss):
 
     def __init__(
         self,
-        source=None,
-        weight=1e-4,
-        threshold=0.7,
-        compare="features",
-        warmup_steps=100,
-        head_shape=None,
-        name="akc",
-    ):
+        source: keras.Model | None = None,
+        weight: float = 1e-4,
+        threshold: float = 0.7,
+        compare: Literal["features", "predictions"] = "features",
+        warmup_steps: int = 100,
+        head_shape: Sequence[int] | None = None,
+        name: str = "akc",
+    ) -> None:
         super().__init__(source, weight, head_shape, False, name)
         if compare not in _COMPARED:
             raise unknown_name_error("compare", compare, _COMPARED)
@@ -77,10 +88,10 @@ class AKC(SourceHeadLoss):
         self.warm_up = WarmUp(int(warmup_steps))
 
     @property
-    def layers(self):
+    def layers(self) -> list[keras.layers.Layer]:
         return [self.head, self.warm_up]
 
-    def compute(self, step):
+    def compute(self, step: TransferStep) -> Tensor:
         parts = [step]
         if step.unlabelled is not None:
             parts.append(step.unlabelled)
@@ -99,7 +110,7 @@ class AKC(SourceHeadLoss):
         mean = ops.sum(sure * distances) / ops.maximum(ops.sum(sure), 1.0)
         return self.warm_up.factor() * mean
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["train_head"]
         return {

@@ -1,3 +1,8 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -5,10 +10,15 @@ from kerastl.losses.confident import confident
 from kerastl.losses.embedding_units import embedding_units
 from kerastl.losses.feature_queue import FeatureQueue
 from kerastl.losses.mmd import mmd
-from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.losses.warm_up import WarmUp
 from kerastl.training.class_outputs import class_outputs
 from kerastl.training.class_outputs import class_probabilities
+from kerastl.training.transfer_loss import TransferLoss
+from kerastl.types import Tensor
+
+if TYPE_CHECKING:
+    from kerastl.fine_tuner import FineTuner
+    from kerastl.training.transfer_loss import TransferStep
 
 # Shares of the warm-up and of the queue that pass before the term begins.
 _WAIT = 10 / 100
@@ -70,12 +80,12 @@ class ARC(TransferLoss):
 
     def __init__(
         self,
-        weight=50.0,
-        threshold=0.7,
-        queue=128,
-        warmup_steps=100,
-        name="arc",
-    ):
+        weight: float = 50.0,
+        threshold: float = 0.7,
+        queue: int = 128,
+        warmup_steps: int = 100,
+        name: str = "arc",
+    ) -> None:
         super().__init__(weight, name=name)
         if not queue >= 1:
             raise ValueError(
@@ -88,10 +98,10 @@ class ARC(TransferLoss):
         self.queues = []
 
     @property
-    def layers(self):
+    def layers(self) -> list[keras.layers.Layer]:
         return [self.warm_up, *self.queues]
 
-    def build(self, tuner):
+    def build(self, tuner: FineTuner) -> None:
         units = embedding_units(tuner)
         self.kind = class_outputs(tuner.student, tuner.loss)
         self.queues = [
@@ -99,7 +109,7 @@ class ARC(TransferLoss):
             for name in ("labelled", "unlabelled")
         ]
 
-    def compute(self, step):
+    def compute(self, step: TransferStep) -> Tensor:
         parts = step, step.unlabelled
         sure = [
             confident(
@@ -120,7 +130,7 @@ class ARC(TransferLoss):
         value = counts * mmd(labelled, unlabelled, here, there)
         return self.warm_up.factor() * value
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["taps"], config["tap_weights"]
         return {

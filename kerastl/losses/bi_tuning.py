@@ -1,16 +1,26 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import Any
+
 import keras
 from keras import ops
 
+from kerastl.data.targets import one_hot
 from kerastl.losses.batch_mean import batch_mean
 from kerastl.losses.class_queue import ClassQueue
 from kerastl.losses.second_view import second_view
-from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.losses.weight_average import WeightAverage
 from kerastl.surgery.embed import pool
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.find_head import find_head
 from kerastl.training.class_outputs import check_classes
-from kerastl.training.targets import one_hot
+from kerastl.training.transfer_loss import TransferLoss
+from kerastl.types import Tensor
+
+if TYPE_CHECKING:
+    from kerastl.fine_tuner import FineTuner
+    from kerastl.training.transfer_loss import TransferStep
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -81,16 +91,16 @@ class BiTuning(TransferLoss):
 
     def __init__(
         self,
-        weight=1.0,
-        queue=40,
-        momentum=0.999,
-        temperature=0.07,
-        projection=128,
-        shift=0.125,
-        flip=True,
-        seed=None,
-        name=None,
-    ):
+        weight: float = 1.0,
+        queue: int = 40,
+        momentum: float = 0.999,
+        temperature: float = 0.07,
+        projection: int = 128,
+        shift: float = 0.125,
+        flip: bool = True,
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
         super().__init__(weight, name=name)
         if not (
             queue >= 1
@@ -114,10 +124,10 @@ class BiTuning(TransferLoss):
         self._layers = []
 
     @property
-    def layers(self):
+    def layers(self) -> list[keras.layers.Layer]:
         return self._layers
 
-    def build(self, tuner):
+    def build(self, tuner: FineTuner) -> None:
         tap = tuner.embedding[0]
         features = feature_extractor(tuner.student, [tap])
         # Not a copy: it runs with the values of the key encoder.
@@ -156,7 +166,7 @@ class BiTuning(TransferLoss):
         self.key.generator = keras.random.SeedGenerator(self.seed)
         self._layers = [self.projector, self.queues, self.key]
 
-    def compute(self, step):
+    def compute(self, step: TransferStep) -> Tensor:
         labels = one_hot(step.y, step.predictions)
         embedding = step.student_embedding
         z = ops.normalize(self.projector(embedding))
@@ -217,7 +227,7 @@ class BiTuning(TransferLoss):
             *self.projector.trainable_variables,
         ]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["taps"], config["tap_weights"]
         names = ("queue", "momentum", "temperature", "projection", "shift")

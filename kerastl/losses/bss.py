@@ -1,8 +1,17 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import Any
+
 import keras
 from keras import ops
 
 from kerastl.arguments import checked_count
-from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.training.transfer_loss import TransferLoss
+from kerastl.types import Tensor
+
+if TYPE_CHECKING:
+    from kerastl.training.transfer_loss import TransferStep
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -46,11 +55,13 @@ class BSS(TransferLoss):
     needs_source = False
     needs_embedding = True
 
-    def __init__(self, weight=0.001, k=1, name=None):
+    def __init__(
+        self, weight: float = 0.001, k: int = 1, name: str | None = None
+    ) -> None:
         super().__init__(weight, name=name)
         self.k = checked_count("k", k)
 
-    def compute(self, step):
+    def compute(self, step: TransferStep) -> Tensor:
         features = ops.cast(step.student_embedding, "float32")
         units, batch = features.shape[1], features.shape[0]
         if batch is not None:
@@ -71,5 +82,5 @@ class BSS(TransferLoss):
         directions = ops.stop_gradient(vectors[:, : self.k])
         return ops.sum(ops.square(ops.matmul(tall, directions)))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"weight": self.weight, "k": self.k, "name": self.name}

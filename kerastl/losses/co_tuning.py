@@ -1,11 +1,24 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
+from kerastl.data.targets import one_hot
 from kerastl.losses.batch_mean import batch_mean
 from kerastl.losses.source_head_loss import SourceHeadLoss
 from kerastl.training.class_outputs import check_classes
-from kerastl.training.targets import one_hot
+from kerastl.types import Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from kerastl.fine_tuner import FineTuner
+    from kerastl.training.transfer_loss import TransferStep
 
 _TOLERANCE = 1e-3
 
@@ -60,14 +73,14 @@ class CoTuning(SourceHeadLoss):
 
     def __init__(
         self,
-        source=None,
-        relation=None,
-        weight=2.3,
-        head_shape=None,
-        num_classes=None,
-        train_head=True,
-        name=None,
-    ):
+        source: keras.Model | None = None,
+        relation: ArrayLike | None = None,
+        weight: float = 2.3,
+        head_shape: Sequence[int] | None = None,
+        num_classes: int | None = None,
+        train_head: bool = True,
+        name: str | None = None,
+    ) -> None:
         super().__init__(source, weight, head_shape, train_head, name)
         if relation is not None:
             relation = _checked_relation(relation, self.head_shape[1])
@@ -92,10 +105,10 @@ class CoTuning(SourceHeadLoss):
             self.relation.assign(relation)
 
     @property
-    def layers(self):
+    def layers(self) -> list[keras.layers.Layer]:
         return [self.head, self._store]
 
-    def build(self, tuner):
+    def build(self, tuner: FineTuner) -> None:
         super().build(tuner)
         check_classes(tuner.student, tuner.loss)
         classes = tuner.student.output_shape[-1]
@@ -106,13 +119,13 @@ class CoTuning(SourceHeadLoss):
                 f"student of {classes} classes"
             )
 
-    def compute(self, step):
+    def compute(self, step: TransferStep) -> Tensor:
         labels = one_hot(step.y, step.predictions)
         target = ops.matmul(labels, ops.convert_to_tensor(self.relation))
         given = ops.log_softmax(self.head(step.student_embedding))
         return batch_mean(-ops.sum(target * given, axis=-1), step.sample_weight)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_classes": self.num_classes}
 
 

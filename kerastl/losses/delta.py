@@ -1,9 +1,22 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Self
+
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from kerastl.losses.feature_distance import FeatureDistance
 from kerastl.losses.missed_share import missed_share
+from kerastl.types import TapWeights
+
+if TYPE_CHECKING:
+    pass
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -80,21 +93,22 @@ class DELTA(FeatureDistance):
 
     def __init__(
         self,
-        weight=0.64,
-        attention=None,
-        taps=None,
-        tap_weights=None,
-        paper_scaling=False,
-        relative=False,
-        name=None,
-    ):
+        weight: float = 0.64,
+        attention: Mapping[str, ArrayLike] | None = None,
+        taps: Sequence[str] | None = None,
+        tap_weights: TapWeights | None = None,
+        paper_scaling: bool = False,
+        relative: bool = False,
+        name: str | None = None,
+    ) -> None:
+        arrays = {}
         if attention is not None:
-            attention = {
+            arrays = {
                 tap: np.asarray(values, "float32")
                 for tap, values in attention.items()
             }
-            taps = list(attention) if taps is None else taps
-            _check(attention, taps)
+            taps = list(arrays) if taps is None else taps
+            _check(arrays, taps)
         super().__init__(
             weight, taps, tap_weights, paper_scaling, relative, name
         )
@@ -105,16 +119,16 @@ class DELTA(FeatureDistance):
             )
             self._weights = {
                 tap: self._layer.add_weight(
-                    shape=attention[tap].shape, trainable=False, name="channels"
+                    shape=arrays[tap].shape, trainable=False, name="channels"
                 )
-                for tap in self.taps
+                for tap in self.taps or ()
             }
             self._layer.built = True
             for tap, variable in self._weights.items():
-                variable.assign(attention[tap])
+                variable.assign(arrays[tap])
 
     @property
-    def attention(self):
+    def attention(self) -> dict[str, np.ndarray] | None:
         """Dict from tap name to the channels' weights, or `None`."""
         if self._layer is None:
             return None
@@ -124,7 +138,7 @@ class DELTA(FeatureDistance):
         }
 
     @property
-    def layers(self):
+    def layers(self) -> list[keras.layers.Layer]:
         return [] if self._layer is None else [self._layer]
 
     def _distance(self, tap, student, source):
@@ -159,7 +173,7 @@ class DELTA(FeatureDistance):
             total = missed_share(2 * total / channels, energy) / 2
         return total
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         # The attention itself is in the layer's weights.
         sizes = self._layer and {
             tap: int(variable.shape[0])
@@ -171,7 +185,7 @@ class DELTA(FeatureDistance):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         config = dict(config)
         sizes = config.pop("attention_sizes", None)
         attention = sizes and {

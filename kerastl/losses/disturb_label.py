@@ -1,7 +1,16 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import Any
+
 import keras
 from keras import ops
 
 from kerastl.losses.label_change import LabelChange
+from kerastl.types import Tensor
+
+if TYPE_CHECKING:
+    from kerastl.training.transfer_loss import TransferStep
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -37,7 +46,12 @@ class DisturbLabel(LabelChange):
         2016, section 3.
     """
 
-    def __init__(self, rate=0.1, seed=None, name=None):
+    def __init__(
+        self,
+        rate: float = 0.1,
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         if not 0 <= rate <= 1:
             raise ValueError(
@@ -50,18 +64,18 @@ class DisturbLabel(LabelChange):
         self._random.built = True
 
     @property
-    def layers(self):
+    def layers(self) -> list[keras.layers.Layer]:
         return [self._random]
 
-    def change_target(self, y, step):
+    def change_target(self, y: Tensor, step: TransferStep) -> Tensor:
         size, classes = ops.shape(y)[0], y.shape[-1]
         generator = self._random.generator
         chosen = keras.random.uniform((size, 1), seed=generator) < self.rate
         drawn = keras.random.randint((size,), 0, classes, seed=generator)
         return ops.where(chosen, ops.one_hot(drawn, classes, dtype=y.dtype), y)
 
-    def compute(self, step):
+    def compute(self, step: TransferStep) -> Tensor:
         return ops.zeros(())
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}

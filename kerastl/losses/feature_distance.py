@@ -1,7 +1,12 @@
+from collections.abc import Sequence
+from typing import Any
+
 from keras import ops
 
 from kerastl.losses.missed_share import missed_share
-from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.training.transfer_loss import TransferLoss
+from kerastl.types import TapWeights
+from kerastl.types import Tensor
 
 # Least share of a summary's energy that is taken to be left where its parts
 # cancel out.
@@ -39,13 +44,13 @@ class FeatureDistance(TransferLoss):
 
     def __init__(
         self,
-        weight=1.0,
-        taps=None,
-        tap_weights=None,
-        paper_scaling=False,
-        relative=False,
-        name=None,
-    ):
+        weight: float = 1.0,
+        taps: Sequence[str] | None = None,
+        tap_weights: TapWeights | None = None,
+        paper_scaling: bool = False,
+        relative: bool = False,
+        name: str | None = None,
+    ) -> None:
         super().__init__(weight, taps, tap_weights, name)
         if paper_scaling and relative:
             raise ValueError(
@@ -56,11 +61,13 @@ class FeatureDistance(TransferLoss):
         self.paper_scaling = bool(paper_scaling)
         self.relative = bool(relative)
 
-    def describe(self, features):
+    def describe(self, features: Tensor) -> Tensor:
         """What is compared, from float32 features."""
         return features
 
-    def call(self, student, source):
+    def call(
+        self, student: dict[str, Tensor], source: dict[str, Tensor]
+    ) -> Tensor:
         return sum(
             self.tap_weight(tap)
             * self._distance(tap, student[tap], source[tap])
@@ -89,7 +96,7 @@ class FeatureDistance(TransferLoss):
         upright = ops.mean(ops.square(self.describe(ops.abs(source))))
         return ops.maximum(energy, _LEAST_LEFT * upright)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "paper_scaling": self.paper_scaling,

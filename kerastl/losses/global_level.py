@@ -1,8 +1,15 @@
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+from typing import Self
+
 import keras
 
 from kerastl.arguments import nearest_hint
 from kerastl.losses.descriptors import DESCRIPTORS
 from kerastl.losses.feature_distance import FeatureDistance
+from kerastl.types import TapWeights
+from kerastl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -74,31 +81,31 @@ class GlobalLevel(FeatureDistance):
 
     def __init__(
         self,
-        weight=1.0,
-        descriptor="gap",
-        taps=None,
-        tap_weights=None,
-        paper_scaling=False,
-        relative=False,
-        name=None,
-    ):
+        weight: float = 1.0,
+        descriptor: str | Callable[[Tensor], Tensor] = "gap",
+        taps: Sequence[str] | None = None,
+        tap_weights: TapWeights | None = None,
+        paper_scaling: bool = False,
+        relative: bool = False,
+        name: str | None = None,
+    ) -> None:
         super().__init__(
             weight, taps, tap_weights, paper_scaling, relative, name
         )
         self.descriptor = descriptor
         self._describe = _resolved(descriptor)
 
-    def describe(self, features):
+    def describe(self, features: Tensor) -> Tensor:
         return self._describe(features)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         descriptor = self.descriptor
         if not isinstance(descriptor, str):
             descriptor = keras.saving.serialize_keras_object(descriptor)
         return {**super().get_config(), "descriptor": descriptor}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         if not isinstance(config["descriptor"], str):
             config["descriptor"] = keras.saving.deserialize_keras_object(
                 config["descriptor"]

@@ -1,4 +1,6 @@
-from kerastl.losses.transfer_loss import TransferLoss
+from typing import Any
+
+from kerastl.training.transfer_loss import TransferLoss
 
 
 class LabelChange(TransferLoss):
@@ -11,8 +13,8 @@ class LabelChange(TransferLoss):
     needs_source = False
     changes_target = True
 
-    def __init__(self, name=None):
+    def __init__(self, name: str | None = None) -> None:
         super().__init__(weight=0.0, name=name)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name}

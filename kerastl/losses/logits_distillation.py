@@ -1,7 +1,10 @@
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
 from kerastl.losses.lwf import LwF
+from kerastl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -47,17 +50,17 @@ class LogitsDistillation(LwF):
 
     def __init__(
         self,
-        source=None,
-        weight=1.0,
-        temperature=3.0,
-        head_shape=None,
-        train_head=False,
-        name="logits_distillation",
-    ):
+        source: keras.Model | None = None,
+        weight: float = 1.0,
+        temperature: float = 3.0,
+        head_shape: Sequence[int] | None = None,
+        train_head: bool = False,
+        name: str = "logits_distillation",
+    ) -> None:
         super().__init__(
             source, weight, temperature, head_shape, train_head, name
         )
 
-    def compare(self, recorded, given):
+    def compare(self, recorded: Tensor, given: Tensor) -> Tensor:
         divergence = ops.sum(ops.exp(recorded) * (recorded - given), axis=-1)
         return self.temperature**2 * divergence

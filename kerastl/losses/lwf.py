@@ -1,8 +1,18 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+
 import keras
 from keras import ops
 
 from kerastl.losses.batch_mean import batch_mean
 from kerastl.losses.source_head_loss import SourceHeadLoss
+from kerastl.types import Tensor
+
+if TYPE_CHECKING:
+    from kerastl.training.transfer_loss import TransferStep
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -50,13 +60,13 @@ class LwF(SourceHeadLoss):
 
     def __init__(
         self,
-        source=None,
-        weight=1.0,
-        temperature=2.0,
-        head_shape=None,
-        train_head=True,
-        name="lwf",
-    ):
+        source: keras.Model | None = None,
+        weight: float = 1.0,
+        temperature: float = 2.0,
+        head_shape: Sequence[int] | None = None,
+        train_head: bool = True,
+        name: str = "lwf",
+    ) -> None:
         super().__init__(source, weight, head_shape, train_head, name)
         if not temperature > 0:
             raise ValueError(
@@ -67,10 +77,10 @@ class LwF(SourceHeadLoss):
         self.teacher = self.copy_head("teacher_head", trainable=False)
 
     @property
-    def layers(self):
+    def layers(self) -> list[keras.layers.Layer]:
         return [self.head, self.teacher]
 
-    def compute(self, step):
+    def compute(self, step: TransferStep) -> Tensor:
         recorded, given = (
             ops.log_softmax(head(embedding) / self.temperature)
             for head, embedding in (
@@ -83,9 +93,9 @@ class LwF(SourceHeadLoss):
             step.sample_weight,
         )
 
-    def compare(self, recorded, given):
+    def compare(self, recorded: Tensor, given: Tensor) -> Tensor:
         """One number an example, from log-probabilities `(batch, classes)`."""
         return -ops.sum(ops.exp(recorded) * given, axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "temperature": self.temperature}

@@ -1,9 +1,20 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from kerastl.losses.descriptors import gap
-from kerastl.losses.transfer_loss import TransferLoss
+from kerastl.training.transfer_loss import TransferLoss
+from kerastl.types import TapWeights
+from kerastl.types import Tensor
+
+if TYPE_CHECKING:
+    from kerastl.metrics.fit_gaussians import Gaussian
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -52,12 +63,12 @@ class Mahalanobis(TransferLoss):
 
     def __init__(
         self,
-        gaussians=None,
-        weight=1.0,
-        channels=None,
-        tap_weights=None,
-        name=None,
-    ):
+        gaussians: Mapping[str, Gaussian] | None = None,
+        weight: float = 1.0,
+        channels: Mapping[str, int] | None = None,
+        tap_weights: TapWeights | None = None,
+        name: str | None = None,
+    ) -> None:
         if gaussians is not None:
             channels = {tap: len(g.mean) for tap, g in gaussians.items()}
         if not channels:
@@ -87,10 +98,12 @@ class Mahalanobis(TransferLoss):
             root.assign(np.linalg.cholesky(gaussian.precision))
 
     @property
-    def layers(self):
+    def layers(self) -> list[keras.layers.Layer]:
         return [self._store]
 
-    def call(self, student, source):
+    def call(
+        self, student: dict[str, Tensor], source: dict[str, Tensor]
+    ) -> Tensor:
         total = 0.0
         for tap, (mean, root) in self._values.items():
             features = gap(ops.cast(student[tap], "float32"))
@@ -100,7 +113,7 @@ class Mahalanobis(TransferLoss):
             total += self.tap_weight(tap) * ops.mean(ops.sqrt(squares))
         return total
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["taps"]
         return {**config, "channels": self.channels}

@@ -1,5 +1,12 @@
+from __future__ import annotations
+
 import contextlib
 import inspect
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Literal
+from typing import Self
 
 import keras
 import numpy as np
@@ -8,6 +15,9 @@ from keras import ops
 from kerastl.arguments import checked_choice
 from kerastl.arguments import checked_number
 from kerastl.arguments import checked_probability
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.predict_batch import predict_batch
+from kerastl.data.targets import one_hot
 from kerastl.losses.class_thresholds import AdaptiveThreshold
 from kerastl.losses.class_thresholds import CurriculumThreshold
 from kerastl.losses.class_thresholds import FixedThreshold
@@ -16,13 +26,16 @@ from kerastl.losses.distribution_alignment import DistributionAlignment
 from kerastl.losses.label_counts import LabelCounts
 from kerastl.losses.sample_store import replicas_of
 from kerastl.losses.strong_view import StrongView
-from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.losses.weight_average import WeightAverage
 from kerastl.training.class_outputs import class_outputs
 from kerastl.training.class_outputs import class_probabilities
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.predict_batch import predict_batch
-from kerastl.training.targets import one_hot
+from kerastl.training.transfer_loss import TransferLoss
+from kerastl.types import Data
+from kerastl.types import Tensor
+
+if TYPE_CHECKING:
+    from kerastl.fine_tuner import FineTuner
+    from kerastl.training.transfer_loss import TransferStep
 
 _ADAPTED = ("flexmatch", "freematch")
 _ALIGNED = ("uniform", "labels")
@@ -114,17 +127,17 @@ class PseudoLabels(TransferLoss):
 
     def __init__(
         self,
-        weight=1.0,
-        threshold=0.95,
-        adapt=None,
-        align=None,
-        momentum=0.999,
-        teacher_momentum=None,
-        weak=None,
-        strong=None,
-        seed=None,
-        name="pseudo_labels",
-    ):
+        weight: float = 1.0,
+        threshold: float = 0.95,
+        adapt: Literal["flexmatch", "freematch"] | None = None,
+        align: Literal["uniform", "labels"] | None = None,
+        momentum: float = 0.999,
+        teacher_momentum: float | None = None,
+        weak: keras.layers.Layer | None = None,
+        strong: keras.layers.Layer | None = None,
+        seed: int | None = None,
+        name: str = "pseudo_labels",
+    ) -> None:
         super().__init__(weight, name=name)
         self.threshold = checked_number("threshold", threshold, above=0, most=1)
         if adapt is not None:
@@ -145,11 +158,14 @@ class PseudoLabels(TransferLoss):
         self.teacher_momentum = teacher_momentum
         self.weak = weak
         self.strong = StrongView(seed=seed) if strong is None else strong
-        self.thresholds = self.alignment = self.average = self.counts = None
-        self._share = None
+        self.thresholds: Any = None
+        self.alignment: Any = None
+        self.average: Any = None
+        self.counts: Any = None
+        self._share: Any = None
 
     @property
-    def layers(self):
+    def layers(self) -> list[keras.layers.Layer]:
         made = (
             *(self.weak, self.strong),
             *(self.thresholds, self.alignment, self.average, self.counts),
@@ -157,10 +173,10 @@ class PseudoLabels(TransferLoss):
         return [layer for layer in made if layer is not None]
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return [] if self._share is None else [self._share]
 
-    def build(self, tuner):
+    def build(self, tuner: FineTuner) -> None:
         self._student = tuner.student
         self.kind = class_outputs(tuner.student, tuner.loss)
         if self.align == "labels" and tuner.loss is None:
@@ -193,10 +209,10 @@ class PseudoLabels(TransferLoss):
         self.counts = LabelCounts(classes, replicas_of(tuner))
         self._share = keras.metrics.Mean(name=f"{self.name}_believed")
 
-    def change_unlabelled(self, images):
+    def change_unlabelled(self, images: Tensor) -> Tensor:
         return _view(self.strong, images)
 
-    def compute(self, step):
+    def compute(self, step: TransferStep) -> Tensor:
         believed = self.believed(step)
         self.counts.add(believed)
         self._share.update_state(ops.sum(believed, axis=-1))
@@ -204,7 +220,7 @@ class PseudoLabels(TransferLoss):
         given = ops.log(ops.maximum(given, 1e-7))
         return -ops.mean(ops.sum(believed * given, axis=-1))
 
-    def believed(self, step):
+    def believed(self, step: TransferStep) -> Tensor:
         """The pseudo-labels, one-hot, and zeros where they are in doubt."""
         images = step.unlabelled.unchanged
         if self.weak is not None:
@@ -219,7 +235,9 @@ class PseudoLabels(TransferLoss):
             probabilities = self.alignment.align(probabilities, labels)
         return _believed(probabilities, self.thresholds.update(probabilities))
 
-    def label(self, images, batch_size=32):
+    def label(
+        self, images: Data, batch_size: int = 32
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Labels images as the term would now, and changes nothing.
 
         The weights' average, the alignment and the thresholds are used as the
@@ -249,7 +267,7 @@ class PseudoLabels(TransferLoss):
         labels, sure = zip(*found, strict=True)
         return np.concatenate(labels), np.concatenate(sure)
 
-    def label_batch(self, images):
+    def label_batch(self, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """As `label`, of one batch, while `labelling` is open."""
         found = self._probabilities(images)
         believed = _believed(found, self.thresholds.values())
@@ -258,7 +276,7 @@ class PseudoLabels(TransferLoss):
             ops.convert_to_numpy(ops.sum(believed, axis=-1)) > 0,
         )
 
-    def labelling(self):
+    def labelling(self) -> AbstractContextManager[Any]:
         """The student has the weights that label while this is open."""
         if self.average is None:
             return contextlib.nullcontext()
@@ -284,7 +302,7 @@ class PseudoLabels(TransferLoss):
         )
         return answers
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["taps"], config["tap_weights"]
         names = ("threshold", "adapt", "align", "momentum", "teacher_momentum")
@@ -299,7 +317,7 @@ class PseudoLabels(TransferLoss):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         views = {
             name: config[name]
             and keras.saving.deserialize_keras_object(config[name])

@@ -1,15 +1,26 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import Any
 from typing import NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
+from kerastl.data.targets import one_hot
 from kerastl.losses.sample_store import SampleStore
 from kerastl.losses.sample_store import replicas_of
-from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.training.class_outputs import class_outputs
 from kerastl.training.class_outputs import class_probabilities
-from kerastl.training.targets import one_hot
+from kerastl.training.transfer_loss import TransferLoss
+from kerastl.types import Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from kerastl.fine_tuner import FineTuner
+    from kerastl.training.transfer_loss import TransferStep
 
 
 class Statistics(NamedTuple):
@@ -64,7 +75,7 @@ class SampleStatistics(TransferLoss):
     needs_source = False
     needs_index = True
 
-    def __init__(self, num_samples, name=None):
+    def __init__(self, num_samples: int, name: str | None = None) -> None:
         super().__init__(weight=0.0, name=name)
         if not num_samples >= 1:
             raise ValueError(
@@ -72,13 +83,13 @@ class SampleStatistics(TransferLoss):
                 f"Received: num_samples={num_samples}"
             )
         self.num_samples = int(num_samples)
-        self.store = None
+        self.store: Any = None
 
     @property
-    def layers(self):
+    def layers(self) -> list[keras.layers.Layer]:
         return [] if self.store is None else [self.store]
 
-    def build(self, tuner):
+    def build(self, tuner: FineTuner) -> None:
         self.kind = class_outputs(tuner.student, tuner.loss)
         self.store = SampleStore(
             self.num_samples,
@@ -87,18 +98,20 @@ class SampleStatistics(TransferLoss):
             replicas_of(tuner),
         )
 
-    def compute(self, step):
+    def compute(self, step: TransferStep) -> Tensor:
         labels = one_hot(step.y, step.predictions)
         rows = self._rows(step.predictions, labels)
         self.store.write(step.index, rows)
         return ops.stop_gradient(ops.mean(rows[:, 1]))
 
-    def result(self):
+    def result(self) -> Statistics:
         """The `Statistics` of all examples."""
         loss, confidence, *flags = self.store.to_numpy().T
         return Statistics(loss, confidence, *(flag > 0.5 for flag in flags))
 
-    def record(self, index, predictions, labels):
+    def record(
+        self, index: ArrayLike, predictions: Tensor, labels: ArrayLike
+    ) -> None:
         """Remembers what was predicted for examples outside of a step.
 
         Args:
@@ -113,7 +126,7 @@ class SampleStatistics(TransferLoss):
         values[index, :4] = rows[:, :4]
         self.store.values.assign(values)
 
-    def drop(self, dropped):
+    def drop(self, dropped: ArrayLike) -> None:
         """Remembers which examples are left out for good, a bool array."""
         values = self.store.to_numpy()
         values[:, 4] = dropped
@@ -135,5 +148,5 @@ class SampleStatistics(TransferLoss):
             axis=-1,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"num_samples": self.num_samples, "name": self.name}

@@ -1,8 +1,17 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+
 import keras
 
 from kerastl.losses.embedding_units import embedding_units
-from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.surgery.head_weights import head_weights
+from kerastl.training.transfer_loss import TransferLoss
+
+if TYPE_CHECKING:
+    from kerastl.fine_tuner import FineTuner
 
 
 class SourceHeadLoss(TransferLoss):
@@ -28,7 +37,14 @@ class SourceHeadLoss(TransferLoss):
 
     needs_embedding = True
 
-    def __init__(self, source, weight, head_shape, train_head, name):
+    def __init__(
+        self,
+        source: keras.Model | None,
+        weight: float,
+        head_shape: Sequence[int] | None,
+        train_head: bool,
+        name: str | None,
+    ) -> None:
         super().__init__(weight, name=name)
         if source is None and head_shape is None:
             raise ValueError(
@@ -38,11 +54,11 @@ class SourceHeadLoss(TransferLoss):
         self._weights = source and head_weights(source)
         if self._weights:
             head_shape = self._weights[0].shape
-        self.head_shape = tuple(int(size) for size in head_shape)
+        self.head_shape = tuple(int(size) for size in head_shape or ())
         self.train_head = bool(train_head)
         self.head = self.copy_head("source_head", trainable=self.train_head)
 
-    def copy_head(self, name, trainable):
+    def copy_head(self, name: str, trainable: bool) -> keras.layers.Dense:
         """A `Dense` layer of logits with the weights of the source's."""
         units, classes = self.head_shape
         layer = keras.layers.Dense(classes, dtype="float32", name=name)
@@ -53,10 +69,10 @@ class SourceHeadLoss(TransferLoss):
         return layer
 
     @property
-    def layers(self):
+    def layers(self) -> list[keras.layers.Layer]:
         return [self.head]
 
-    def build(self, tuner):
+    def build(self, tuner: FineTuner) -> None:
         units = embedding_units(tuner)
         if units != self.head_shape[0]:
             raise ValueError(
@@ -67,7 +83,7 @@ class SourceHeadLoss(TransferLoss):
                 f"classifier of {self.head_shape[0]} features"
             )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["taps"], config["tap_weights"]
         return {

@@ -1,8 +1,13 @@
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from kerastl.arguments import checked_number
 from kerastl.arguments import checked_seed
 from kerastl.losses.second_view import second_view
+from kerastl.types import Shape
+from kerastl.types import Tensor
 
 # What is cut out, as a share of the image: Keras takes the root of two draws
 # for its sides.
@@ -47,13 +52,13 @@ class StrongView(keras.layers.Layer):
 
     def __init__(
         self,
-        strength=0.5,
-        value_range=(0.0, 255.0),
-        shift=0.125,
-        flip=True,
-        seed=None,
-        **kwargs,
-    ):
+        strength: float = 0.5,
+        value_range: Sequence[float] = (0.0, 255.0),
+        shift: float = 0.125,
+        flip: bool = True,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         low, high = value_range
         if not low < high:
@@ -89,7 +94,7 @@ class StrongView(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, images):
+    def call(self, images: Tensor) -> Tensor:
         images = second_view(images, self.generator, self.shift, self.flip)
         images = self.brightness(images, training=True)
         images = self.contrast(images, training=True)
@@ -98,10 +103,10 @@ class StrongView(keras.layers.Layer):
             images = self.saturation(images, training=True)
         return self.erasing(images, training=True)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "strength": self.strength,

@@ -1,12 +1,22 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import Any
+
 import keras
 from keras import ops
 
+from kerastl.data.targets import one_hot
 from kerastl.losses.label_change import LabelChange
 from kerastl.losses.sample_store import SampleStore
 from kerastl.losses.sample_store import replicas_of
 from kerastl.training.class_outputs import class_outputs
 from kerastl.training.class_outputs import class_probabilities
-from kerastl.training.targets import one_hot
+from kerastl.types import Tensor
+
+if TYPE_CHECKING:
+    from kerastl.fine_tuner import FineTuner
+    from kerastl.training.transfer_loss import TransferStep
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -59,8 +69,13 @@ class TCR(LabelChange):
     needs_index = True
 
     def __init__(
-        self, num_samples, beta=0.1, gamma=1.1, squeeze_epoch=None, name="tcr"
-    ):
+        self,
+        num_samples: int,
+        beta: float = 0.1,
+        gamma: float = 1.1,
+        squeeze_epoch: int | None = None,
+        name: str = "tcr",
+    ) -> None:
         super().__init__(name)
         if not (num_samples >= 1 and 0 <= beta <= 1 and gamma > 0):
             raise ValueError(
@@ -75,10 +90,10 @@ class TCR(LabelChange):
         self.stores = []
 
     @property
-    def layers(self):
+    def layers(self) -> list[keras.layers.Layer]:
         return self.stores
 
-    def build(self, tuner):
+    def build(self, tuner: FineTuner) -> None:
         self.kind = class_outputs(tuner.student, tuner.loss)
         classes = tuner.student.output_shape[-1]
         self.stores = [
@@ -86,7 +101,7 @@ class TCR(LabelChange):
             for name, width in (("predictions", classes), ("visits", 1))
         ]
 
-    def change_target(self, y, step):
+    def change_target(self, y: Tensor, step: TransferStep) -> Tensor:
         predictions, visits = (store.read(step.index) for store in self.stores)
         if self.squeeze_epoch is not None and self.gamma != 1:
             raised = ops.power(predictions, self.gamma)
@@ -99,7 +114,7 @@ class TCR(LabelChange):
         moved = self.beta * y + (1 - self.beta) * predictions
         return ops.where(visits > 0, moved, y)
 
-    def compute(self, step):
+    def compute(self, step: TransferStep) -> Tensor:
         labels = one_hot(step.y, step.predictions)
         change = ops.abs(self.change_target(labels, step) - labels)
         predictions, visits = self.stores
@@ -110,7 +125,7 @@ class TCR(LabelChange):
         visits.write(step.index, seen)
         return ops.mean(ops.sum(change, axis=-1)) / 2
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_samples": self.num_samples,

@@ -1,14 +1,26 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Self
+
 import keras
 from keras import ops
 
 from kerastl.arguments import checked_model
 from kerastl.arguments import checked_number
 from kerastl.losses.batch_mean import batch_mean
-from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.surgery.graph import is_graph
 from kerastl.training.class_outputs import class_outputs
 from kerastl.training.class_outputs import class_probabilities
 from kerastl.training.frozen_source import frozen_copy
+from kerastl.training.transfer_loss import TransferLoss
+from kerastl.types import Tensor
+
+if TYPE_CHECKING:
+    from kerastl.fine_tuner import FineTuner
+    from kerastl.training.transfer_loss import TransferStep
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -69,11 +81,11 @@ class TeacherDistillation(TransferLoss):
 
     def __init__(
         self,
-        teacher,
-        weight=2.0,
-        temperature=2.0,
-        name="teacher_distillation",
-    ):
+        teacher: keras.Model | Sequence[keras.Model],
+        weight: float = 2.0,
+        temperature: float = 2.0,
+        name: str = "teacher_distillation",
+    ) -> None:
         super().__init__(weight, name=name)
         several = isinstance(teacher, (list, tuple))
         teachers = list(teacher) if several else [teacher]
@@ -87,14 +99,14 @@ class TeacherDistillation(TransferLoss):
         self.temperature = checked_number("temperature", temperature, above=0)
 
     @property
-    def layers(self):
+    def layers(self) -> list[keras.layers.Layer]:
         return self.teachers
 
     @property
-    def frozen_models(self):
+    def frozen_models(self) -> list[keras.Model]:
         return self.teachers
 
-    def build(self, tuner):
+    def build(self, tuner: FineTuner) -> None:
         self.kind = class_outputs(tuner.student, tuner.loss)
         self.kinds = [class_outputs(each) for each in self.teachers]
         own = _classes(tuner.student)
@@ -107,7 +119,7 @@ class TeacherDistillation(TransferLoss):
                     f"{_classes(each)} classes, student with {own}"
                 )
 
-    def compute(self, step):
+    def compute(self, step: TransferStep) -> Tensor:
         images, outputs = step.x, step.predictions
         if step.unlabelled is not None:
             images, outputs = (
@@ -128,7 +140,7 @@ class TeacherDistillation(TransferLoss):
             weights = ops.concatenate([weights, ops.ones((count,))])
         return batch_mean(values, weights)
 
-    def answers(self, images):
+    def answers(self, images: Tensor) -> Tensor:
         """The teachers' mean probabilities `(batch, classes)`, no gradient."""
         found = [
             class_probabilities(
@@ -143,7 +155,7 @@ class TeacherDistillation(TransferLoss):
         logits = ops.log(ops.maximum(probabilities, 1e-7))
         return ops.log_softmax(logits / self.temperature)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["taps"], config["tap_weights"]
         return {
@@ -156,7 +168,7 @@ class TeacherDistillation(TransferLoss):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         teachers = map(keras.saving.deserialize_keras_object, config["teacher"])
         return cls(**{**config, "teacher": list(teachers)})
 

@@ -1,12 +1,16 @@
 """How much a task needs each channel of a frozen network."""
 
 import math
+from collections.abc import Sequence
+from typing import Literal
 
 import keras
 import numpy as np
 from keras import layers
 from keras import ops
 
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.targets import one_hot
 from kerastl.surgery.convolution_taps import convolution_taps
 from kerastl.surgery.embed import pool
 from kerastl.surgery.feature_extractor import feature_extractor
@@ -15,8 +19,7 @@ from kerastl.surgery.graph import read_graph
 from kerastl.surgery.open_nested import open_nested
 from kerastl.surgery.split_at import split_at
 from kerastl.training.class_outputs import class_outputs
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.targets import one_hot
+from kerastl.types import Data
 
 _PLACES = ("convolution", "batch_norm")
 # Layers that compute a channel from the same channel of what they read.
@@ -48,16 +51,16 @@ _LARGEST_PASS = 2**24
 
 
 def compute_channel_attention(
-    source,
-    head,
-    data,
-    taps=None,
-    place="convolution",
-    temperature=5.0,
-    batches=4,
-    batch_size=32,
-    from_logits=False,
-) -> dict:
+    source: keras.Model,
+    head: keras.layers.Layer,
+    data: Data,
+    taps: Sequence[str] | None = None,
+    place: Literal["convolution", "batch_norm"] = "convolution",
+    temperature: float = 5.0,
+    batches: int | None = 4,
+    batch_size: int = 32,
+    from_logits: bool = False,
+) -> dict[str, np.ndarray]:
     """Measures the attention of DELTA: which channels the target task needs.
 
     For each channel of each tap: how much the target loss of the frozen

@@ -1,15 +1,23 @@
 """What normal images look like to a network, as Gaussians of its features."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 import keras
 import numpy as np
 from keras import layers
 
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.predict_batch import predict_batch
 from kerastl.surgery.default_taps import default_taps
 from kerastl.surgery.feature_extractor import feature_extractor
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.predict_batch import predict_batch
+from kerastl.types import Data
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class Gaussian(NamedTuple):
@@ -23,14 +31,19 @@ class Gaussian(NamedTuple):
     mean: np.ndarray
     precision: np.ndarray
 
-    def distance(self, features):
+    def distance(self, features: ArrayLike) -> np.ndarray:
         """Mahalanobis distances of features `(images, channels)`."""
         away = np.asarray(features, "float64") - self.mean
         squares = np.einsum("ni,ij,nj->n", away, self.precision, away)
         return np.sqrt(np.maximum(squares, 0.0))
 
 
-def fit_gaussians(model, images, taps=None, batch_size=32) -> dict:
+def fit_gaussians(
+    model: keras.Model,
+    images: Data,
+    taps: Sequence[str] | None = None,
+    batch_size: int = 32,
+) -> dict[str, Gaussian]:
     """Fits a Gaussian to the features of normal images at every level.
 
     The features are averaged over space. The covariance is shrunk toward a
@@ -74,8 +87,8 @@ def fit_gaussians(model, images, taps=None, batch_size=32) -> dict:
                 f"Received: {len(rows)}"
             )
         mean = rows.mean(axis=0)
-        covariance = _ledoit_wolf(rows - mean)
-        gaussians[tap] = Gaussian(mean, np.linalg.inv(covariance))
+        precision = np.linalg.inv(_covariance(rows - mean))
+        gaussians[tap] = Gaussian(mean, precision)
     return gaussians
 
 
@@ -96,16 +109,13 @@ def pooled_features(model, images, taps, batch_size) -> dict:
     }
 
 
-def _ledoit_wolf(centred):
+def _covariance(centred):
     """The covariance of rows with mean 0, shrunk toward the identity."""
-    count, channels = centred.shape
-    covariance = centred.T @ centred / count
-    level = np.trace(covariance) / channels
-    away = ((covariance - level * np.eye(channels)) ** 2).sum()
-    fourth = ((centred**2).T @ (centred**2)).sum() / count
-    noise = (fourth - (covariance**2).sum()) / count
-    share = 1.0 if away == 0 else min(max(noise, 0.0) / away, 1.0)
+    # Not with the package, whose import stays quick.
+    from sklearn.covariance import ledoit_wolf
+
+    covariance, _ = ledoit_wolf(centred, assume_centered=True)
+    level = np.trace(covariance) / len(covariance)
     # Features that never change have no variance to invert.
     tiny = np.finfo("float32").eps
-    least = share * level + tiny * max(level, tiny)
-    return (1 - share) * covariance + least * np.eye(channels)
+    return covariance + tiny * max(level, tiny) * np.eye(len(covariance))

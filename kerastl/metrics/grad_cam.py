@@ -1,5 +1,9 @@
 """Where on an image a network sees a class."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 from keras import layers
@@ -13,8 +17,16 @@ from kerastl.surgery.flat_graph import FlatGraph
 from kerastl.surgery.plain_weights import weights_in_effect
 from kerastl.training.input_gradient import input_gradient
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
-def grad_cam(model, images, classes=None, batch_size=32) -> np.ndarray:
+
+def grad_cam(
+    model: keras.Model,
+    images: ArrayLike,
+    classes: ArrayLike | None = None,
+    batch_size: int = 32,
+) -> np.ndarray:
     """Maps which places of an image speak for a class: Grad-CAM.
 
         alpha_k = 1/Z sum_ij  d y_c / d A_k(i, j)
@@ -47,8 +59,10 @@ def grad_cam(model, images, classes=None, batch_size=32) -> np.ndarray:
 
     Example:
 
-    >>> kerastl.metrics.grad_cam(model, images, classes=3).shape
-    (10, 7, 7)
+    ```python
+    maps = kerastl.metrics.grad_cam(model, images, classes=3)
+    maps.ndim, len(maps) == len(images)  # (3, True)
+    ```
 
     Reference:
         Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks

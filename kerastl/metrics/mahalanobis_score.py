@@ -1,14 +1,34 @@
 """How unlike normal images an image is."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from typing import Literal
+
 import numpy as np
 
 from kerastl.metrics.fit_gaussians import pooled_features
+from kerastl.types import Data
 
-_REDUCTIONS = {"mean": np.mean, "sum": np.sum}
+if TYPE_CHECKING:
+    import keras
+
+    from kerastl.metrics.fit_gaussians import Gaussian
+
+_REDUCTIONS: dict[str, Callable[..., np.ndarray]] = {
+    "mean": np.mean,
+    "sum": np.sum,
+}
 
 
 def mahalanobis_score(
-    model, images, gaussians, reduction="mean", batch_size=32
+    model: keras.Model,
+    images: Data,
+    gaussians: Mapping[str, Gaussian],
+    reduction: Literal["mean", "sum"] = "mean",
+    batch_size: int = 32,
 ) -> np.ndarray:
     """Scores images by their distance from normal ones.
 

@@ -1,20 +1,55 @@
 """How often a small shift leaves the prediction as it is."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import overload
+
 import keras
 import numpy as np
 
-from kerastl.training.predict_batch import predict_batch
+from kerastl.data.predict_batch import predict_batch
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+@overload
+def shift_consistency(
+    model: Callable[..., Any],
+    images: np.ndarray,
+    crop_size: int | Sequence[int],
+    labels: None = None,
+    batch_size: int = 32,
+    passes: int = 5,
+    seed: int = 0,
+) -> float: ...
+
+
+@overload
+def shift_consistency(
+    model: Callable[..., Any],
+    images: np.ndarray,
+    crop_size: int | Sequence[int],
+    labels: ArrayLike,
+    batch_size: int = 32,
+    passes: int = 5,
+    seed: int = 0,
+) -> tuple[float, float]: ...
 
 
 def shift_consistency(
-    model,
-    images,
-    crop_size,
-    labels=None,
-    batch_size=32,
-    passes=5,
-    seed=0,
-):
+    model: Callable[..., Any],
+    images: np.ndarray,
+    crop_size: int | Sequence[int],
+    labels: ArrayLike | None = None,
+    batch_size: int = 32,
+    passes: int = 5,
+    seed: int = 0,
+) -> float | tuple[float, float]:
     """Fraction of images whose prediction two random shifts leave the same.
 
         P[ argmax f(crop_1) = argmax f(crop_2) ]
@@ -44,8 +79,10 @@ def shift_consistency(
 
     Example:
 
-    >>> kerastl.metrics.shift_consistency(model, images, crop_size=96)
-    0.915
+    ```python
+    steady = kerastl.metrics.shift_consistency(model, images, crop_size=96)
+    print(f"{steady:.1%} of the photos keep their class")
+    ```
 
     Reference:
         Zhang, "Making Convolutional Networks Shift-Invariant Again",

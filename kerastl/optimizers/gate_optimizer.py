@@ -12,7 +12,11 @@ from kerastl.surgery.graph import read_graph
 from kerastl.surgery.graph import walk
 
 
-def gate_optimizer(model, base, factor=10.0):
+def gate_optimizer(
+    model: keras.Model,
+    base: str | keras.optimizers.Optimizer,
+    factor: float = 10.0,
+) -> keras.optimizers.Optimizer:
     """Makes an optimizer in which gates learn faster or slower than the rest.
 
     The layers that decide for AdaFilter (projections, recurrent gate, logits)

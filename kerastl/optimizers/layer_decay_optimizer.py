@@ -1,10 +1,23 @@
 """Learning rates that fall from the head to the input."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from kerastl.optimizers.grouped_optimizer import grouped_optimizer
 from kerastl.surgery.layer_groups import layer_groups
 
+if TYPE_CHECKING:
+    import keras
 
-def layer_decay_optimizer(model, base, decay=0.5, groups=None):
+
+def layer_decay_optimizer(
+    model: keras.Model,
+    base: str | keras.optimizers.Optimizer,
+    decay: float = 0.5,
+    groups: Sequence[Sequence[keras.layers.Layer]] | None = None,
+) -> keras.optimizers.Optimizer:
     """Makes an optimizer whose learning rate falls by stages to the input.
 
     The head learns at the rate of `base`, the stage below it at `decay`

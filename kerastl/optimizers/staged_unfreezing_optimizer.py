@@ -1,12 +1,24 @@
 """Layers that begin to learn one stage after the other."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from kerastl.optimizers.grouped_optimizer import grouped_optimizer
 from kerastl.surgery.layer_groups import layer_groups
 
+if TYPE_CHECKING:
+    import keras
+
 
 def staged_unfreezing_optimizer(
-    model, base, steps_per_stage, decay=1.0, groups=None
-):
+    model: keras.Model,
+    base: str | keras.optimizers.Optimizer,
+    steps_per_stage: int,
+    decay: float = 1.0,
+    groups: Sequence[Sequence[keras.layers.Layer]] | None = None,
+) -> keras.optimizers.Optimizer:
     """Makes an optimizer that unfreezes a network from the head downward.
 
     First only the head learns; after `steps_per_stage` steps the stage below

@@ -1,6 +1,12 @@
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 from keras.src.saving.keras_saveable import KerasSaveable
+
+from kerastl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -30,7 +36,12 @@ class AnchoredL2(keras.Regularizer, KerasSaveable):
     ... )
     """
 
-    def __init__(self, strength, shape=None, weighted=False):
+    def __init__(
+        self,
+        strength: float,
+        shape: Sequence[int] | None = None,
+        weighted: bool = False,
+    ) -> None:
         self.strength = float(strength)
         self.shape = None if shape is None else tuple(shape)
         self.weighted = weighted
@@ -42,11 +53,11 @@ class AnchoredL2(keras.Regularizer, KerasSaveable):
             self.importance = _fixed(self.shape, "importance")
 
     @property
-    def variables(self):
+    def variables(self) -> list[keras.Variable]:
         """The anchor and the importance, as far as there are any."""
         return [v for v in (self.anchor, self.importance) if v is not None]
 
-    def assign(self, values):
+    def assign(self, values: Iterable[Tensor]) -> None:
         """Sets the variables, in their order."""
         for variable, value in zip(self.variables, values, strict=True):
             # The copy, because JAX may share the buffer of what is assigned
@@ -54,7 +65,7 @@ class AnchoredL2(keras.Regularizer, KerasSaveable):
             variable.assign(ops.copy(ops.convert_to_tensor(value, "float32")))
         self._is_set = True
 
-    def __call__(self, x):
+    def __call__(self, x: Tensor) -> Tensor:
         if not self._is_set:
             raise ValueError(
                 "The starting values of an L2-SP penalty are not known in "
@@ -71,11 +82,11 @@ class AnchoredL2(keras.Regularizer, KerasSaveable):
             squares = squares * self.importance
         return 0.5 * self.strength * ops.sum(squares)
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         for variable in self.variables:
             store[variable.name] = variable.numpy()
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         # A file of the plain model has no anchors: those in place stay.
         if "anchor" in store:
             self.assign([store[variable.name] for variable in self.variables])
@@ -85,7 +96,7 @@ class AnchoredL2(keras.Regularizer, KerasSaveable):
         # for regularizers, and a loss is the nearest.
         return "Loss"
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "strength": self.strength,
             "shape": None if self.shape is None else list(self.shape),

@@ -1,9 +1,13 @@
 """How much the predictions of a network depend on each weight."""
 
+from typing import Literal
+
 import keras
 import numpy as np
 from keras import ops
 
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.targets import class_numbers
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.find_head import find_head
 from kerastl.surgery.layer_paths import weight_paths
@@ -11,22 +15,21 @@ from kerastl.training.class_outputs import class_outputs
 from kerastl.training.class_outputs import class_probabilities
 from kerastl.training.finite_images import check_finite_images
 from kerastl.training.gradient_sums import GradientSums
-from kerastl.training.labelled_batches import labelled_batches
 from kerastl.training.loss_probe import LossProbe
-from kerastl.training.targets import class_numbers
+from kerastl.types import Data
 
 _LABELS = ("sampled", "expected", "data")
 
 
 def estimate_fisher(
-    model,
-    data,
-    labels="sampled",
-    limit=None,
-    from_logits=False,
-    normalize=False,
-    seed=0,
-) -> dict:
+    model: keras.Model,
+    data: Data,
+    labels: Literal["sampled", "expected", "data"] = "sampled",
+    limit: int | None = None,
+    from_logits: bool = False,
+    normalize: bool = False,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
     """Estimates the diagonal of the Fisher information of every weight.
 
         F_j = mean_x E_y[(d log p(y | x) / d w_j)^2]

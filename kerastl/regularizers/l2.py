@@ -1,6 +1,14 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from kerastl.arguments import checked_weight
 from kerastl.regularizers import penalty
 from kerastl.regularizers.anchored_l2 import AnchoredL2
+
+if TYPE_CHECKING:
+    import keras
 
 
 class L2:
@@ -34,14 +42,18 @@ class L2:
     """
 
     def __init__(
-        self, strength=1e-4, head_strength=1e-3, head=None, batch_norm=False
-    ):
+        self,
+        strength: float = 1e-4,
+        head_strength: float = 1e-3,
+        head: str | Sequence[str] | None = None,
+        batch_norm: bool = False,
+    ) -> None:
         self.strength = checked_weight("strength", strength)
         self.head_strength = checked_weight("head_strength", head_strength)
         self.head = head
         self.batch_norm = batch_norm
 
-    def attach(self, model):
+    def attach(self, model: keras.Model) -> keras.Model:
         """Puts the penalty on the kernels of `model`, in place.
 
         Args:
@@ -66,6 +78,6 @@ class L2:
         penalty.attach(model, weights, penalties)
         return model
 
-    def detach(self, model):
+    def detach(self, model: keras.Model) -> keras.Model:
         """Takes the penalty off again, see `kerastl.regularizers.detach`."""
         return penalty.detach(model)

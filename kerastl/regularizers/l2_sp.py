@@ -1,4 +1,9 @@
+from __future__ import annotations
+
 import re
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +13,9 @@ from kerastl.regularizers import penalty
 from kerastl.regularizers.anchored_l2 import AnchoredL2
 from kerastl.surgery.layer_paths import match_paths
 from kerastl.surgery.layer_paths import weight_paths
+
+if TYPE_CHECKING:
+    import keras
 
 
 class L2SP:
@@ -62,12 +70,13 @@ class L2SP:
 
     def __init__(
         self,
-        strength=0.1,
-        head_strength=0.01,
-        head=None,
-        batch_norm=False,
-        fisher=None,
-    ):
+        strength: float | dict[str, float] = 0.1,
+        head_strength: float = 0.01,
+        head: str | Sequence[str] | None = None,
+        batch_norm: bool = False,
+        fisher: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        self.strength: float | dict[str, float]
         if isinstance(strength, dict):
             self.strength = {
                 layer: checked_weight(f"strength[{layer!r}]", value)
@@ -80,7 +89,9 @@ class L2SP:
         self.batch_norm = batch_norm
         self.fisher = fisher
 
-    def attach(self, model, source=None):
+    def attach(
+        self, model: keras.Model, source: keras.Model | None = None
+    ) -> keras.Model:
         """Puts the penalty on the weights of `model`, in place.
 
         Args:
@@ -111,7 +122,8 @@ class L2SP:
             raise ValueError(
                 "Model and source have no weight of the same layer name and "
                 "shape in common. Received: "
-                f"model={model.name!r}, source={source.name!r}"
+                f"model={model.name!r}, "
+                f"source={getattr(source, 'name', None)!r}"
             )
         strengths = self._strengths(weights)
         fisher = self._fisher_of(model, weights)
@@ -122,7 +134,7 @@ class L2SP:
             for entry, value in zip(weights, fisher, strict=True)
             if value is not None
         }
-        penalties = []
+        penalties: list[AnchoredL2 | None] = []
         for entry, value, strength, importance in zip(
             weights, start, strengths, fisher, strict=True
         ):
@@ -145,7 +157,7 @@ class L2SP:
         penalty.attach(model, weights, penalties)
         return model
 
-    def detach(self, model):
+    def detach(self, model: keras.Model) -> keras.Model:
         """Takes the penalty off again, see `kerastl.regularizers.detach`."""
         return penalty.detach(model)
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 
 from kerastl.schedules.sparsity_schedule import SparsitySchedule
@@ -28,17 +30,21 @@ class ConstantSparsity(SparsitySchedule):
     """
 
     def __init__(
-        self, target_sparsity, begin_step=0, end_step=-1, frequency=100
-    ):
+        self,
+        target_sparsity: float,
+        begin_step: int = 0,
+        end_step: int = -1,
+        frequency: int | None = 100,
+    ) -> None:
         super().__init__(begin_step, end_step, frequency)
         self.target_sparsity = checked_sparsity(
             "target_sparsity", target_sparsity
         )
 
-    def __call__(self, step) -> float:
+    def __call__(self, step: int) -> float:
         return self.target_sparsity
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "target_sparsity": self.target_sparsity,
             **super().get_config(),

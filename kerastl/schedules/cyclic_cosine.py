@@ -1,7 +1,10 @@
 import math
+from typing import Any
 
 import keras
 from keras import ops
+
+from kerastl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -42,14 +45,14 @@ class CyclicCosine(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(
         self,
-        learning_rate,
-        total_steps,
-        periods=4,
-        period=None,
-        minimum=0.0,
-        first_step=0,
-        name="CyclicCosine",
-    ):
+        learning_rate: float,
+        total_steps: int,
+        periods: int = 4,
+        period: int | None = None,
+        minimum: float = 0.0,
+        first_step: int = 0,
+        name: str = "CyclicCosine",
+    ) -> None:
         super().__init__()
         if periods < 1 or total_steps < periods:
             raise ValueError(
@@ -79,7 +82,7 @@ class CyclicCosine(keras.optimizers.schedules.LearningRateSchedule):
         self.first_step = first_step
         self.name = name
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         step = ops.maximum(ops.cast(step, "float32") - self.first_step, 0.0)
         before = self.period * (self.periods - 1)
         in_last = step >= before
@@ -92,7 +95,7 @@ class CyclicCosine(keras.optimizers.schedules.LearningRateSchedule):
         height = 0.5 * (1.0 + ops.cos(math.pi * place))
         return self.minimum + (self.learning_rate - self.minimum) * height
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "learning_rate": self.learning_rate,
             "total_steps": self.total_steps,

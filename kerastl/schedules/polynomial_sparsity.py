@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 
 from kerastl.schedules.sparsity_schedule import SparsitySchedule
@@ -41,13 +43,13 @@ class PolynomialSparsity(SparsitySchedule):
 
     def __init__(
         self,
-        initial_sparsity,
-        final_sparsity,
-        begin_step,
-        end_step,
-        power=3,
-        frequency=None,
-    ):
+        initial_sparsity: float,
+        final_sparsity: float,
+        begin_step: int,
+        end_step: int,
+        power: float = 3,
+        frequency: int | None = None,
+    ) -> None:
         super().__init__(begin_step, end_step, frequency)
         if end_step <= begin_step:
             raise ValueError(
@@ -61,7 +63,7 @@ class PolynomialSparsity(SparsitySchedule):
         self.final_sparsity = checked_sparsity("final_sparsity", final_sparsity)
         self.power = power
 
-    def __call__(self, step) -> float:
+    def __call__(self, step: int) -> float:
         place = (step - self.begin_step) / (self.end_step - self.begin_step)
         left = (1 - min(max(place, 0.0), 1.0)) ** self.power
         return (
@@ -69,7 +71,7 @@ class PolynomialSparsity(SparsitySchedule):
             + (self.initial_sparsity - self.final_sparsity) * left
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "initial_sparsity": self.initial_sparsity,
             "final_sparsity": self.final_sparsity,

@@ -1,5 +1,10 @@
+from typing import Any
+from typing import Self
+
 import keras
 from keras import ops
+
+from kerastl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -27,7 +32,13 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
     (0.0, True)
     """
 
-    def __init__(self, schedule, factor=1.0, start=0, name="ScaledSchedule"):
+    def __init__(
+        self,
+        schedule: keras.optimizers.schedules.LearningRateSchedule | float,
+        factor: float = 1.0,
+        start: int = 0,
+        name: str = "ScaledSchedule",
+    ) -> None:
         super().__init__()
         if factor < 0 or start < 0:
             raise ValueError(
@@ -39,14 +50,14 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
         self.start = start
         self.name = name
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         rate = self.schedule
         if callable(rate):
             rate = rate(step)
         rate = ops.cast(rate, "float32") * self.factor
         return ops.where(step < self.start, ops.zeros_like(rate), rate)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         schedule = self.schedule
         if callable(schedule):
             schedule = keras.saving.serialize_keras_object(schedule)
@@ -58,7 +69,7 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         config = dict(config)
         if isinstance(config["schedule"], dict):
             config["schedule"] = keras.saving.deserialize_keras_object(

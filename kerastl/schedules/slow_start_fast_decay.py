@@ -1,7 +1,11 @@
 import math
+from typing import Any
+from typing import Literal
 
 import keras
 from keras import ops
+
+from kerastl.types import Tensor
 
 _DECAYS = ("cosine", "exponential")
 
@@ -49,14 +53,14 @@ class SlowStartFastDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(
         self,
-        learning_rate,
-        total_steps,
-        rise=0.4,
-        decay="exponential",
-        start=None,
-        end=None,
-        name="SlowStartFastDecay",
-    ):
+        learning_rate: float,
+        total_steps: int,
+        rise: float = 0.4,
+        decay: Literal["exponential", "cosine"] = "exponential",
+        start: float | None = None,
+        end: float | None = None,
+        name: str = "SlowStartFastDecay",
+    ) -> None:
         super().__init__()
         if start is None:
             start = learning_rate / 5
@@ -91,7 +95,7 @@ class SlowStartFastDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.end = end
         self.name = name
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         peak = self.rise * self.total_steps
         step = ops.cast(step, "float32")
         rising = self.start + (self.learning_rate - self.start) * (step / peak)
@@ -104,7 +108,7 @@ class SlowStartFastDecay(keras.optimizers.schedules.LearningRateSchedule):
             falling = self.learning_rate * ops.exp(ratio * place)
         return ops.where(step < peak, rising, falling)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "learning_rate": self.learning_rate,
             "total_steps": self.total_steps,

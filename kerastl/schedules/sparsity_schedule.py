@@ -1,3 +1,6 @@
+from typing import Any
+from typing import Self
+
 # Of a schedule that does not say how often masks change: so many times, but
 # not more seldom than tensorflow-model-optimization does.
 _CHANGES = 20
@@ -23,7 +26,9 @@ class SparsitySchedule:
         ValueError: if an argument is out of its range.
     """
 
-    def __init__(self, begin_step, end_step, frequency):
+    def __init__(
+        self, begin_step: int, end_step: int, frequency: int | None
+    ) -> None:
         if begin_step < 0 or (frequency is not None and frequency < 1):
             raise ValueError(
                 "Pruning begins at step 0 or later, and at least 1 step lies "
@@ -39,13 +44,13 @@ class SparsitySchedule:
         self.end_step = end_step
         self.frequency = frequency
 
-    def __call__(self, step) -> float:
+    def __call__(self, step: int) -> float:
         """Fraction of the weights that is zero from `step` on."""
         raise NotImplementedError(
             f"{type(self).__name__} must implement `__call__(step)`."
         )
 
-    def last_change(self, step):
+    def last_change(self, step: int) -> int | None:
         """The step at or before `step` that changed the masks, or `None`.
 
         A training that goes on at `step` finds its masks with it.
@@ -67,7 +72,7 @@ class SparsitySchedule:
         span = self.end_step - self.begin_step
         return min(max(span // _CHANGES, 1), _LONGEST)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "begin_step": self.begin_step,
             "end_step": self.end_step,
@@ -75,7 +80,7 @@ class SparsitySchedule:
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(**config)
 
 

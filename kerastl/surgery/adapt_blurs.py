@@ -1,6 +1,7 @@
 """Lets the content choose the filters of an anti-aliased network."""
 
 import math
+from typing import Literal
 
 import keras
 
@@ -10,7 +11,12 @@ from kerastl.surgery.graph import walk
 from kerastl.surgery.rebuild import rebuild
 
 
-def adapt_blurs(model, groups=8, softmax="group", name=None) -> keras.Model:
+def adapt_blurs(
+    model: keras.Model,
+    groups: int = 8,
+    softmax: Literal["group", "all"] = "group",
+    name: str | None = None,
+) -> keras.Model:
     """Copies an anti-aliased network with content-adaptive blurs (DDAC).
 
     Every `BlurPooling2D` becomes an `AdaptiveBlurPooling2D` on the same

@@ -1,5 +1,9 @@
 """SpotTune: every example chooses its residual blocks, frozen or tuned."""
 
+from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Literal
+
 import keras
 from keras import layers
 
@@ -10,6 +14,7 @@ from kerastl.surgery.gated_parts import add_gates
 from kerastl.surgery.gated_parts import pooled
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.open_nested import open_nested
+from kerastl.types import Tensor
 
 # What may follow the sum of a block and still belongs to it.
 _AFTER_SUM = (layers.Activation, layers.BatchNormalization, layers.ReLU)
@@ -17,12 +22,12 @@ _POLICY_FILTERS = (16, 32, 64)
 
 
 def add_block_routing(
-    model,
-    blocks=None,
-    policy=None,
-    gate="gumbel",
-    temperature=5.0,
-    seed=None,
+    model: keras.Model,
+    blocks: Iterable[str] | None = None,
+    policy: Callable[[Tensor], Tensor] | None = None,
+    gate: Literal["gumbel", "straight_through"] = "gumbel",
+    temperature: float = 5.0,
+    seed: int | None = None,
 ) -> keras.Model:
     """SpotTune: lets every image choose each residual block, frozen or tuned.
 

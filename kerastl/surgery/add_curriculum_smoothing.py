@@ -10,7 +10,9 @@ from kerastl.surgery.rebuild import rebuild
 _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 
 
-def add_curriculum_smoothing(model, sigma=1.0, name=None) -> keras.Model:
+def add_curriculum_smoothing(
+    model: keras.Model, sigma: float = 1.0, name: str | None = None
+) -> keras.Model:
     """Copies a network with a Gaussian behind every 3x3 convolution.
 
     The filter goes between a convolution and its BatchNormalization, as in
@@ -38,6 +40,7 @@ def add_curriculum_smoothing(model, sigma=1.0, name=None) -> keras.Model:
     Example:
 
     >>> student = kerastl.surgery.add_curriculum_smoothing(source)
+    >>> student.compile("sgd", "sparse_categorical_crossentropy")
     >>> curriculum = kerastl.callbacks.CurriculumSmoothing()
     >>> student.fit(images, labels, epochs=20, callbacks=[curriculum])
 

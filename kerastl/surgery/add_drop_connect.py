@@ -8,7 +8,11 @@ from kerastl.surgery.rebuild import rebuild
 
 
 def add_drop_connect(
-    model, rate=0.5, per_image=True, seed=None, name=None
+    model: keras.Model,
+    rate: float = 0.5,
+    per_image: bool = True,
+    seed: int | None = None,
+    name: str | None = None,
 ) -> keras.Model:
     """Copies a network with `DropConnectDense` as its classifier.
 

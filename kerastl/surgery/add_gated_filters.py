@@ -1,5 +1,8 @@
 """AdaFilter: every example chooses its filters, frozen or tuned."""
 
+from collections.abc import Iterable
+from typing import Literal
+
 import keras
 from keras import layers as keras_layers
 
@@ -16,13 +19,13 @@ from kerastl.surgery.open_nested import open_nested
 
 
 def add_gated_filters(
-    model,
-    layers=None,
-    units=128,
-    gate="straight_through",
-    temperature=5.0,
-    gate_bias=0.1,
-    seed=None,
+    model: keras.Model,
+    layers: Iterable[str] | None = None,
+    units: int = 128,
+    gate: Literal["straight_through", "gumbel"] = "straight_through",
+    temperature: float = 5.0,
+    gate_bias: float = 0.1,
+    seed: int | None = None,
 ) -> keras.Model:
     """AdaFilter: lets every image choose each filter, frozen or tuned.
 

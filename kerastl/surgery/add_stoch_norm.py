@@ -7,7 +7,12 @@ from kerastl.surgery.rebuild import rebuild
 from kerastl.surgery.set_batch_norm import batch_normalizations
 
 
-def add_stoch_norm(model, p=0.5, seed=None, name=None) -> keras.Model:
+def add_stoch_norm(
+    model: keras.Model,
+    p: float = 0.5,
+    seed: int | None = None,
+    name: str | None = None,
+) -> keras.Model:
     """Copies a network with `StochNorm` in place of BatchNormalization.
 
     Weights, statistics and layer names stay, and so does what the network

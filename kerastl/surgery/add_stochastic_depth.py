@@ -8,7 +8,11 @@ from kerastl.surgery.rebuild import rebuild
 
 
 def add_stochastic_depth(
-    model, survival=0.5, per_image=False, seed=None, name=None
+    model: keras.Model,
+    survival: float = 0.5,
+    per_image: bool = False,
+    seed: int | None = None,
+    name: str | None = None,
 ) -> keras.Model:
     """Copies a residual network whose branches survive at random.
 

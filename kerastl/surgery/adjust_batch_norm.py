@@ -1,13 +1,27 @@
 """BatchNormalization statistics after a rewrite, without the source's data."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kerastl.surgery.batch_statistics import batch_statistics
 from kerastl.surgery.layer_paths import layer_paths
 from kerastl.surgery.set_batch_norm import batch_normalizations
+from kerastl.types import Data
+
+if TYPE_CHECKING:
+    import keras
 
 
-def adjust_batch_norm(model, source, data, steps=None, batch_size=32):
+def adjust_batch_norm(
+    model: keras.Model,
+    source: keras.Model,
+    data: Data,
+    steps: int | None = None,
+    batch_size: int = 32,
+) -> keras.Model:
     """Carries what a rewrite does to the activations into BatchNormalization.
 
     A blur lowers the variance of what later layers see, and the statistics

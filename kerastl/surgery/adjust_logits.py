@@ -1,5 +1,9 @@
 """A classifier for which all classes are equally frequent."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from keras import ops
 
@@ -8,8 +12,16 @@ from kerastl.arguments import checked_number
 from kerastl.surgery.find_head import find_head
 from kerastl.surgery.head_weights import answering_head
 
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import ArrayLike
 
-def adjust_logits(model, counts, strength=1.0):
+
+def adjust_logits(
+    model: keras.Model,
+    counts: dict[str, int] | ArrayLike,
+    strength: float = 1.0,
+) -> None:
     """Takes how frequent each class was in training out of the answers.
 
     A classifier that saw 60 coats and 3 hats says hat too seldom: its

@@ -1,5 +1,8 @@
 """Turns a trained CNN into one that does not alias."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 import keras
 
 from kerastl.layers import BlurPooling2D
@@ -8,13 +11,13 @@ from kerastl.surgery.rebuild import rebuild
 
 
 def antialias(
-    model,
-    kernel_size=3,
-    padding="reflect",
-    stem=True,
-    exclude=(),
-    name=None,
-    place="after",
+    model: keras.Model,
+    kernel_size: int = 3,
+    padding: Literal["reflect", "edge", "zeros"] = "reflect",
+    stem: bool = True,
+    exclude: Sequence[str] = (),
+    name: str | None = None,
+    place: Literal["after", "kernel"] = "after",
 ) -> keras.Model:
     """Makes an anti-aliased copy of a CNN, with its weights.
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import textwrap
+from typing import Any
 
 _WIDTHS = (26, 17, 9)
 _LAST_WIDTH = 80 - sum(_WIDTHS) - len(_WIDTHS)
@@ -54,7 +55,7 @@ class AntialiasReport:
     multiply_adds_before: int | None
     multiply_adds_after: int | None
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """The report as plain values, ready for JSON."""
         return dataclasses.asdict(self)
 

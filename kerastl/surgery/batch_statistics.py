@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 
+from kerastl.data.labelled_batches import labelled_batches
 from kerastl.layers.stoch_norm import StochNorm
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.set_batch_norm import batch_normalizations
-from kerastl.training.labelled_batches import labelled_batches
 
 
 def batch_statistics(model, data, steps=None, batch_size=32) -> list:

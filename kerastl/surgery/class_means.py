@@ -1,13 +1,27 @@
 """The mean output of a network for each class."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.predict_batch import predict_batch
-from kerastl.training.targets import class_numbers
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.predict_batch import predict_batch
+from kerastl.data.targets import class_numbers
+from kerastl.types import Data
+
+if TYPE_CHECKING:
+    import keras
 
 
-def class_means(model, data, num_classes=None, unit=False, batch_size=32):
+def class_means(
+    model: keras.Model,
+    data: Data,
+    num_classes: int | None = None,
+    unit: bool = False,
+    batch_size: int = 32,
+) -> tuple[np.ndarray, np.ndarray]:
     """Averages what `model` says of the images of each class.
 
     Args:

@@ -1,5 +1,8 @@
 """Weight clustering in one shot."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 import keras
 
 from kerastl.surgery.copy_model import copy_model
@@ -10,15 +13,15 @@ from kerastl.surgery.weight_clusters import weight_clusters
 
 
 def cluster_weights(
-    model,
-    num_clusters=16,
-    initialization="kmeans++",
-    iterations=10,
-    keep_zeros=False,
-    layers=None,
-    depthwise=False,
-    seed=0,
-    name=None,
+    model: keras.Model,
+    num_clusters: int = 16,
+    initialization: Literal["linear", "density", "kmeans++"] = "kmeans++",
+    iterations: int = 10,
+    keep_zeros: bool = False,
+    layers: Sequence[str] | None = None,
+    depthwise: bool = False,
+    seed: int = 0,
+    name: str | None = None,
 ) -> keras.Model:
     """Copies a network whose kernels have a few values only.
 

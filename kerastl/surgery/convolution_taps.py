@@ -1,11 +1,18 @@
 """The convolutions whose bare outputs a student is compared at."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from keras import layers
 
 from kerastl.surgery.default_taps import default_taps
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.open_nested import open_nested
+
+if TYPE_CHECKING:
+    import keras
 
 _CONVOLUTIONS = (
     layers.Conv2D,
@@ -14,7 +21,9 @@ _CONVOLUTIONS = (
 )
 
 
-def convolution_taps(model, student=None) -> list:
+def convolution_taps(
+    model: keras.Model, student: keras.Model | None = None
+) -> list[str]:
     """Chooses the last convolution of each stage.
 
     For each of `kerastl.surgery.default_taps` the deepest convolution that

@@ -5,7 +5,7 @@ import keras
 from kerastl.surgery.rebuild import rebuild
 
 
-def copy_model(model, name=None) -> keras.Model:
+def copy_model(model: keras.Model, name: str | None = None) -> keras.Model:
     """Copies a functional model: same layers, same weights, nothing shared.
 
     `keras.models.clone_model` starts from fresh weights and copies `trainable`

@@ -1,7 +1,10 @@
 """What a model costs."""
 
+from __future__ import annotations
+
 import math
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 from keras import layers
 
@@ -9,6 +12,12 @@ from kerastl.layers import AdaptiveBlurPooling2D
 from kerastl.layers import BlurPooling2D
 from kerastl.layers.kernel_blur import KernelBlur
 from kerastl.surgery import graph as graphs
+
+if TYPE_CHECKING:
+    from typing import Literal
+from typing import overload
+
+import keras
 
 _CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
 _DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
@@ -20,7 +29,21 @@ _TRANSPOSED = (
 )
 
 
-def count_multiply_adds(model, by_layer=False) -> int | dict[str, int]:
+@overload
+def count_multiply_adds(
+    model: keras.Model, by_layer: Literal[False] = False
+) -> int: ...
+
+
+@overload
+def count_multiply_adds(
+    model: keras.Model, by_layer: bool
+) -> int | dict[str, int]: ...
+
+
+def count_multiply_adds(
+    model: keras.Model, by_layer: bool = False
+) -> int | dict[str, int]:
     """Counts the multiply-adds of one image through a functional model.
 
     Convolutions (plain, depthwise, separable, transposed), `Dense` and

@@ -35,7 +35,9 @@ _POINTWISE = (
 )
 
 
-def default_taps(model, student=None) -> list:
+def default_taps(
+    model: keras.Model, student: keras.Model | None = None
+) -> list[str]:
     """Chooses the layers at which a student is compared with its source.
 
     One tap a stage: for every resolution after the first down-sampling, the

@@ -6,7 +6,7 @@ from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.find_head import find_head
 
 
-def embed(model) -> keras.Model:
+def embed(model: keras.Model) -> keras.Model:
     """The model up to what its head reads, as `(batch, units)`.
 
     A feature map is averaged over space. Shares its layers with `model`.

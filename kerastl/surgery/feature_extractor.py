@@ -1,5 +1,7 @@
 """A model that also returns what its inner layers say."""
 
+from collections.abc import Iterable
+
 import keras
 
 from kerastl.arguments import nearest_hint
@@ -8,7 +10,9 @@ from kerastl.surgery.graph import read_graph
 from kerastl.surgery.graph import walk
 
 
-def feature_extractor(model, taps, include_output=False) -> keras.Model:
+def feature_extractor(
+    model: keras.Model, taps: Iterable[str], include_output: bool = False
+) -> keras.Model:
     """Builds a model that returns the features at `taps` in one pass.
 
     The result shares its layers with `model`; nothing is copied. A tap inside

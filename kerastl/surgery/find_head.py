@@ -81,7 +81,7 @@ class Classifier(NamedTuple):
     tap: str
 
 
-def find_head(model) -> Head:
+def find_head(model: keras.Model) -> Head:
     """Finds the classifier of a network, nested ones included.
 
     The classifier is the last layer with weights, where what follows it makes
@@ -142,8 +142,11 @@ def find_classifier(model) -> Classifier:
     ends, behind = _last_weights(graph, output)
     if len(ends) > 1:
         _refuse_several(model, graph, ends, behind, output)
-    elif ends and (kind := _kind_if_classifier(graph, *ends, behind, output)):
-        call = graph.maker(ends[0])
+    elif (
+        ends
+        and (call := graph.maker(ends[0]))
+        and (kind := _kind_if_classifier(graph, ends[0], behind, output))
+    ):
         return _classifier(graph, call.operation, kind, call.inputs[0])
     return _classifier(graph, None, ScoreKind(OTHER, None), output)
 

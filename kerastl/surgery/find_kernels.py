@@ -73,15 +73,15 @@ def find_kernels(model, names=None, depthwise=False) -> list[Kernel]:
         known = {id(kernel.layer): kernel.layer.name for kernel in kernels}
         chosen = set()
         for name in names:
-            found = {id(layer) for layer in layers_named(model, name)}
-            if not found & known.keys():
+            named = {id(layer) for layer in layers_named(model, name)}
+            if not named & known.keys():
                 raise ValueError(
                     "No layer with a kernel has that name, or its kernel "
                     "carries a blur and cannot be pruned or clustered."
                     f"{nearest_hint(name, known.values())} "
                     f"Received: layers={names}"
                 )
-            chosen |= found
+            chosen |= named
         kernels = [each for each in kernels if id(each.layer) in chosen]
     if not kernels:
         raise ValueError(

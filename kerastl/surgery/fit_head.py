@@ -5,11 +5,12 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.targets import class_numbers
 from kerastl.surgery.embed import embed
 from kerastl.surgery.head_weights import head_weights
 from kerastl.surgery.head_weights import write_head
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.targets import class_numbers
+from kerastl.types import Data
 
 # Inverse strengths that are tried, for features of variance 1.
 _STRENGTHS = tuple(10.0**power for power in np.arange(-4, 1.01, 0.5))
@@ -34,7 +35,9 @@ class HeadFit(NamedTuple):
     accuracy: float | None
 
 
-def fit_head(model, data, seed=0, batch_size=32) -> HeadFit:
+def fit_head(
+    model: keras.Model, data: Data, seed: int = 0, batch_size: int = 32
+) -> HeadFit:
     """Fits the classifier of `model` to its frozen features, in place.
 
     Regularized multinomial logistic regression on what the classifier reads,

@@ -24,7 +24,7 @@ _OTHER_WEIGHTS = ("pointwise_kernel", "bias")
 _OF_TRAINING = ("regularizer", "constraint")
 
 
-def fold_blurs(model, name=None) -> keras.Model:
+def fold_blurs(model: keras.Model, name: str | None = None) -> keras.Model:
     """Copies a network with its blurs multiplied into the kernels.
 
     What `kerastl.antialias(place="kernel")` rewrote becomes a plain strided

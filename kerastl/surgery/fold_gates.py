@@ -6,13 +6,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.targets import class_numbers
 from kerastl.layers.frozen import Frozen
 from kerastl.layers.mix_by_gates import MixByGates
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.rebuild import rebuild
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.targets import class_numbers
+from kerastl.types import Data
 
 
 class FoldedGates(NamedTuple):
@@ -54,7 +55,9 @@ class FoldedGates(NamedTuple):
         )
 
 
-def fold_gates(model, data, threshold=0.5, batch_size=32) -> FoldedGates:
+def fold_gates(
+    model: keras.Model, data: Data, threshold: float = 0.5, batch_size: int = 32
+) -> FoldedGates:
     """Fixes the gates of AdaFilter or SpotTune, and folds them away.
 
     A gate that is open for at least `threshold` of the images is fixed open:

@@ -6,7 +6,9 @@ from kerastl.surgery.carry_state import carry_inside
 from kerastl.surgery.rebuild import rebuild
 
 
-def fold_training_layers(model, name=None) -> keras.Model:
+def fold_training_layers(
+    model: keras.Model, name: str | None = None
+) -> keras.Model:
     """Copies a network without the layers that only its training needed.
 
     `StochNorm` becomes BatchNormalization, `DropConnectDense` becomes
@@ -30,6 +32,7 @@ def fold_training_layers(model, name=None) -> keras.Model:
     Example:
 
     >>> student = kerastl.surgery.add_stoch_norm(source)
+    >>> student.compile("sgd", "sparse_categorical_crossentropy")
     >>> student.fit(images, labels, epochs=20)
     >>> plain = kerastl.surgery.fold_training_layers(student)
     """

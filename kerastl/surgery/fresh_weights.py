@@ -1,11 +1,20 @@
 """What a layer's weights would be if it were made anew."""
 
+from __future__ import annotations
+
 import copy
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    import keras
 
-def fresh_weights(layer, seed) -> list:
+
+def fresh_weights(
+    layer: keras.layers.Layer, seed: int | Sequence[int] | None
+) -> list[np.ndarray]:
     """Draws the initial weights of `layer` again, by its own initializers.
 
     The layer keeps its weights: assign what is returned where it is wanted.

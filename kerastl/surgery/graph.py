@@ -70,15 +70,15 @@ class Graph:
 
     def readers(self, tensor) -> list[Node]:
         """The calls that read `tensor`, once for every time they read it."""
-        return self._readers.get(id(tensor), [])
+        return self._readers.get(id(tensor), [])  # type: ignore[attr-defined]
 
     def maker(self, tensor) -> Node | None:
         """The call that makes `tensor`; `None` of an input of the model."""
-        return self._makers.get(id(tensor))
+        return self._makers.get(id(tensor))  # type: ignore[attr-defined]
 
     def is_output(self, tensor) -> bool:
         """Whether `tensor` is an output of the model."""
-        return id(tensor) in self._output_ids
+        return id(tensor) in self._output_ids  # type: ignore[attr-defined]
 
 
 def is_graph(layer) -> bool:

@@ -1,5 +1,9 @@
 """A new classifier made of the mean features of its classes."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kerastl.surgery.class_means import class_means
@@ -8,10 +12,18 @@ from kerastl.surgery.embed import embed
 from kerastl.surgery.head_weights import head_weights
 from kerastl.surgery.head_weights import write_head
 from kerastl.surgery.initialize_head import mean_cosine
+from kerastl.types import Data
+
+if TYPE_CHECKING:
+    import keras
 
 
 def imprint_head(
-    model, data, scale=1.0, batch_size=32, unit_features=True
+    model: keras.Model,
+    data: Data,
+    scale: float = 1.0,
+    batch_size: int = 32,
+    unit_features: bool = True,
 ) -> float:
     """Starts the classifier of `model` from the mean features of each class.
 

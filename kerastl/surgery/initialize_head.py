@@ -1,5 +1,11 @@
 """A new classifier put together from similar classes of the source."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Literal
 from typing import NamedTuple
 
 import numpy as np
@@ -7,6 +13,11 @@ import numpy as np
 from kerastl.surgery.head_weights import head_weights
 from kerastl.surgery.head_weights import write_head
 from kerastl.surgery.similarity_matrix import similarity_matrix
+from kerastl.types import Data
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    import keras
 
 _NORMALIZATIONS = ("sum", "softmax")
 
@@ -29,18 +40,18 @@ class HeadInitialization(NamedTuple):
 
 
 def initialize_head(
-    model,
-    source,
-    similarity="posterior",
-    data=None,
-    top_k=5,
-    normalization="sum",
-    temperature=1.0,
-    match_norm=False,
-    target_classes=None,
-    source_classes=None,
-    dictionary=None,
-    batch_size=32,
+    model: keras.Model,
+    source: keras.Model,
+    similarity: Any = "posterior",
+    data: Data | None = None,
+    top_k: int | None = 5,
+    normalization: Literal["sum", "softmax"] = "sum",
+    temperature: float = 1.0,
+    match_norm: bool = False,
+    target_classes: Sequence[str] | None = None,
+    source_classes: Sequence[str] | None = None,
+    dictionary: PathLike | None = None,
+    batch_size: int = 32,
 ) -> HeadInitialization:
     """Starts the classifier of `model` from similar classes of the source.
 

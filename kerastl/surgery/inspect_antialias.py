@@ -1,5 +1,11 @@
 """Shows what anti-aliasing would do to a model."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Literal
+
 from kerastl.surgery import graph as graphs
 from kerastl.surgery.antialias_plan import plan_antialias
 from kerastl.surgery.antialias_report import AntialiasReport
@@ -7,14 +13,17 @@ from kerastl.surgery.count_multiply_adds import count_multiply_adds
 from kerastl.surgery.count_multiply_adds import has_multiply_adds
 from kerastl.surgery.count_multiply_adds import sizes_are_known
 
+if TYPE_CHECKING:
+    import keras
+
 
 def inspect_antialias(
-    model,
-    kernel_size=3,
-    padding="reflect",
-    stem=True,
-    exclude=(),
-    place="after",
+    model: keras.Model,
+    kernel_size: int = 3,
+    padding: Literal["reflect", "edge", "zeros"] = "reflect",
+    stem: bool = True,
+    exclude: Sequence[str] = (),
+    place: Literal["after", "kernel"] = "after",
 ) -> AntialiasReport:
     """Reports what `kerastl.antialias` does to each down-sampling layer.
 

@@ -1,5 +1,7 @@
 """The layers of a network from input to head, a stage at a time."""
 
+from collections.abc import Iterable
+
 import keras
 
 from kerastl.surgery.default_taps import default_taps
@@ -8,7 +10,9 @@ from kerastl.surgery.graph import is_graph
 from kerastl.surgery.graph import read_graph
 
 
-def layer_groups(model, ends=None) -> list:
+def layer_groups(
+    model: keras.Model, ends: Iterable[str] | None = None
+) -> list[list[keras.layers.Layer]]:
     """Parts the layers with weights into stages, the head by itself.
 
     What lies lower in a network is more general and needs less training:

@@ -1,6 +1,8 @@
 """Sets the channels of a network to zero that matter least."""
 
 from collections import defaultdict
+from collections.abc import Sequence
+from typing import Literal
 
 import keras
 import numpy as np
@@ -17,12 +19,12 @@ CRITERIA = ("magnitude", "gamma")
 
 
 def mask_channels(
-    model,
-    fraction=0.25,
-    by="magnitude",
-    divisor=1,
-    exclude=(),
-    name=None,
+    model: keras.Model,
+    fraction: float = 0.25,
+    by: Literal["magnitude", "gamma"] = "magnitude",
+    divisor: int = 1,
+    exclude: Sequence[str] = (),
+    name: str | None = None,
 ) -> keras.Model:
     """Copies a network with whole channels set to zero, its shapes unchanged.
 

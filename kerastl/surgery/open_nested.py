@@ -8,7 +8,7 @@ from kerastl.surgery.graph import walk
 from kerastl.surgery.replay import replay
 
 
-def open_nested(model, name=None) -> keras.Model:
+def open_nested(model: keras.Model, name: str | None = None) -> keras.Model:
     """Copies a functional model with the layers of nested models in it.
 
     What looks at a network from one layer to the next (gates that run along

@@ -1,6 +1,7 @@
 """What the last operations of a network make of its outputs."""
 
 import weakref
+from typing import Literal
 
 import keras
 import numpy as np
@@ -54,7 +55,9 @@ _TOLERANCE = 1e-3
 _ANSWERS = weakref.WeakKeyDictionary()
 
 
-def output_kind(model):
+def output_kind(
+    model: keras.Model,
+) -> Literal["probabilities", "sigmoid", "logits"] | None:
     """Reads in a network what its outputs are, not what a loss takes them for.
 
     The last operations tell: layers, their activations, `keras.ops`, nested
@@ -71,8 +74,9 @@ def output_kind(model):
 
     Example:
 
+    >>> features = keras.Input((8,))
     >>> logits = keras.layers.Dense(3)(features)
-    >>> model = keras.Model(images, keras.ops.softmax(logits))
+    >>> model = keras.Model(features, keras.ops.softmax(logits))
     >>> kerastl.surgery.output_kind(model)
     'probabilities'
     """

@@ -1,5 +1,8 @@
 """Makes a network narrower."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 import keras
 
 from kerastl.surgery.mask_channels import mask_channels
@@ -7,12 +10,12 @@ from kerastl.surgery.remove_zero_channels import remove_zero_channels
 
 
 def prune_channels(
-    model,
-    fraction=0.25,
-    by="magnitude",
-    divisor=1,
-    exclude=(),
-    name=None,
+    model: keras.Model,
+    fraction: float = 0.25,
+    by: Literal["magnitude", "gamma"] = "magnitude",
+    divisor: int = 1,
+    exclude: Sequence[str] = (),
+    name: str | None = None,
 ) -> keras.Model:
     """Copies a network without the channels that matter least.
 

@@ -1,5 +1,8 @@
 """Pruning in one shot."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 import keras
 
 from kerastl.schedules.sparsity_schedule import checked_sparsity
@@ -10,13 +13,13 @@ from kerastl.surgery.plain_weights import with_plain_weights
 
 
 def prune_weights(
-    model,
-    sparsity=0.5,
-    scope="layer",
-    pattern=None,
-    layers=None,
-    depthwise=False,
-    name=None,
+    model: keras.Model,
+    sparsity: float = 0.5,
+    scope: Literal["layer", "global"] = "layer",
+    pattern: tuple[int, int] | None = None,
+    layers: Sequence[str] | None = None,
+    depthwise: bool = False,
+    name: str | None = None,
 ) -> keras.Model:
     """Copies a network with its smallest weights set to zero.
 

@@ -1,14 +1,23 @@
 """Rebuilds a functional model, with changes."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 from kerastl.surgery import graph as graphs
 from kerastl.surgery.carry_state import carry_state
 from kerastl.surgery.remake import remake
+from kerastl.types import Tensor
 
 
 def rebuild(
-    model, clone=None, call=None, name=None, clone_input=None
+    model: keras.Model,
+    clone: Callable[[keras.layers.Layer], keras.layers.Layer | None]
+    | None = None,
+    call: Callable[..., Any] | None = None,
+    name: str | None = None,
+    clone_input: Callable[[Tensor], Tensor] | None = None,
 ) -> keras.Model:
     """Rebuilds a functional model layer by layer, with changes on the way.
 

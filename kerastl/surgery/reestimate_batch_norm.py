@@ -1,10 +1,23 @@
 """BatchNormalization statistics measured anew."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from kerastl.surgery.batch_statistics import batch_statistics
 from kerastl.surgery.set_batch_norm import batch_normalizations
+from kerastl.types import Data
+
+if TYPE_CHECKING:
+    import keras
 
 
-def reestimate_batch_norm(model, data, steps=None, batch_size=32):
+def reestimate_batch_norm(
+    model: keras.Model,
+    data: Data,
+    steps: int | None = None,
+    batch_size: int = 32,
+) -> keras.Model:
     """Measures the BatchNormalization statistics of `model` anew, in place.
 
     Runs `data` through a copy of the model in which only BatchNormalization

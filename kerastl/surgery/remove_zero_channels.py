@@ -7,7 +7,9 @@ from kerastl.surgery.channel_flow import ChannelFlow
 from kerastl.surgery.rebuild import rebuild
 
 
-def remove_zero_channels(model, name=None) -> keras.Model:
+def remove_zero_channels(
+    model: keras.Model, name: str | None = None
+) -> keras.Model:
     """Copies a network without the channels that do not change its outputs.
 
     These are channels that are zero wherever they are read, and channels that

@@ -12,7 +12,11 @@ from kerastl.surgery.graph import read_graph
 
 
 def replace_head(
-    model, num_classes, dropout=0.0, seed=None, name=None
+    model: keras.Model,
+    num_classes: int,
+    dropout: float = 0.0,
+    seed: int | None = None,
+    name: str | None = None,
 ) -> keras.Model:
     """Puts a new classifier on a copy of `model`.
 

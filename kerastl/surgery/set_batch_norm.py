@@ -1,5 +1,7 @@
 """How BatchNormalization behaves in a fine-tune."""
 
+from typing import Literal
+
 import keras
 
 from kerastl.layers.frozen import Frozen
@@ -8,7 +10,11 @@ from kerastl.surgery.graph import hidden_layers
 POLICIES = ("train", "freeze", "reestimate")
 
 
-def set_batch_norm(model, policy="train", momentum=0.9) -> list:
+def set_batch_norm(
+    model: keras.Model,
+    policy: Literal["train", "freeze", "reestimate"] = "train",
+    momentum: float | None = 0.9,
+) -> list[keras.layers.BatchNormalization]:
     """Sets how the BatchNormalization layers of `model` behave, in place.
 
     The networks of `keras.applications` carry a momentum of 0.99 or 0.999:

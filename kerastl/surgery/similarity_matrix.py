@@ -1,28 +1,39 @@
 """How similar the classes of a new task are to those of a source."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+
 import numpy as np
 
 from kerastl.arguments import unknown_name_error
-from kerastl.losses.class_relation import class_relation
 from kerastl.surgery.class_means import class_means
 from kerastl.surgery.class_means import unit_rows
 from kerastl.surgery.embed import embed
 from kerastl.surgery.head_weights import head_weights
+from kerastl.surgery.source_relation import class_relation
 from kerastl.surgery.wordnet import WordNet
+from kerastl.types import Data
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    import keras
 
 _VISUAL = ("posterior", "cosine")
 _SEMANTIC = ("path", "wu_palmer", "leacock_chodorow")
 
 
 def similarity_matrix(
-    similarity="posterior",
-    source=None,
-    data=None,
-    num_classes=None,
-    target_classes=None,
-    source_classes=None,
-    dictionary=None,
-    batch_size=32,
+    similarity: Any = "posterior",
+    source: keras.Model | None = None,
+    data: Data | None = None,
+    num_classes: int | None = None,
+    target_classes: Sequence[str] | None = None,
+    source_classes: Sequence[str] | None = None,
+    dictionary: PathLike | None = None,
+    batch_size: int = 32,
 ) -> np.ndarray:
     """Measures how similar each target class is to each source class.
 
@@ -97,12 +108,15 @@ def similarity_matrix(
             "similarity", similarity, [*_VISUAL, *_SEMANTIC]
         )
     _require(similarity, source=source, data=data)
+    photos: Any = data
     if similarity == "posterior":
         return class_relation(
-            source, data, num_classes=num_classes, batch_size=batch_size
+            source, photos, num_classes=num_classes, batch_size=batch_size
         ).astype("float64")
     kernel, _ = head_weights(source)
-    means, _ = class_means(embed(source), data, num_classes, False, batch_size)
+    means, _ = class_means(
+        embed(source), photos, num_classes, False, batch_size
+    )
     return unit_rows(means) @ unit_rows(kernel.T.astype("float64")).T
 
 

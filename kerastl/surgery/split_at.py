@@ -4,9 +4,12 @@ import keras
 
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.replay import replay
+from kerastl.types import Tensor
 
 
-def split_at(model, tensor) -> tuple[keras.Model, keras.Model]:
+def split_at(
+    model: keras.Model, tensor: Tensor
+) -> tuple[keras.Model, keras.Model]:
     """Splits a network into what is in front of a tensor and what is behind.
 
     Both parts share their layers with `model`. Where paths lead around

@@ -4,22 +4,23 @@ import keras
 import numpy as np
 from keras import layers
 
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.targets import class_numbers
 from kerastl.surgery.embed import embed
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.targets import class_numbers
+from kerastl.types import Data
 
 
 def train_head(
-    source,
-    data,
-    num_classes=None,
-    epochs=10,
-    learning_rate=0.01,
-    momentum=0.9,
-    weight_decay=1e-4,
-    decay_epochs=6,
-    batch_size=32,
-    seed=0,
+    source: keras.Model,
+    data: Data,
+    num_classes: int | None = None,
+    epochs: int = 10,
+    learning_rate: float = 0.01,
+    momentum: float = 0.9,
+    weight_decay: float = 1e-4,
+    decay_epochs: int = 6,
+    batch_size: int = 32,
+    seed: int = 0,
 ) -> layers.Dense:
     """Trains a new classifier on what the frozen `source` says of `data`.
 

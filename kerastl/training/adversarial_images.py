@@ -1,12 +1,15 @@
 """Images that a network is most wrong about."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
+from kerastl.data.targets import one_hot
 from kerastl.training.class_outputs import class_outputs
 from kerastl.training.class_outputs import class_probabilities
 from kerastl.training.input_gradient import input_gradient
-from kerastl.training.targets import one_hot
+from kerastl.types import Tensor
 
 # Keeps the logarithm finite. Larger ones take the gradient away from images
 # that are very wrong.
@@ -17,16 +20,16 @@ _HALF_PRECISION_SCALE = 1024.0
 
 
 def adversarial_images(
-    model,
-    images,
-    labels,
-    epsilon=8.0,
-    step_size=2.0,
-    steps=7,
-    value_range=(0.0, 255.0),
-    random_start=True,
-    seed=None,
-):
+    model: keras.Model,
+    images: Tensor,
+    labels: Tensor,
+    epsilon: float = 8.0,
+    step_size: float = 2.0,
+    steps: int = 7,
+    value_range: Sequence[float] = (0.0, 255.0),
+    random_start: bool = True,
+    seed: int | keras.random.SeedGenerator | None = None,
+) -> Tensor:
     """Changes images within a small range so that `model` gets them wrong.
 
     Projected gradient descent (PGD): from a random point of the range, each
@@ -58,7 +61,7 @@ def adversarial_images(
 
     ```python
     attacked = kerastl.adversarial_images(model, images, labels)
-    robust_accuracy = (model(attacked).argmax(-1) == labels).mean()
+    _, robust_accuracy = model.evaluate(attacked, labels)
     ```
 
     Reference:

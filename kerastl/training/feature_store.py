@@ -10,7 +10,7 @@ from keras import ops
 
 from kerastl.data.batch_inputs import images_of
 from kerastl.data.batch_inputs import joined
-from kerastl.training.labelled_batches import labelled_batches
+from kerastl.data.labelled_batches import labelled_batches
 from kerastl.training.stored_rows import stored_rows
 
 _DIGEST_BYTES = 16

@@ -3,12 +3,12 @@
 import keras
 
 from kerastl.arguments import checked_model
-from kerastl.losses.transfer_loss import TransferLoss
 from kerastl.surgery.default_taps import default_taps
 from kerastl.surgery.find_head import find_head
 from kerastl.surgery.graph import is_graph
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.graph import walk
+from kerastl.training.transfer_loss import TransferLoss
 
 
 def check_models(student, source):

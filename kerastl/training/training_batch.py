@@ -6,7 +6,7 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-from kerastl.losses.transfer_loss import TransferStep
+from kerastl.training.transfer_loss import TransferStep
 
 
 class TrainingBatch(NamedTuple):

@@ -482,8 +482,8 @@ def test_a_quantization_aware_part_that_diverges(
     }
     monkeypatch.setattr(
         train_aware,
-        "_RECIPE",
-        dataclasses.replace(train_aware._RECIPE, learning_rate=1e30),
+        "RECIPE",
+        dataclasses.replace(train_aware.RECIPE, learning_rate=1e30),
     )
     with (
         pytest.warns(UserWarning, match="not finite"),

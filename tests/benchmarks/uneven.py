@@ -52,7 +52,7 @@ def uneven(folder, seed):
     return data, np.array([counts[label] for label in range(classes)])
 
 
-def train(recipe, data, weights, seed):
+def train(recipe, data, weights, seed, epochs=EPOCHS):
     """A MobileNetV2 0.35, trained as `kerastl finetune` trains it."""
     keras.utils.set_random_seed(seed)
     preset = apps.get_preset("mobilenet_v2")
@@ -66,7 +66,7 @@ def train(recipe, data, weights, seed):
         source,
         recipe,
         data,
-        EPOCHS,
+        epochs,
         learning_rate=rate,
         validate=False,
         seed=seed,

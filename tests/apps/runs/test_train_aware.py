@@ -39,7 +39,7 @@ def network():
 
 def test_learns_labels_and_keeps_the_float_networks_features(network, digits):
     setting = Setting(network, network, digits, 3, 5)
-    tuner = make_tuner(module._RECIPE, setting, jit_compile=False)
+    tuner = make_tuner(module.RECIPE, setting, jit_compile=False)
     rate = tuner.optimizer._learning_rate
     assert float(tuner.optimizer.momentum) == 0.9
     # A gradient of any length moves all weights together by 3e-4.

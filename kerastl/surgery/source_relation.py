@@ -1,11 +1,20 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import Literal
+
 import numpy as np
 from keras import ops
 
 from kerastl.arguments import unknown_name_error
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.targets import class_numbers
 from kerastl.surgery.embed import embed
 from kerastl.surgery.head_weights import head_weights
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.targets import class_numbers
+from kerastl.types import Data
+
+if TYPE_CHECKING:
+    import keras
 
 _KINDS = ("direct", "learned")
 # Inverse strengths of the penalty that are tried, as in the authors' code.
@@ -16,14 +25,14 @@ _STRENGTHS = (
 
 
 def class_relation(
-    source,
-    data,
-    kind="direct",
-    validation=None,
-    num_classes=None,
-    calibration=1.0,
-    batch_size=32,
-):
+    source: keras.Model,
+    data: Data,
+    kind: Literal["direct", "learned"] = "direct",
+    validation: Data | None = None,
+    num_classes: int | None = None,
+    calibration: float = 1.0,
+    batch_size: int = 32,
+) -> np.ndarray:
     """How the classes of a source relate to those of a new task.
 
     Row `t` is `p(source class | target class t)`. The direct relation is the

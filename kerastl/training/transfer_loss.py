@@ -1,10 +1,20 @@
+from __future__ import annotations
+
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
+from typing import Self
 
 import keras
 
 from kerastl.arguments import checked_weight
+from kerastl.types import TapWeights
+from kerastl.types import Tensor
+
+if TYPE_CHECKING:
+    from kerastl.fine_tuner import FineTuner
 
 
 class TransferStep(NamedTuple):
@@ -102,7 +112,13 @@ class TransferLoss:
     #: Whether `change_unlabelled` is overridden.
     changes_unlabelled = False
 
-    def __init__(self, weight=1.0, taps=None, tap_weights=None, name=None):
+    def __init__(
+        self,
+        weight: float = 1.0,
+        taps: Sequence[str] | None = None,
+        tap_weights: TapWeights | None = None,
+        name: str | None = None,
+    ) -> None:
         self.weight = checked_weight("weight", weight)
         self.taps = None if taps is None else list(taps)
         if isinstance(tap_weights, (list, tuple)):
@@ -130,48 +146,52 @@ class TransferLoss:
             )
         self.name = name or _snake_case(type(self).__name__)
 
-    def tap_weight(self, tap):
+    def tap_weight(self, tap: str) -> float:
         """The factor of one tap inside the term."""
         return self.tap_weights.get(tap, 1.0)
 
     @property
-    def layers(self):
+    def layers(self) -> list[keras.layers.Layer]:
         """The layers that hold the term's own weights."""
         return []
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         """Keras metrics of the training that the term updates by itself."""
         return []
 
     @property
-    def frozen_models(self):
+    def frozen_models(self) -> list[keras.Model]:
         """The models among `layers` that no training changes."""
         return []
 
-    def build(self, tuner):
+    def build(self, tuner: FineTuner) -> None:
         """Prepares the term for `tuner`, a `FineTuner` being compiled."""
 
-    def change_images(self, images, y, student):
+    def change_images(
+        self, images: Tensor, y: Tensor, student: keras.Model
+    ) -> Tensor:
         """The images to train on instead of `images`; `y` is one-hot."""
         return images
 
-    def change_unlabelled(self, images):
+    def change_unlabelled(self, images: Tensor) -> Tensor:
         """The unlabelled images to train on instead of `images`."""
         return images
 
-    def change_target(self, y, step):
+    def change_target(self, y: Tensor, step: TransferStep) -> Tensor:
         """The labels to train on instead of the one-hot `y`."""
         return y
 
-    def call(self, student, source):
+    def call(
+        self, student: dict[str, Tensor], source: dict[str, Tensor]
+    ) -> Tensor:
         """The term as a scalar, from two dicts of features by tap name."""
         raise NotImplementedError(
             f"{type(self).__name__} must implement `call(student, source)` "
             "or override `compute(step)`."
         )
 
-    def compute(self, step):
+    def compute(self, step: TransferStep) -> Tensor:
         """The term as a scalar for one `TransferStep`."""
         taps = self.taps if self.taps is not None else list(step.student)
         return self.call(
@@ -179,7 +199,7 @@ class TransferLoss:
             {tap: step.source[tap] for tap in taps if tap in step.source},
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "weight": self.weight,
             "taps": self.taps,
@@ -188,7 +208,7 @@ class TransferLoss:
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(**config)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import kerastl
-from kerastl.training.predict_batch import predict_batch
+from kerastl.data.predict_batch import predict_batch
 
 
 def test_structures_stay(make_network, images):
@@ -31,7 +31,7 @@ def test_two_replicas(
         import json, sys
         import keras, numpy as np
         import kerastl
-        from kerastl.training.predict_batch import predict_batch
+        from kerastl.data.predict_batch import predict_batch
         folder = sys.argv[1]
         data = np.load(folder + "/data.npz")
         with strategy.scope():

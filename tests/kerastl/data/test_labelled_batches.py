@@ -4,7 +4,7 @@ import pytest
 
 from kerastl.data import with_index
 from kerastl.data import with_unlabelled
-from kerastl.training.labelled_batches import labelled_batches
+from kerastl.data.labelled_batches import labelled_batches
 
 IMAGES = np.arange(5, dtype="float32")[:, None, None, None] * np.ones((4, 4, 3))
 LABELS = np.arange(5)
