@@ -2,13 +2,15 @@
 
 from typing import NamedTuple
 
+import keras
 import numpy as np
 
 from kerastl.arguments import checked_model
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.predict_batch import predict_batch
+from kerastl.data.targets import class_numbers
 from kerastl.training.class_outputs import class_outputs
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.predict_batch import predict_batch
-from kerastl.training.targets import class_numbers
+from kerastl.types import Data
 
 # Beyond these no network was seen; what is asked for there has no minimum.
 _LEAST, _MOST = 0.05, 20.0
@@ -27,18 +29,20 @@ class TemperatureFit(NamedTuple):
         temperature: The temperature; above 1 the network is too sure.
         low: Lower end of its 95 % interval; `None` where there is none.
         high: Upper end of its 95 % interval; likewise.
-        count: Images that it was fitted to.
+        images: How many images it was fitted to.
         mistakes: How many of them the network names wrongly.
     """
 
     temperature: float
     low: float | None
     high: float | None
-    count: int
+    images: int
     mistakes: int
 
 
-def fit_temperature(model, data, batch_size=32) -> TemperatureFit:
+def fit_temperature(
+    model: keras.Model, data: Data, batch_size: int = 32
+) -> TemperatureFit:
     """Finds the temperature at which labelled images are most likely.
 
         minimize over T:  -mean_i log softmax(logits_i / T)[label_i]
@@ -157,9 +161,7 @@ def best_temperature(logits, labels) -> TemperatureFit:
     error = _NINETY_FIVE * temperature / np.sqrt(curvature)
     middle = np.log(temperature)
     ends = np.log(_LEAST), np.log(_MOST)
-    return TemperatureFit(
-        float(temperature),
-        *(float(np.exp(np.clip(middle + e, *ends))) for e in (-error, error)),
-        count,
-        mistakes,
+    least, most = (
+        float(np.exp(np.clip(middle + each, *ends))) for each in (-error, error)
     )
+    return TemperatureFit(float(temperature), least, most, count, mistakes)
