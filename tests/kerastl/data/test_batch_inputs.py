@@ -47,7 +47,9 @@ def fit():
             layers.Flatten()(inputs)
         )
         tuner = kerastl.FineTuner(keras.Model(inputs, outputs))
-        tuner.compile("sgd", "sparse_categorical_crossentropy")
+        tuner.compile(
+            keras.optimizers.SGD(0.3), "sparse_categorical_crossentropy"
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             # It is TensorFlow's, of a graph that is traced.
