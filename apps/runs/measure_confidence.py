@@ -5,9 +5,9 @@ import numpy as np
 
 from kerastl.export.collect_outputs import collect_outputs
 from kerastl.metrics import expected_calibration_error
-from kerastl.surgery.fit_temperature import best_temperature
-from kerastl.surgery.fit_temperature import class_logits
-from kerastl.surgery.fit_temperature import tempered
+from kerastl.metrics.fit_temperature import best_temperature
+from kerastl.metrics.fit_temperature import class_logits
+from kerastl.metrics.fit_temperature import tempered
 from kerastl.surgery.scale_temperature import scalable_head
 from kerastl.training.class_outputs import class_outputs
 from kerastl.training.class_outputs import class_probabilities

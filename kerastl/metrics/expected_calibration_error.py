@@ -3,7 +3,7 @@
 import numpy as np
 
 from kerastl.arguments import checked_count
-from kerastl.training.targets import class_numbers
+from kerastl.data.targets import class_numbers
 
 _NEAR = 1e-3
 

@@ -32,7 +32,7 @@ def scale_temperature(model, temperature):
     Example:
 
     ```python
-    found = kerastl.surgery.fit_temperature(model, photos.validation)
+    found = kerastl.metrics.fit_temperature(model, photos.validation)
     kerastl.surgery.scale_temperature(model, found.temperature)
     ```
 

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from kerastl.arguments import checked_model
+from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.predict_batch import predict_batch
+from kerastl.data.targets import class_numbers
 from kerastl.training.class_outputs import class_outputs
-from kerastl.training.labelled_batches import labelled_batches
-from kerastl.training.predict_batch import predict_batch
-from kerastl.training.targets import class_numbers
 
 # Beyond these no network was seen; what is asked for there has no minimum.
 _LEAST, _MOST = 0.05, 20.0
@@ -68,7 +68,7 @@ def fit_temperature(model, data, batch_size=32) -> TemperatureFit:
 
     Example:
 
-    >>> found = kerastl.surgery.fit_temperature(model, (images, labels))
+    >>> found = kerastl.metrics.fit_temperature(model, (images, labels))
     >>> found.temperature
     1.42
 
