@@ -10,6 +10,7 @@ from kerastl.export.runner import load
 from kerastl.export.stage import make_folder
 from kerastl.export.stage import staged_file
 from kerastl.export.targets.require_target import require_target
+from kerastl.types import PathLike
 
 # An app of ESP-IDF with TensorFlow Lite Micro takes half of this, and a
 # camera's driver and a network connection have room too.
@@ -20,7 +21,12 @@ _APP_OFFSET = 64 * 1024
 _INTERNAL_BYTES = 256 * 1024
 
 
-def write_esp_project(path, folder, name=None, overwrite=False):
+def write_esp_project(
+    path: PathLike,
+    folder: PathLike,
+    name: str | None = None,
+    overwrite: bool = False,
+) -> tuple[pathlib.Path, ...]:
     """Writes a .tflite file as a project that runs it on an ESP32.
 
     PlatformIO builds the folder (`pio run`), and so does ESP-IDF (`idf.py

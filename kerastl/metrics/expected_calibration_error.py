@@ -1,14 +1,23 @@
 """How far a network's confidence is from how often it is right."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kerastl.arguments import checked_count
 from kerastl.data.targets import class_numbers
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 _NEAR = 1e-3
 
 
-def expected_calibration_error(probabilities, labels, bins=15) -> float:
+def expected_calibration_error(
+    probabilities: ArrayLike, labels: ArrayLike, bins: int = 15
+) -> float:
     """Mean distance of confidence and accuracy, over bins of confidence.
 
         ECE = sum_b n_b / n * |accuracy(b) - confidence(b)|

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import keras
 import numpy as np
 
 from kerastl.arguments import checked_model
@@ -9,6 +10,7 @@ from kerastl.data.labelled_batches import labelled_batches
 from kerastl.data.predict_batch import predict_batch
 from kerastl.data.targets import class_numbers
 from kerastl.training.class_outputs import class_outputs
+from kerastl.types import Data
 
 # Beyond these no network was seen; what is asked for there has no minimum.
 _LEAST, _MOST = 0.05, 20.0
@@ -38,7 +40,9 @@ class TemperatureFit(NamedTuple):
     mistakes: int
 
 
-def fit_temperature(model, data, batch_size=32) -> TemperatureFit:
+def fit_temperature(
+    model: keras.Model, data: Data, batch_size: int = 32
+) -> TemperatureFit:
     """Finds the temperature at which labelled images are most likely.
 
         minimize over T:  -mean_i log softmax(logits_i / T)[label_i]

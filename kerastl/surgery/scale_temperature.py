@@ -1,5 +1,6 @@
 """A classifier that is as sure as it is right."""
 
+import keras
 from keras import ops
 
 from kerastl.arguments import checked_model
@@ -8,7 +9,7 @@ from kerastl.surgery.head_weights import answering_head
 from kerastl.surgery.plain_weights import is_plain
 
 
-def scale_temperature(model, temperature):
+def scale_temperature(model: keras.Model, temperature: float) -> None:
     """Divides a network's logits by a temperature, in place.
 
         softmax(logits / temperature)
