@@ -54,16 +54,14 @@ def carray(
                 "A project needs a folder of its own: --output FOLDER. "
                 "Received: --project without --output"
             )
-        if project:
-            from kerastl.export.package.write_esp_project import (
-                write_esp_project as write,
-            )
-        else:
-            from kerastl.export.package.write_c_array import (
-                write_c_array as write,
-            )
+        if project and output is not None:
+            from kerastl.export.package import write_esp_project
 
-        written = write(file, output, name=name, overwrite=overwrite)
+            written = write_esp_project(file, output, name, overwrite)
+        else:
+            from kerastl.export.package import write_c_array
+
+            written = write_c_array(file, output, name, overwrite)
         paths = [str(path) for path in written]
         if as_json:
             typer.echo(json.dumps(paths))

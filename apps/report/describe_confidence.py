@@ -21,7 +21,7 @@ def describe_confidence(report):
     )
     if "temperature" not in found:
         return f"{text}; there are no validation images to mend it with."
-    fitted = f"{found['count']} validation images"
+    fitted = f"{found['images']} validation images"
     if not found["mistakes"]:
         return (
             f"{text}. All of {fitted} are named rightly, which does not tell "

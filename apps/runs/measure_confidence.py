@@ -26,7 +26,7 @@ def measure_confidence(network, runner, data, part):
         Dict for `report.json`: `expected_calibration_error` on `part`, its
         `num_images`, and, where there are validation images, what
         `fit_temperature` found on them (`temperature`, `low`, `high`,
-        `count`, `mistakes`) and the error `scaled` that it leads to.
+        `images`, `mistakes`) and the error `scaled` that it leads to.
         `None` where the network's outputs are not those of one class an
         image.
     """

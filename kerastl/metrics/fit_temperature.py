@@ -29,14 +29,14 @@ class TemperatureFit(NamedTuple):
         temperature: The temperature; above 1 the network is too sure.
         low: Lower end of its 95 % interval; `None` where there is none.
         high: Upper end of its 95 % interval; likewise.
-        count: Images that it was fitted to.
+        images: How many images it was fitted to.
         mistakes: How many of them the network names wrongly.
     """
 
     temperature: float
     low: float | None
     high: float | None
-    count: int
+    images: int
     mistakes: int
 
 
@@ -162,9 +162,7 @@ def best_temperature(logits, labels) -> TemperatureFit:
     error = _NINETY_FIVE * temperature / np.sqrt(curvature)
     middle = np.log(temperature)
     ends = np.log(_LEAST), np.log(_MOST)
-    return TemperatureFit(
-        float(temperature),
-        *(float(np.exp(np.clip(middle + e, *ends))) for e in (-error, error)),
-        count,
-        mistakes,
+    least, most = (
+        float(np.exp(np.clip(middle + each, *ends))) for each in (-error, error)
     )
+    return TemperatureFit(float(temperature), least, most, count, mistakes)

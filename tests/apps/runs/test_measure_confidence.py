@@ -64,7 +64,7 @@ def test_it_is_what_the_public_functions_say(data, activation):
     error = expected_calibration_error(rows, labels)
     assert found["scaled"] == pytest.approx(error, rel=1e-3)
     assert found["part"] == "validation" and not found["folded"]
-    assert found["num_images"] == len(labels) == found["count"]
+    assert found["num_images"] == len(labels) == found["images"]
 
 
 def test_outputs_that_are_no_classes_are_left_alone(data):
@@ -134,7 +134,7 @@ FOUND = {
     "temperature": 1.4516,
     "low": 1.12,
     "high": 1.87,
-    "count": 100,
+    "images": 100,
     "mistakes": 11,
     "scaled": 0.038,
 }

@@ -18,6 +18,7 @@ from summarize import interval
 from kerastl.apps.report.drawing import BLUE
 from kerastl.apps.report.drawing import GREEN
 from kerastl.apps.report.drawing import ORANGE
+from kerastl.apps.report.drawing import PALETTE
 from kerastl.apps.report.drawing import RED
 from kerastl.apps.report.drawing import SOFT
 from kerastl.apps.report.drawing import as_svg
@@ -45,6 +46,11 @@ LINES = (
         "taught, with photos nobody sorted",
         GREEN,
         {**AVERAGED, "teacher": "mobilenet_v2_1.0", "unlabelled": 1},
+    ),
+    (
+        "self-training on the same photos",
+        PALETTE[3],
+        {**AVERAGED, "method": "self_training", "unlabelled": 1},
     ),
     ("averaged imprinting", BLUE, AVERAGED),
     ("fine-tuning", ORANGE, {"method": "fine_tune"}),

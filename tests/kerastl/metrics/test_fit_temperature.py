@@ -46,7 +46,7 @@ def test_the_likelihood_has_its_maximum_there(classes, sureness):
         by_scipy(logits, labels), rel=1e-4
     )
     assert found.low < sureness < found.high
-    assert found.count == 300
+    assert found.images == 300
     assert found.mistakes == (logits.argmax(-1) != labels).sum()
     np.testing.assert_allclose(
         tempered(logits, sureness),
@@ -117,7 +117,7 @@ def test_of_whatever_a_network_ends_in(images, end):
     labels = generator.integers(0, max(units, 2), len(images))
     found = fit_temperature(network, (images, labels), batch_size=7)
     expected = best_temperature(logits, labels)
-    assert expected.mistakes and found.count == len(images)
+    assert expected.mistakes and found.images == len(images)
     np.testing.assert_allclose(
         np.array(found, float), np.array(expected, float), rtol=2e-3
     )
