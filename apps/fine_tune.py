@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import time
-import unicodedata
 import warnings
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from kerastl.apps.choice.evidence import BASELINE
 from kerastl.apps.data.describe_data import describe_uneven
 from kerastl.apps.data.describe_data import describe_unmeasured
 from kerastl.apps.data.image_data import ImageData
-from kerastl.apps.data.labels_file import read_labels
+from kerastl.apps.data.labels_file import labels_beside
 from kerastl.apps.data.literal import literal
 from kerastl.apps.data.load_task import load_task
 from kerastl.apps.page.find_runtime import find_runtime
@@ -170,7 +169,7 @@ def fine_tune(
             temperature that validation images ask for, in every file: an
             image that it is 90 % sure of is then right about nine times of
             ten. Which class comes first stays. The report says without, too,
-            what it would change (see `kerastl.surgery.fit_temperature`).
+            what it would change (see `kerastl.metrics.fit_temperature`).
         augment: Whether training images are cropped and mirrored.
         seed: Seed of everything that is drawn.
         qat: Number of epochs that a copy of the trained network is trained
@@ -290,7 +289,7 @@ def fine_tune(
     earlier = None
     if compare is not None:
         earlier = open_earlier(compare, data, one_size=not folder_given)
-    source_classes = _class_names(weights)
+    source_classes = labels_beside(weights, composed=True)
     if keep_head is None:
         keep_head = source_classes == data.class_names
     if self_taught and keep_head:
@@ -398,14 +397,3 @@ def fine_tune(
                 target=target,
                 page=page,
             )
-
-
-def _class_names(weights):
-    """The classes of the weights' own head, `None` if nothing says them."""
-    if not isinstance(weights, str | pathlib.Path):
-        return None
-    labels = pathlib.Path(weights).with_name("labels.txt")
-    if not labels.is_file():
-        return None
-    # As the folders' names are, which are in Unicode's composed form.
-    return [unicodedata.normalize("NFC", name) for name in read_labels(labels)]

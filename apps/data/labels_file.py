@@ -1,6 +1,8 @@
 """Reads and writes `labels.txt`, one class name a line."""
 
 import codecs
+import pathlib
+import unicodedata
 
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -41,6 +43,28 @@ def read_labels(path):
     names = [line.removesuffix("\r") for line in text.split("\n")]
     while names and not names[-1]:
         names.pop()
+    return names
+
+
+def labels_beside(weights, composed=False):
+    """Returns the names in the `labels.txt` beside a file of weights.
+
+    Args:
+        weights: The file; a name or a model has none beside it.
+        composed: Whether they are put in Unicode's composed form, as the
+            names of folders are.
+
+    Returns:
+        List of names; `None` where nothing says them.
+    """
+    if not isinstance(weights, str | pathlib.Path):
+        return None
+    labels = pathlib.Path(weights).with_name("labels.txt")
+    if not labels.is_file():
+        return None
+    names = read_labels(labels)
+    if composed:
+        names = [unicodedata.normalize("NFC", name) for name in names]
     return names
 
 

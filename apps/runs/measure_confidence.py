@@ -5,9 +5,9 @@ import numpy as np
 
 from kerastl.export.collect_outputs import collect_outputs
 from kerastl.metrics import expected_calibration_error
-from kerastl.surgery.fit_temperature import best_temperature
-from kerastl.surgery.fit_temperature import class_logits
-from kerastl.surgery.fit_temperature import tempered
+from kerastl.metrics.fit_temperature import best_temperature
+from kerastl.metrics.fit_temperature import class_logits
+from kerastl.metrics.fit_temperature import tempered
 from kerastl.surgery.scale_temperature import scalable_head
 from kerastl.training.class_outputs import class_outputs
 from kerastl.training.class_outputs import class_probabilities
@@ -26,7 +26,7 @@ def measure_confidence(network, runner, data, part):
         Dict for `report.json`: `expected_calibration_error` on `part`, its
         `num_images`, and, where there are validation images, what
         `fit_temperature` found on them (`temperature`, `low`, `high`,
-        `count`, `mistakes`) and the error `scaled` that it leads to.
+        `images`, `mistakes`) and the error `scaled` that it leads to.
         `None` where the network's outputs are not those of one class an
         image.
     """

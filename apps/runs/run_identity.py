@@ -10,7 +10,7 @@ import numpy as np
 
 from kerastl.apps.data.digest_file import digest_file
 from kerastl.apps.data.image_part import map_in_threads
-from kerastl.apps.data.labels_file import read_labels
+from kerastl.apps.data.labels_file import labels_beside
 from kerastl.apps.data.literal import literal
 
 _LENGTH = 16
@@ -56,7 +56,7 @@ def run_identity(
         "weights": _digest_weights(weights),
         "source_classes": source_classes,
         "teachers": [_digest_weights(each) for each in teachers],
-        "teacher_classes": [_names_beside(each) for each in teachers],
+        "teacher_classes": [labels_beside(each) for each in teachers],
     }
 
 
@@ -131,14 +131,6 @@ def _digest_weights(weights):
     if isinstance(weights, str | pathlib.Path) and os.path.isfile(weights):
         return digest_file(weights)
     return None
-
-
-def _names_beside(weights):
-    """Names in the `labels.txt` beside a file, `None` if there are none."""
-    if not isinstance(weights, str | pathlib.Path):
-        return None
-    labels = pathlib.Path(weights).with_name("labels.txt")
-    return read_labels(labels) if labels.is_file() else None
 
 
 def _digest(values):

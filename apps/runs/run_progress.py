@@ -42,10 +42,11 @@ class RunProgress:
     Example:
 
     ```python
+    console = rich.console.Console()
     stages = [Stage("training", passes=12000), Stage("file", seconds=10)]
     with RunProgress(console, stages) as progress:
         progress.begin("training")
-        progress.advance(3000, "epoch 2 of 4")
+        progress.advance(0.25, "epoch 2 of 4")
         progress.begin("file", "exporting model_int8.tflite")
     ```
     """

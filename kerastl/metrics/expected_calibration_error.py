@@ -43,7 +43,8 @@ def expected_calibration_error(
     Example:
 
     >>> confident = np.array([[0.8, 0.2], [0.2, 0.8]])
-    >>> kerastl.metrics.expected_calibration_error(confident, [0, 1])
+    >>> error = kerastl.metrics.expected_calibration_error(confident, [0, 1])
+    >>> round(error, 3)
     0.2
 
     Reference:

@@ -24,8 +24,6 @@ from kerastl.surgery.find_head import Head
 from kerastl.surgery.find_head import find_head
 from kerastl.surgery.fit_head import HeadFit
 from kerastl.surgery.fit_head import fit_head
-from kerastl.surgery.fit_temperature import TemperatureFit
-from kerastl.surgery.fit_temperature import fit_temperature
 from kerastl.surgery.fold_blurs import fold_blurs
 from kerastl.surgery.fold_gates import FoldedGates
 from kerastl.surgery.fold_gates import fold_gates
@@ -56,7 +54,6 @@ __all__ = [
     "FoldedGates",
     "Head",
     "HeadFit",
-    "TemperatureFit",
     "adapt_blurs",
     "add_block_routing",
     "add_curriculum_smoothing",
@@ -77,7 +74,6 @@ __all__ = [
     "feature_extractor",
     "find_head",
     "fit_head",
-    "fit_temperature",
     "fold_blurs",
     "fold_gates",
     "fold_training_layers",

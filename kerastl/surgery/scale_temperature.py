@@ -33,7 +33,7 @@ def scale_temperature(model: keras.Model, temperature: float) -> None:
     Example:
 
     ```python
-    found = kerastl.surgery.fit_temperature(model, photos.validation)
+    found = kerastl.metrics.fit_temperature(model, photos.validation)
     kerastl.surgery.scale_temperature(model, found.temperature)
     ```
 

@@ -14,7 +14,7 @@ from kerastl.apps.runs.measure_confidence import check_calibration
 from kerastl.apps.runs.measure_confidence import measure_confidence
 from kerastl.export import load
 from kerastl.metrics import expected_calibration_error
-from kerastl.surgery import fit_temperature
+from kerastl.metrics import fit_temperature
 from kerastl.surgery import output_kind
 
 pytestmark = [

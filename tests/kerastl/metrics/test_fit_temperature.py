@@ -6,10 +6,10 @@ from scipy import optimize
 from scipy import special
 
 from kerastl.metrics import expected_calibration_error
-from kerastl.surgery import fit_temperature
-from kerastl.surgery.fit_temperature import best_temperature
-from kerastl.surgery.fit_temperature import class_logits
-from kerastl.surgery.fit_temperature import tempered
+from kerastl.metrics import fit_temperature
+from kerastl.metrics.fit_temperature import best_temperature
+from kerastl.metrics.fit_temperature import class_logits
+from kerastl.metrics.fit_temperature import tempered
 
 
 def by_scipy(logits, labels):
