@@ -13,6 +13,7 @@ from typing import Self
 import keras
 from keras import ops
 
+from kerastl.data.batch_inputs import comes_in_batches
 from kerastl.data.targets import one_hot
 from kerastl.data.targets import one_hot_loss
 from kerastl.has_accelerator import has_accelerator
@@ -48,6 +49,9 @@ from kerastl.types import Tensor
 
 if TYPE_CHECKING:
     from kerastl.training.transfer_loss import TransferLoss
+
+# Arguments of `fit` between the batch size and `shuffle`.
+_BEFORE_SHUFFLE = 5
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -362,9 +366,12 @@ class FineTuner(keras.Model):
 
         Arrays with images that are NaN or infinite are refused. Where the
         data comes in batches, the loss of a batch with such an image is NaN,
-        also where the network would turn it into a number.
+        also where the network would turn it into a number. Batches come in
+        the order of the data, of which Keras by itself would warn.
         """
         check_finite_images(x)
+        if len(args) <= _BEFORE_SHUFFLE and comes_in_batches(x):
+            kwargs.setdefault("shuffle", False)
         reestimates = self.batch_norm == "reestimate"
         if reestimates and iter(x) is x:
             raise ValueError(

@@ -57,7 +57,7 @@ tuner.compile(
     ],
     metrics=["accuracy"],
 )
-tuner.fit(photos.train, epochs=epochs, shuffle=False, verbose=0)
+tuner.fit(photos.train, epochs=epochs, verbose=0)
 accuracy = tuner.evaluate(photos.test, verbose=0, return_dict=True)["accuracy"]
 print(f"accuracy {100 * accuracy:.1f} %")
 

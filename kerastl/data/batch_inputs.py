@@ -13,6 +13,15 @@ def images_of(batch):
     return batch
 
 
+def comes_in_batches(x):
+    """Whether `fit` takes the data as it comes, and shuffles nothing of it."""
+    if isinstance(x, keras.utils.PyDataset):
+        # One with a length has batches that Keras puts in another order.
+        return x.num_batches is None
+    arrays = isinstance(x, (dict, list, tuple)) or hasattr(x, "shape")
+    return x is not None and not arrays
+
+
 def joined(x, name, value):
     """The inputs of a batch with one more field."""
     x = x if isinstance(x, dict) else {"images": x}
