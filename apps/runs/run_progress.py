@@ -42,6 +42,7 @@ class RunProgress:
     Example:
 
     ```python
+    console = rich.console.Console()
     stages = [Stage("training", passes=12000), Stage("file", seconds=10)]
     with RunProgress(console, stages) as progress:
         progress.begin("training")

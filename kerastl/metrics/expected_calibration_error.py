@@ -42,9 +42,9 @@ def expected_calibration_error(
 
     Example:
 
-    >>> confident = np.array([[0.8, 0.2], [0.2, 0.8]])
-    >>> kerastl.metrics.expected_calibration_error(confident, [0, 1])
-    0.2
+    >>> unsure = np.array([[0.75, 0.25], [0.25, 0.75]])
+    >>> kerastl.metrics.expected_calibration_error(unsure, [0, 1])
+    0.25
 
     Reference:
         Guo et al., "On Calibration of Modern Neural Networks", ICML 2017,

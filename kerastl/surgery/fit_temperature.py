@@ -72,9 +72,10 @@ def fit_temperature(
 
     Example:
 
-    >>> found = kerastl.surgery.fit_temperature(model, (images, labels))
-    >>> found.temperature
-    1.42
+    ```python
+    found = kerastl.surgery.fit_temperature(model, (images, labels))
+    print(f"{found.temperature:.2f}, from {found.images} images")
+    ```
 
     Reference:
         Guo et al., "On Calibration of Modern Neural Networks", ICML 2017,
