@@ -8,6 +8,7 @@ from kerastl.apps.report import figures
 from kerastl.apps.report.class_scores import balanced_accuracy
 from kerastl.apps.report.class_scores import class_scores
 from kerastl.apps.report.code_snippets import code_snippets
+from kerastl.apps.report.describe_confidence import describe_confidence
 from kerastl.apps.report.describe_origins import describe_origins
 from kerastl.apps.report.describe_pseudo_labels import describe_pseudo_labels
 from kerastl.apps.report.draw_report import draw_report
@@ -86,6 +87,7 @@ def write_report(
         shipped=shipped_rows(report),
         origins=describe_origins(report),
         taught_itself=_taught_itself(report),
+        confidence=describe_confidence(report),
         worst=_worst_confusions(report.get("confusion")),
         classes=scores,
         balanced=balanced_accuracy(scores),
@@ -106,6 +108,7 @@ _EMPTY = dict.fromkeys(
         "history",
         "pseudo_labels",
         "compared",
+        "confidence",
         "measures",
         "exports",
         "reference",

@@ -15,8 +15,8 @@ from kerastl.apps.teachers.adapt_teacher import teacher_size
 from kerastl.export.keras_files.load_keras_file import load_keras_file
 from kerastl.losses.teacher_distillation import check_teacher
 from kerastl.surgery import find_head
-from kerastl.training.class_outputs import class_outputs
-from kerastl.training.class_outputs import class_probabilities
+from kerastl.surgery.class_outputs import class_outputs
+from kerastl.surgery.class_outputs import class_probabilities
 
 # Of images that a network takes at any size.
 _ANY_SIZE = 64

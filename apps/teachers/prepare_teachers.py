@@ -13,8 +13,8 @@ from kerastl.apps.report.figures import percent
 from kerastl.apps.teachers.adapt_teacher import adapt_teacher
 from kerastl.apps.teachers.adapt_teacher import teacher_size
 from kerastl.apps.teachers.describe_teacher import describe_teacher
-from kerastl.training.class_outputs import class_outputs
-from kerastl.training.class_outputs import class_probabilities
+from kerastl.surgery.class_outputs import class_outputs
+from kerastl.surgery.class_outputs import class_probabilities
 
 
 def prepare_teachers(

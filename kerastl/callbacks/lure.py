@@ -11,9 +11,9 @@ from kerastl.callbacks.period_callback import PeriodCallback
 from kerastl.callbacks.reset_slots import reset_slots
 from kerastl.data.labelled_batches import labelled_batches
 from kerastl.data.targets import class_numbers
+from kerastl.surgery.class_outputs import class_outputs
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.graph import hidden_layers
-from kerastl.training.class_outputs import class_outputs
 from kerastl.training.gradient_sums import GradientSums
 from kerastl.training.loss_probe import LossProbe
 from kerastl.types import Data

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerastl.surgery.class_outputs import class_outputs
 from kerastl.training.adversarial_images import adversarial_images
-from kerastl.training.class_outputs import class_outputs
 from kerastl.training.transfer_loss import TransferLoss
 from kerastl.types import Tensor
 

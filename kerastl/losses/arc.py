@@ -11,8 +11,8 @@ from kerastl.losses.embedding_units import embedding_units
 from kerastl.losses.feature_queue import FeatureQueue
 from kerastl.losses.mmd import mmd
 from kerastl.losses.warm_up import WarmUp
-from kerastl.training.class_outputs import class_outputs
-from kerastl.training.class_outputs import class_probabilities
+from kerastl.surgery.class_outputs import class_outputs
+from kerastl.surgery.class_outputs import class_probabilities
 from kerastl.training.transfer_loss import TransferLoss
 from kerastl.types import Tensor
 

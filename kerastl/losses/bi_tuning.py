@@ -11,10 +11,10 @@ from kerastl.losses.batch_mean import batch_mean
 from kerastl.losses.class_queue import ClassQueue
 from kerastl.losses.second_view import second_view
 from kerastl.losses.weight_average import WeightAverage
+from kerastl.surgery.class_outputs import check_classes
 from kerastl.surgery.embed import pool
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.find_head import find_head
-from kerastl.training.class_outputs import check_classes
 from kerastl.training.transfer_loss import TransferLoss
 from kerastl.types import Tensor
 

@@ -11,7 +11,7 @@ from keras import ops
 from kerastl.data.targets import one_hot
 from kerastl.losses.batch_mean import batch_mean
 from kerastl.losses.source_head_loss import SourceHeadLoss
-from kerastl.training.class_outputs import check_classes
+from kerastl.surgery.class_outputs import check_classes
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:

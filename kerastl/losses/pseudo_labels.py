@@ -27,8 +27,8 @@ from kerastl.losses.label_counts import LabelCounts
 from kerastl.losses.sample_store import replicas_of
 from kerastl.losses.strong_view import StrongView
 from kerastl.losses.weight_average import WeightAverage
-from kerastl.training.class_outputs import class_outputs
-from kerastl.training.class_outputs import class_probabilities
+from kerastl.surgery.class_outputs import class_outputs
+from kerastl.surgery.class_outputs import class_probabilities
 from kerastl.training.transfer_loss import TransferLoss
 from kerastl.types import Data
 from kerastl.types import Tensor

@@ -11,8 +11,8 @@ from keras import ops
 from kerastl.data.targets import one_hot
 from kerastl.losses.sample_store import SampleStore
 from kerastl.losses.sample_store import replicas_of
-from kerastl.training.class_outputs import class_outputs
-from kerastl.training.class_outputs import class_probabilities
+from kerastl.surgery.class_outputs import class_outputs
+from kerastl.surgery.class_outputs import class_probabilities
 from kerastl.training.transfer_loss import TransferLoss
 from kerastl.types import Tensor
 

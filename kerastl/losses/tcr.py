@@ -10,8 +10,8 @@ from kerastl.data.targets import one_hot
 from kerastl.losses.label_change import LabelChange
 from kerastl.losses.sample_store import SampleStore
 from kerastl.losses.sample_store import replicas_of
-from kerastl.training.class_outputs import class_outputs
-from kerastl.training.class_outputs import class_probabilities
+from kerastl.surgery.class_outputs import class_outputs
+from kerastl.surgery.class_outputs import class_probabilities
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from kerastl.arguments import checked_model
 from kerastl.data.labelled_batches import labelled_batches
 from kerastl.data.predict_batch import predict_batch
 from kerastl.data.targets import class_numbers
-from kerastl.training.class_outputs import class_outputs
+from kerastl.surgery.class_outputs import class_outputs
 from kerastl.types import Data
 
 # Beyond these no network was seen; what is asked for there has no minimum.

@@ -8,11 +8,11 @@ from keras import ops
 
 from kerastl.data.labelled_batches import labelled_batches
 from kerastl.data.targets import class_numbers
+from kerastl.surgery.class_outputs import class_outputs
+from kerastl.surgery.class_outputs import class_probabilities
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.find_head import find_head
 from kerastl.surgery.layer_paths import weight_paths
-from kerastl.training.class_outputs import class_outputs
-from kerastl.training.class_outputs import class_probabilities
 from kerastl.training.finite_images import check_finite_images
 from kerastl.training.gradient_sums import GradientSums
 from kerastl.training.loss_probe import LossProbe

@@ -6,8 +6,8 @@ import keras
 from keras import ops
 
 from kerastl.data.targets import one_hot
-from kerastl.training.class_outputs import class_outputs
-from kerastl.training.class_outputs import class_probabilities
+from kerastl.surgery.class_outputs import class_outputs
+from kerastl.surgery.class_outputs import class_probabilities
 from kerastl.training.input_gradient import input_gradient
 from kerastl.types import Tensor
 

@@ -12,7 +12,7 @@ class LossProbe(keras.Model):
 
     Args:
         network: the network; its weights are not changed.
-        kind: what it returns, see `kerastl.training.class_outputs`.
+        kind: what it returns, see `kerastl.surgery.class_outputs`.
     """
 
     def __init__(self, network, kind):

@@ -10,8 +10,8 @@ from keras import ops
 import kerastl
 from kerastl import losses
 from kerastl.callbacks import LURE
-from kerastl.training.class_outputs import class_outputs
-from kerastl.training.class_outputs import class_probabilities
+from kerastl.surgery.class_outputs import class_outputs
+from kerastl.surgery.class_outputs import class_probabilities
 from kerastl.training.loss_probe import LossProbe
 
 
