@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kerastl.apps.data.describe_data import describe_data
 from kerastl.apps.data.labels_file import labels_text
+from kerastl.apps.page.find_runtime import has_runtime
 from kerastl.apps.report import figures
 from kerastl.apps.report.say import say
 from kerastl.apps.runs import digits_experiment
@@ -80,12 +81,18 @@ def quickstart(
             _choose_best(folder, source, trainings, seeds)
         best = folder.read_json("report.json", REPORT_KEYS)["settings"]["best"]
         say(console, f"best on validation images: {best}")
+        page = has_runtime()
+        if not page:
+            file = folder.file("model_int8.onnx")
+            # It would have to be fetched, and this runs offline.
+            say(console, f"for a page with a camera: kerastl page {file}")
         return finish_run(
             folder,
             digits_target(0),
             "test",
             _EXPORTS,
             progress=RunProgress(console),
+            page=page,
         )
 
 

@@ -80,6 +80,11 @@ def find_runtime(folder=None):
     return found
 
 
+def has_runtime() -> bool:
+    """Whether the runtime is here already, so that nothing is fetched."""
+    return _read(_cache()) is not None
+
+
 def _cache():
     base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     return pathlib.Path(base, "kerastl", f"onnxruntime-web-{VERSION}")

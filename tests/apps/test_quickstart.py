@@ -4,6 +4,7 @@ import pytest
 
 from kerastl import apps
 from kerastl import export
+from kerastl.apps.page.find_runtime import VERSION
 from kerastl.apps.runs import digits_experiment
 
 pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
@@ -18,6 +19,7 @@ def short(monkeypatch):
 
 def test_compares_exports_and_resumes(short, tmp_path, monkeypatch):
     output = tmp_path / "quickstart"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     result = apps.quickstart(output, seeds=1)
     rows = result.report["comparison"]["rows"]
     assert [row["label"] for row in rows] == [
@@ -71,6 +73,14 @@ def test_compares_exports_and_resumes(short, tmp_path, monkeypatch):
     assert trained == ["ktft"]
     kept = again.report["comparison"]["rows"]
     assert kept[:2] == rows[:2]
+    # What a page needs is fetched by those who ask for one.
+    assert not (output / "try.html").exists()
+    runtime = tmp_path / "cache" / "kerastl" / f"onnxruntime-web-{VERSION}"
+    runtime.mkdir(parents=True)
+    (runtime / "ort.wasm.bundle.min.mjs").write_bytes(b"export {};")
+    (runtime / "ort-wasm-simd-threaded.wasm").write_bytes(b"\0asm")
+    apps.quickstart(output, seeds=1, resume=True)
+    assert "model_int8.onnx, 16 × 16" in (output / "try.html").read_text()
 
 
 def test_refuses_no_seed(tmp_path):
