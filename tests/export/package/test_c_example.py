@@ -126,6 +126,15 @@ def test_it_prints_the_class_of_what_the_camera_sees(
     assert len({line.split(":")[0] for line in said}) >= 3
 
 
+def test_the_readme_shows_its_loop(files):
+    page = pathlib.Path(__file__).parents[3] / "export/README.md"
+    shown = page.read_text().partition("```cpp\n")[2].partition("```")[0]
+    write_metadata(files / "model.tflite", Metadata(NAMES))
+    *_, example = write_c_array(files / "model.tflite", name="model_int8")
+    assert shown.startswith("void loop()")
+    assert shown in example.read_text()
+
+
 def test_a_sketch_that_is_there_is_left_alone(files):
     *_, example = write_c_array(files / "model.tflite")
     example.write_text("mine")
