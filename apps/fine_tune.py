@@ -385,7 +385,7 @@ def fine_tune(
             if earlier is not None:
                 photos = identity["images"]
                 asked = data, part, load_at, photos
-                add_comparison(folder, earlier, *asked, console=console)
+                add_comparison(folder, earlier, *asked)
             return finish_run(
                 folder,
                 data,

@@ -18,12 +18,10 @@ def seen_text(data):
         data: The `apps.ImageData` that it was trained on; images in arrays
             are left out.
     """
-    files = [
-        file
-        for name in _PARTS
-        if name in data.parts
-        for file in data.parts[name].files or ()
-    ]
+    parts = [data.parts[name] for name in _PARTS if name in data.parts]
+    if data.unlabelled is not None:
+        parts.append(data.unlabelled)
+    files = [file for part in parts for file in part.files or ()]
     digests = sorted(set(map_in_threads(digest_file, files)))
     return "".join(f"{digest}\n" for digest in digests)
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import keras
 
+#: Findings that are lists of dicts, one an epoch, with its number.
+PER_EPOCH = frozenset({"pseudo_labels"})
+
 
 @dataclass
 class Setting:

@@ -41,11 +41,17 @@ def describe_confidence(report):
             f"divides the logits in all files. On {where} the expected "
             f"calibration error went from {error} to {scaled}"
         )
-    else:
-        text += (
-            f"; {temperature}, fitted to {fitted}, would make that {scaled}: "
-            "--calibrate-confidence"
+    elif not is_sure(found):
+        return (
+            f"{text}. {fitted.capitalize()} do not tell how sure it should "
+            f"be, {temperature}: the answers stay as they are."
         )
+    else:
+        text += f"; {temperature}, fitted to {fitted}, would make that {scaled}"
+        helps = found["scaled"] < found["expected_calibration_error"]
+        # What is trained on with rounding cannot be calibrated.
+        if helps and not report.get("settings", {}).get("qat"):
+            text += ": --calibrate-confidence"
     if found["part"] == "validation":
         text += ". They are the same images, which flatters it"
     if found.get("before_balance"):
@@ -55,3 +61,13 @@ def describe_confidence(report):
 
 def _points(share):
     return f"{100 * share:.1f}"
+
+
+def is_sure(found):
+    """Whether the validation images tell that the temperature is not 1.
+
+    Args:
+        found: What `measure_confidence` returns.
+    """
+    low, high = found.get("low"), found.get("high")
+    return low is not None and not low <= 1 <= high

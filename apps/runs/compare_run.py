@@ -13,7 +13,6 @@ from kerastl.apps.data.literal import literal
 from kerastl.apps.data.read_class_names import read_class_names
 from kerastl.apps.data.square_side import square_side
 from kerastl.apps.report.figures import NINETY_FIVE
-from kerastl.apps.report.say import say
 from kerastl.export.runner import load
 
 _MODEL = "model.keras"
@@ -113,8 +112,12 @@ def compare_run(earlier, model, data, part, load_at=None, images=None):
     """
     ours = _hits(load(model), data, part)
     size = square_side(earlier.runner, earlier.label)
+    same = _same(earlier.images, images, part)
     if size != data.image_size:
         data = load_at(size)
+        if data.parts[part].files is None:
+            # Arrays of another size have another digest.
+            same = None
     theirs = _hits(earlier.runner, data, part, earlier.order)
     gained = ours.astype(int) - theirs
     count = len(gained)
@@ -127,7 +130,7 @@ def compare_run(earlier, model, data, part, load_at=None, images=None):
         "images": count,
         "only_this": int((gained > 0).sum()),
         "only_earlier": int((gained < 0).sum()),
-        "same_photos": _same(earlier.images, images, part),
+        "same_photos": same,
     }
 
 
@@ -141,7 +144,7 @@ def describe_comparison(found):
         f"images: {found['only_this']} that only it names rightly, "
         f"{found['only_earlier']} that only the other does."
     )
-    if not sure:
+    if not sure and (found["only_this"] or found["only_earlier"]):
         text += " On other photos it may be the other way round."
     if found["same_photos"] is False:
         text += (
@@ -178,17 +181,15 @@ def _read_json(path):
         return {}
 
 
-def add_comparison(folder, earlier, *asked, console=None):
-    """Puts what `compare_run` finds into a run's report, and says it.
+def add_comparison(folder, earlier, *asked):
+    """Puts what `compare_run` finds into a run's report.
 
     Args:
         folder: The `RunFolder`, trained.
         earlier: An `EarlierRun`.
         *asked: The other arguments of `compare_run`, from `data` on.
-        console: `rich.console.Console`, or `None`.
     """
     report = folder.read_json("report.json")
     found = compare_run(earlier, folder.load_model(_MODEL), *asked)
     report["compared"] = {**found, "text": describe_comparison(found)}
     folder.write_json("report.json", report)
-    say(console, report["compared"]["text"])

@@ -69,6 +69,8 @@ class RunResult(Printable):
             if "aware" in report:
                 say(console, describe_origins(report))
         say(console, describe_confidence(report))
+        if report.get("compared"):
+            say(console, report["compared"]["text"])
         say(console, f"report: {self.output / 'report.html'}", wrap=False)
         page = self.output / PAGE
         if page.exists():

@@ -11,6 +11,7 @@ from kerastl.apps.data.describe_data import describe_data
 from kerastl.apps.data.labels_file import labels_text
 from kerastl.apps.data.seen_photos import SEEN
 from kerastl.apps.data.seen_photos import seen_text
+from kerastl.apps.report.describe_confidence import is_sure
 from kerastl.apps.runs.describe_run import describe_measures
 from kerastl.apps.runs.describe_run import describe_title
 from kerastl.apps.runs.describe_run import describe_training
@@ -156,14 +157,15 @@ def train_run(run, folder, progress):
     )
     runner = RememberedRunner(load(student))
     confidence = measure_confidence(student, runner, data, run.part)
-    if arguments["calibrate_confidence"]:
+    folds = arguments["calibrate_confidence"] and is_sure(confidence)
+    if folds:
         confidence["folded"] = True
         scale_temperature(student, confidence["temperature"])
     if arguments["balance"]:
         # Of what is calibrated: the shares are those of probabilities.
         adjust_logits(student, class_counts(data))
         confidence = confidence and {**confidence, "before_balance": True}
-    if arguments["calibrate_confidence"] or arguments["balance"]:
+    if folds or arguments["balance"]:
         runner = load(student)
     folder.save_model(student)
     save_class_means(folder.file("class_means.npz"), student, data)

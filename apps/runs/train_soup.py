@@ -5,6 +5,7 @@ import copy
 import keras
 import numpy as np
 
+from kerastl.apps.recipes.setting import PER_EPOCH
 from kerastl.apps.runs.run_progress import RunProgress
 from kerastl.apps.runs.save_history import save_table
 from kerastl.apps.runs.train_network import train_network
@@ -47,6 +48,7 @@ def train_soup(
     epochs,
     folder=None,
     log_dir=None,
+    findings=None,
     **options,
 ):
     """Trains one start `soup` times and averages the weights.
@@ -69,6 +71,8 @@ def train_soup(
             keeps nothing, and no history while it grows.
         log_dir: Folder for TensorBoard, with one for each of several
             trainings in it, or `None`.
+        findings: As in `train_network`; what was noted epoch by epoch is there
+            of all trainings, as in the history.
         **options: Passed on to `train_network`.
 
     Returns:
@@ -83,6 +87,7 @@ def train_soup(
     """
     progress = options.get("progress") or RunProgress(options.get("console"))
     start, means, history = student, None, {}
+    findings = {} if findings is None else findings
     for number in range(soup):
         again = data if number == 0 else _redrawn(data, number)
         options["checkpoint"] = _place(folder, _checkpoint_name(number))
@@ -94,25 +99,32 @@ def train_soup(
         done = _place(folder, _trained_name(number))
         if done is not None and done.exists():
             student = folder.load_model(done.name)
-            columns = folder.read_json(done.with_suffix(".json").name)
+            kept = folder.read_json(done.with_suffix(".json").name)
+            columns, found = kept["history"], kept["findings"]
         else:
             progress.describe("preparing")
             progress.begin(
                 f"training-{number + 1}",
                 f"training {number + 1} of {soup}" if soup > 1 else None,
             )
+            found = {}
             student, columns = train_network(
                 start if soup == 1 else copy_model(start),
                 source,
                 recipe,
                 again,
                 epochs,
+                findings=found,
                 **options,
             )
             if folder is not None and soup > 1:
                 # The network last: where it is, all of it is.
-                folder.write_json(done.with_suffix(".json").name, columns)
+                folder.write_json(
+                    done.with_suffix(".json").name,
+                    {"history": columns, "findings": found},
+                )
                 folder.save_model(student, done.name)
+        _join(findings, found, len(history.get("epoch", ())))
         _append(history, columns)
         values = [
             keras.ops.convert_to_numpy(weight).astype("float64") / soup
@@ -176,6 +188,17 @@ def _recorder(folder, before):
         save_table(folder, history)
 
     return record
+
+
+def _join(findings, found, before):
+    """Puts what a training found behind what those before it did."""
+    for name, value in found.items():
+        # Of others the last training's counts.
+        if name in PER_EPOCH:
+            value = findings.get(name, []) + [
+                {**each, "epoch": before + each["epoch"]} for each in value
+            ]
+        findings[name] = value
 
 
 def _append(history, columns):

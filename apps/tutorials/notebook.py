@@ -45,9 +45,7 @@ steps = epochs * len(photos.train)
 tuner = kerastl.FineTuner(student, source=source)
 tuner.compile(
     optimizer=keras.optimizers.SGD(
-        keras.optimizers.schedules.CosineDecay(
-            0.05, epochs * len(photos.train)
-        ),
+        keras.optimizers.schedules.CosineDecay(0.05, steps),
         momentum=0.9,
     ),
     loss="sparse_categorical_crossentropy",

@@ -2,9 +2,9 @@
 # # From a folder of photos to a Raspberry Pi
 #
 # One call trains, exports and measures; what goes to the Pi is one file and a
-# script of forty lines. Runs offline in a minute, on digits: with photos of
-# your own write their folder in place of "digits", leave `weights` out, and
-# take `preset="mobilenet_v2"`.
+# small script. Runs offline in a minute, on digits: with photos of your own
+# write their folder in place of "digits", leave `weights` out, and take
+# `preset="mobilenet_v2"`.
 
 # %%
 import pathlib
@@ -23,7 +23,7 @@ result = apps.fine_tune(
     weights=source,
     image_size=24,
     exports=["tflite:int8", "tflite:float32"],
-    # Every operator has to run in the Pi's fast path.
+    # What a Pi's processor runs fast is checked.
     target="xnnpack",
     max_accuracy_drop=0.02,
     output="runs/raspberry_pi",

@@ -1,6 +1,8 @@
 """Turns a .tflite file into a project for an ESP32."""
 
 import pathlib
+import re
+import warnings
 
 from kerastl.export.package.c_example import FRAME_BYTES
 from kerastl.export.package.c_example import c_example
@@ -19,6 +21,10 @@ _CODE_BYTES = 1024 * 1024
 _APP_OFFSET = 64 * 1024
 # Of an ESP32-S3's 512 kB the system, its stacks and the caches take the rest.
 _INTERNAL_BYTES = 256 * 1024
+# Names of sources that are not the network's.
+_TAKEN = ("camera",)
+# Files that depend on the size of the network.
+_SIZED = ("sdkconfig.defaults", "partitions.csv")
 
 
 def write_esp_project(
@@ -59,7 +65,8 @@ def write_esp_project(
             `False`, or `folder` is a file.
         PermissionError: If the folder cannot be made.
         TargetError: If TensorFlow Lite Micro cannot run the file.
-        ValueError: If the file cannot be read, or is no such classifier.
+        ValueError: If the file cannot be read, or is no such classifier, or
+            the folder is the project of a network of another name.
 
     Example:
 
@@ -77,7 +84,13 @@ def write_esp_project(
             "alone (leave --project out), and the program around it yourself. "
             f"Received: path={str(path)!r}"
         )
+    if name in _TAKEN:
+        raise ValueError(
+            f"{name}.cc is a file of the project that is yours to write. Give "
+            f"the network another name (--name). Received: name={name!r}"
+        )
     folder = make_folder(folder)
+    _check_project(folder, name)
     written = write_c_array(path, folder / "main", name, overwrite)
     texts = {
         "main/camera.cc": _CAMERA,
@@ -91,13 +104,40 @@ def write_esp_project(
         "CMakeLists.txt": _PROJECT.format(name=name),
         **_settings(path.stat().st_size, report.arena_bytes),
     }
+    kept = []
     for file, text in texts.items():
         file = folder / file
         if not file.exists():
             with staged_file(file, file.suffix) as new:
                 new.write_text(text, encoding="utf-8")
+        elif file.name in _SIZED and file.read_text("utf-8") != text:
+            kept.append(file.name)
         written += (file,)
+    if kept:
+        warnings.warn(
+            f"{', '.join(kept)} were there and stay as they are, though a new "
+            "project of this network would have others: flash and memory may "
+            "be too small for it. Delete them, and write the project again.",
+            stacklevel=2,
+        )
     return written
+
+
+def _check_project(folder, name):
+    """Raises `ValueError` for a project that builds another network."""
+    sources = folder / "main" / "CMakeLists.txt"
+    if not sources.is_file():
+        return
+    ours = re.search(
+        r'"(\w+)\.cc" "\1_example\.cc"', sources.read_text("utf-8")
+    )
+    if ours and ours[1] != name:
+        raise ValueError(
+            "The folder is the project of a network of another name, which it "
+            "would go on building. Write to another folder, or give this one "
+            f"that name (--name). Received: folder={str(folder)!r}, "
+            f"name={name!r}"
+        )
 
 
 def _settings(graph_bytes, arena_bytes):

@@ -21,6 +21,7 @@ class PseudoLabelHistory(keras.callbacks.Callback):
         validation_data: Labelled images, as in `fit`, that are looked at after
             every epoch: one more forward pass. `None` asks nothing of them.
         batch_size: Images that are looked at together, of arrays.
+        term: Name of the `PseudoLabels`, where the tuner has several.
 
     Attributes:
         epochs: List of a dict an epoch: `epoch`, from 1; `images`, how many
@@ -31,7 +32,8 @@ class PseudoLabelHistory(keras.callbacks.Callback):
 
     Raises:
         ValueError: At the start of `fit`, if the model does not train with
-            `PseudoLabels`.
+            `PseudoLabels`, or with several and none is named; at the end of an
+            epoch, if there are no validation images.
 
     Example:
 
@@ -51,26 +53,36 @@ class PseudoLabelHistory(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, validation_data: Data | None = None, batch_size: int = 32
+        self,
+        validation_data: Data | None = None,
+        batch_size: int = 32,
+        term: str | None = None,
     ) -> None:
         super().__init__()
         self.validation_data = validation_data
         self.batch_size = batch_size
+        self.term = term
         self.epochs = []
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         terms = [
             term
             for term in getattr(self.model, "transfer_losses", [])
-            if isinstance(term, PseudoLabels)
+            if isinstance(term, PseudoLabels) and self.term in (None, term.name)
         ]
         if not terms:
             raise ValueError(
                 "There are no pseudo-labels to keep: pass `kerastl.losses."
                 "PseudoLabels` to `FineTuner.compile(transfer_losses=...)`. "
-                f"Received: model={self.model.name!r}"
+                f"Received: model={self.model.name!r}, term={self.term!r}"
             )
-        self._term = terms[0]
+        if len(terms) > 1:
+            raise ValueError(
+                "The tuner has several terms of pseudo-labels: name the one "
+                "to keep, `term=...`. "
+                f"Received: {[each.name for each in terms]}"
+            )
+        (self._term,) = terms
 
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, Any] | None = None
@@ -103,6 +115,12 @@ class PseudoLabelHistory(keras.callbacks.Callback):
             ):
                 said, sure = self._term.label_batch(images)
                 found.append((said, sure, class_numbers(labels) == said))
+        if not found:
+            raise ValueError(
+                "There are no validation images to judge the pseudo-labels "
+                "by. Pass some, or `validation_data=None`. "
+                f"Received: {type(self.validation_data).__name__} without any"
+            )
         said, sure, right = (
             np.concatenate(each) for each in zip(*found, strict=True)
         )

@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from kerastl.arguments import checked_choice
+from kerastl.arguments import checked_count
 from kerastl.arguments import checked_number
 from kerastl.arguments import checked_probability
 from kerastl.data.labelled_batches import labelled_batches
@@ -252,18 +253,31 @@ class PseudoLabels(TransferLoss):
             they are believed.
 
         Raises:
-            ValueError: If the tuner of the term is not compiled.
+            ValueError: If the tuner of the term is not compiled, or there are
+                no images.
         """
         if self.thresholds is None:
             raise ValueError(
                 "The term has no network yet: compile a `FineTuner` with it "
                 f"first. Received: name={self.name!r}"
             )
+        batch_size = checked_count("batch_size", batch_size)
+        if hasattr(images, "shape") and len(images.shape) != 4:
+            raise ValueError(
+                "Images come as an array `(count, height, width, channels)`; "
+                "of a single one make `image[None]`. "
+                f"Received: images of shape {tuple(images.shape)}"
+            )
         with self.labelling():
             found = [
                 self.label_batch(batch)
                 for batch, _ in labelled_batches(images, batch_size, False)
             ]
+        if not found:
+            raise ValueError(
+                "There are no images to label. "
+                f"Received: images={type(images).__name__} without any"
+            )
         labels, sure = zip(*found, strict=True)
         return np.concatenate(labels), np.concatenate(sure)
 

@@ -76,6 +76,15 @@ def grad_cam(
             f"channels) with at least one image. Received: shape={images.shape}"
         )
     network = _Network(model)
+    wanted = tuple(model.inputs[0].shape[1:])
+    if any(
+        size is not None and size != found
+        for size, found in zip(wanted, images.shape[1:], strict=True)
+    ):
+        raise ValueError(
+            "The model takes images of another size. "
+            f"Received: shape={images.shape}, for inputs of {wanted}"
+        )
     if classes is not None:
         classes = _checked_classes(classes, len(images), network.num_classes)
     maps = []

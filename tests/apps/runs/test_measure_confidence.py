@@ -10,6 +10,8 @@ from keras import layers
 import kerastl
 from kerastl import apps
 from kerastl.apps.report.describe_confidence import describe_confidence
+from kerastl.apps.report.describe_confidence import is_sure
+from kerastl.apps.runs import train_run
 from kerastl.apps.runs.measure_confidence import check_calibration
 from kerastl.apps.runs.measure_confidence import measure_confidence
 from kerastl.export import load
@@ -75,9 +77,15 @@ def test_outputs_that_are_no_classes_are_left_alone(data):
     check_calibration(False, model, data, None)
 
 
-def test_a_run_folds_it_into_every_file(tiny_arguments, tmp_path):
+def test_a_run_folds_it_into_every_file(tiny_arguments, tmp_path, monkeypatch):
     arguments = {**tiny_arguments, "exports": [], "epochs": 1}
-    plain = apps.fine_tune(**arguments, output=tmp_path / "plain")
+    # Nine validation images do not tell, and nothing is folded.
+    plain = apps.fine_tune(
+        **arguments, calibrate_confidence=True, output=tmp_path / "plain"
+    )
+    assert "do not tell how sure" in describe_confidence(plain.report)
+    # As if they did.
+    monkeypatch.setattr(train_run, "is_sure", lambda found: True)
     arguments |= {"exports": ["tflite:float32"], "output": tmp_path / "run"}
     calibrated = apps.fine_tune(**arguments, calibrate_confidence=True)
     data = apps.load_image_folder(
@@ -108,6 +116,20 @@ def test_a_run_folds_it_into_every_file(tiny_arguments, tmp_path):
     assert sentence in (calibrated.output / "MODEL_CARD.md").read_text()
     with pytest.raises(ValueError, match="calibrate_confidence was True"):
         apps.fine_tune(**arguments, resume=True)
+
+
+@pytest.mark.parametrize(
+    "low, high, sure",
+    [
+        (1.1, 2.0, True),
+        (0.3, 0.9, True),
+        (0.9, 1.3, False),
+        (1.0, 1.5, False),
+        (None, None, False),
+    ],
+)
+def test_a_temperature_has_to_be_sure(low, high, sure):
+    assert is_sure({"temperature": 1.2, "low": low, "high": high}) is sure
 
 
 def test_what_cannot_be_calibrated_is_refused_first(data, tmp_path):
@@ -159,12 +181,34 @@ FOUND = {
             "--balance.",
         ),
         (
-            {"part": "validation", "num_images": 100, "low": None},
+            {"part": "validation", "num_images": 100},
             "Confidence and accuracy are 4.7 points apart (expected "
             "calibration error, 100 validation images); the temperature 1.45 "
-            "(the last that is tried), fitted to 100 validation images, would "
-            "make that 3.8 points: --calibrate-confidence. They are the same "
-            "images, which flatters it.",
+            "(95 % interval 1.12 to 1.87), fitted to 100 validation images, "
+            "would make that 3.8 points: --calibrate-confidence. They are the "
+            "same images, which flatters it.",
+        ),
+        (
+            {"low": None, "temperature": 20.0},
+            "Confidence and accuracy are 4.7 points apart (expected "
+            "calibration error, 671 test images). 100 validation images do "
+            "not tell how sure it should be, the temperature 20.00 (the last "
+            "that is tried): the answers stay as they are.",
+        ),
+        (
+            {"low": 0.7},
+            "Confidence and accuracy are 4.7 points apart (expected "
+            "calibration error, 671 test images). 100 validation images do "
+            "not tell how sure it should be, the temperature 1.45 (95 % "
+            "interval 0.70 to 1.87): the answers stay as they are.",
+        ),
+        (
+            # It would not help.
+            {"scaled": 0.05},
+            "Confidence and accuracy are 4.7 points apart (expected "
+            "calibration error, 671 test images); the temperature 1.45 (95 % "
+            "interval 1.12 to 1.87), fitted to 100 validation images, would "
+            "make that 5.0 points.",
         ),
         (
             {"mistakes": 0, "temperature": 1.0, "low": None},
@@ -177,5 +221,7 @@ FOUND = {
 )
 def test_the_sentences(changes, text):
     assert describe_confidence({"confidence": FOUND | changes}) == text
+    rounded = {"confidence": FOUND | changes, "settings": {"qat": 3}}
+    assert "--calibrate" not in describe_confidence(rounded)
     assert describe_confidence({}) is None
     assert describe_confidence({"confidence": None}) is None

@@ -51,7 +51,7 @@ class Killed(Exception):
     pass
 
 
-def soup(count, folder=None, die_in=None, data=None):
+def soup(count, folder=None, die_in=None, data=None, findings=None):
     trainings = []
 
     def callbacks(setting):
@@ -61,7 +61,17 @@ def soup(count, folder=None, die_in=None, data=None):
             if len(trainings) == die_in and epoch == 1:
                 raise Killed
 
-        return [keras.callbacks.LambdaCallback(on_epoch_begin=end)]
+        notes = setting.by_epoch.setdefault("pseudo_labels", [])
+        setting.findings["similarity"] = setting.data.seed
+
+        def note(epoch, logs=None):
+            notes.append({"epoch": epoch + 1, "seed": setting.data.seed})
+
+        return [
+            keras.callbacks.LambdaCallback(
+                on_epoch_begin=end, on_epoch_end=note
+            )
+        ]
 
     recipe = Recipe("test", "Test", "", "", callbacks=callbacks)
     network, history = train_soup(
@@ -73,6 +83,7 @@ def soup(count, folder=None, die_in=None, data=None):
         EPOCHS,
         folder=folder,
         learning_rate=0.01,
+        findings=findings,
     )
     return network.get_weights(), history, trainings
 
@@ -91,6 +102,23 @@ def test_the_weights_are_the_mean_of_trainings_under_other_draws():
     assert history["epoch"] == [1, 2, 3, 4, 5, 6]
     losses = [loss for _, columns, _ in alone for loss in columns["loss"]]
     np.testing.assert_allclose(history["loss"], losses, rtol=1e-5)
+
+
+def test_what_is_found_is_found_of_all_trainings(tmp_path):
+    whole = {}
+    _, _, seeds = soup(3, findings=whole)
+    assert whole["pseudo_labels"] == [
+        {"epoch": number + 1, "seed": seeds[number // EPOCHS]}
+        for number in range(3 * EPOCHS)
+    ]
+    assert whole["similarity"] == seeds[-1]
+    folder = RunFolder(tmp_path / "run", {}, {})
+    folder.begin()
+    with pytest.raises(Killed):
+        soup(3, folder, die_in=2, findings={})
+    resumed = {}
+    soup(3, folder, findings=resumed)
+    assert resumed == whole
 
 
 def test_a_killed_soup_goes_on_in_the_training_that_ran(tmp_path):

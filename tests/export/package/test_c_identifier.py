@@ -11,6 +11,8 @@ from kerastl.export.package.c_identifier import c_identifier
         ("8bit", "model_8bit"),
         ("Größe", "gr_e"),
         ("--", "model_"),
+        ("Class", "model_class"),
+        ("int", "model_int"),
     ],
 )
 def test_names_become_identifiers(name, expected):

@@ -161,9 +161,27 @@ def test_what_is_there_is_left_alone_but_for_the_network(files):
     (files / "main/model.h").write_text("old")
     with pytest.raises(FileExistsError, match="overwrite=True"):
         write_esp_project(files / "model.tflite", files)
-    write_esp_project(files / "model.tflite", files, overwrite=True)
+    with pytest.warns(UserWarning, match="sdkconfig.defaults, partitions.csv"):
+        write_esp_project(files / "model.tflite", files, overwrite=True)
     assert {each.read_text() for each in own} == {"mine"}
     assert "model_arena_size" in (files / "main/model.h").read_text()
+
+
+def test_a_network_that_is_called_as_a_file_of_the_users(files):
+    with pytest.raises(ValueError, match=r"camera.cc is .* yours to write"):
+        write_esp_project(files / "model.tflite", files / "a", "camera")
+    assert not (files / "a").exists()
+
+
+def test_a_project_of_another_network_is_not_built_on(files):
+    folder = files / "firmware"
+    write_esp_project(files / "model.tflite", folder)
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(ValueError, match="would go on building.*name='other'"):
+        write_esp_project(files / "model.tflite", folder, "other")
+    assert sorted(folder.rglob("*")) == before
+    # The same network again says nothing.
+    write_esp_project(files / "model.tflite", folder, overwrite=True)
 
 
 def test_without_a_sketch_there_is_no_project(tmp_path):

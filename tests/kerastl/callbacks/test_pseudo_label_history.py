@@ -191,3 +191,55 @@ def test_what_is_refused(student, images, labels):
     tuner.compile("sgd", "sparse_categorical_crossentropy")
     with pytest.raises(ValueError, match="There are no pseudo-labels to keep"):
         tuner.fit(images, labels, verbose=0, callbacks=[PseudoLabelHistory()])
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        (lambda x: x[:0], "no images to label"),
+        (lambda x: x[0], r"make `image\[None\]`.*\(8, 8, 3\)"),
+    ],
+)
+def test_images_that_cannot_be_labelled(
+    student, images, labels, wrong, message
+):
+    term = PseudoLabels(threshold=0.4)
+    fitted(student, images, labels, term, epochs=1)
+    with pytest.raises(ValueError, match=message):
+        term.label(wrong(images))
+    with pytest.raises(ValueError, match="`batch_size`"):
+        term.label(images, batch_size=0)
+
+
+def test_no_images_to_judge_by(student, images, labels):
+    kept = PseudoLabelHistory((images[:0], labels[:0]))
+    with pytest.raises(ValueError, match="no validation images to judge"):
+        fitted(
+            student,
+            images,
+            labels,
+            PseudoLabels(threshold=0.4),
+            epochs=1,
+            callbacks=[kept],
+        )
+
+
+def test_one_of_several_terms_is_named(student, images, labels):
+    terms = [
+        PseudoLabels(threshold=least, name=name)
+        for name, least in (("strict", 0.999), ("mild", 0.34))
+    ]
+    tuner = kerastl.FineTuner(student, batch_norm="freeze")
+    tuner.compile(
+        keras.optimizers.SGD(1e-4),
+        "sparse_categorical_crossentropy",
+        transfer_losses=terms,
+    )
+    data = {"images": images[:8], "unlabelled": images[8:16]}
+    with pytest.raises(ValueError, match=r"name the one.*'strict', 'mild'"):
+        tuner.fit(data, labels[:8], verbose=0, callbacks=[PseudoLabelHistory()])
+    kept = PseudoLabelHistory(term="mild")
+    history = tuner.fit(data, labels[:8], verbose=0, callbacks=[kept]).history
+    assert sum(kept.epochs[0]["believed"]) == 8
+    assert history["mild_believed"] == [1.0]
+    assert history["strict_believed"][0] < 1
