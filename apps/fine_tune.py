@@ -168,8 +168,9 @@ def fine_tune(
         calibrate_confidence: Whether the network's logits are divided by the
             temperature that validation images ask for, in every file: an
             image that it is 90 % sure of is then right about nine times of
-            ten. Which class comes first stays. The report says without, too,
-            what it would change (see `kerastl.metrics.fit_temperature`).
+            ten. Which class comes first stays. Nothing is divided where they
+            are too few to tell. The report says without, too, what it would
+            change (see `kerastl.metrics.fit_temperature`).
         augment: Whether training images are cropped and mirrored.
         seed: Seed of everything that is drawn.
         qat: Number of epochs that a copy of the trained network is trained
