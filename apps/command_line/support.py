@@ -193,7 +193,7 @@ def _complain(message, style="red"):
     console = Console(stderr=True)
     if console.is_terminal:
         # A run's line may stand there, which is drawn anew below.
-        sys.stderr.write("\r\x1b[2K")
+        console.file.write("\r\x1b[2K")
     console.width = min(console.width, 80)
     console.print(
         # What no terminal can show, such as bytes of a name that are no text.

@@ -3,6 +3,8 @@
 import signal
 
 import pytest
+import rich.console
+import rich.progress
 import typer
 
 from kerastl_command_line.support import report_errors
@@ -34,3 +36,21 @@ def test_only_verbs_that_resume_speak_of_it(resumes, number, capsys):
     assert ("--resume" in said) == resumes
     assert caught.value.exit_code == 128 + number
     assert signal.getsignal(number) is USUAL[number]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_message_takes_the_place_of_a_line_that_is_drawn(
+    terminal, capsys, monkeypatch
+):
+    # What tells rich that it writes to a terminal.
+    if terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+    else:
+        monkeypatch.delenv("FORCE_COLOR", raising=False)
+    drawing = rich.console.Console(force_terminal=terminal, width=80)
+    with rich.progress.Progress(console=drawing, transient=True):
+        with pytest.raises(typer.Exit), report_errors(False):
+            raise ValueError("Said.")
+    said = capsys.readouterr().err
+    assert said.startswith("\r\x1b[2K") == terminal
+    assert "kerastl: Said." in said
