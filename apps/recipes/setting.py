@@ -6,9 +6,6 @@ from typing import Any
 
 import keras
 
-#: Findings that are lists of dicts, one an epoch, with its number.
-PER_EPOCH = frozenset({"pseudo_labels"})
-
 
 @dataclass
 class Setting:
@@ -28,7 +25,9 @@ class Setting:
         findings: What the method found out about the data, for the report.
         validates: Whether the validation part is looked at in training.
         by_epoch: Lists of what a method's callbacks note at the end of every
-            epoch, for the report. A training that goes on has those before.
+            epoch, a dict with its number as `epoch`, for the report. A
+            training that goes on has those before. At the end they are among
+            the findings, as `by_epoch`.
     """
 
     student: keras.Model

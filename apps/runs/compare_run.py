@@ -13,9 +13,10 @@ from kerastl.apps.data.literal import literal
 from kerastl.apps.data.read_class_names import read_class_names
 from kerastl.apps.data.square_side import square_side
 from kerastl.apps.report.figures import NINETY_FIVE
+from kerastl.apps.runs.export_files import MODEL
+from kerastl.export.class_scores import class_scores
+from kerastl.export.collect_outputs import collect_outputs
 from kerastl.export.runner import load
-
-_MODEL = "model.keras"
 
 
 class EarlierRun(NamedTuple):
@@ -52,7 +53,7 @@ def open_earlier(path, data, one_size=False):
             it reads images of a size that there are none of.
     """
     path = pathlib.Path(path)
-    file = path / _MODEL if path.is_dir() else path
+    file = path / MODEL if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(
             "There is no finished run to compare with. Name the folder of a "
@@ -78,7 +79,7 @@ def open_earlier(path, data, one_size=False):
         )
     order = [names.index(name) for name in data.class_names]
     return EarlierRun(
-        literal(file.parent.name if file.name == _MODEL else file.name),
+        literal(file.parent.name if file.name == MODEL else file.name),
         runner,
         order,
         _read_json(file.with_name("run.json"))
@@ -134,6 +135,20 @@ def compare_run(earlier, model, data, part, load_at=None, images=None):
     }
 
 
+def add_comparison(folder, earlier, *asked):
+    """Puts what `compare_run` finds into a run's report.
+
+    Args:
+        folder: The `RunFolder`, trained.
+        earlier: An `EarlierRun`.
+        *asked: The other arguments of `compare_run`, from `data` on.
+    """
+    report = folder.read_json("report.json")
+    found = compare_run(earlier, folder.load_model(MODEL), *asked)
+    report["compared"] = {**found, "text": describe_comparison(found)}
+    folder.write_json("report.json", report)
+
+
 def describe_comparison(found):
     """Returns the sentences on what `compare_run` found."""
     points, half = 100 * found["difference"], 100 * found["interval"]
@@ -156,13 +171,11 @@ def describe_comparison(found):
 
 def _hits(runner, data, part, order=None):
     """Which images of a part are named rightly."""
-    hits = []
-    for images, labels in getattr(data, part):
-        scores = runner.classify(np.asarray(images))
-        if order is not None:
-            scores = scores[:, order]
-        hits.append(scores.argmax(-1) == np.asarray(labels).reshape(-1))
-    return np.concatenate(hits)
+    outputs, labels = collect_outputs(runner, getattr(data, part))
+    scores = class_scores(outputs, runner.kind)
+    if order is not None:
+        scores = scores[:, order]
+    return scores.argmax(-1) == labels.reshape(-1)
 
 
 def _same(theirs, ours, part):
@@ -179,17 +192,3 @@ def _read_json(path):
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-
-
-def add_comparison(folder, earlier, *asked):
-    """Puts what `compare_run` finds into a run's report.
-
-    Args:
-        folder: The `RunFolder`, trained.
-        earlier: An `EarlierRun`.
-        *asked: The other arguments of `compare_run`, from `data` on.
-    """
-    report = folder.read_json("report.json")
-    found = compare_run(earlier, folder.load_model(_MODEL), *asked)
-    report["compared"] = {**found, "text": describe_comparison(found)}
-    folder.write_json("report.json", report)

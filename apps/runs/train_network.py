@@ -141,7 +141,15 @@ def train_network(
         data.next_epoch = epoch
 
     drawing = keras.callbacks.LambdaCallback(on_epoch_begin=draw)
-    callbacks = [watch, drawing, *recipe.callbacks(setting), keeper]
+    callbacks = [watch, drawing, *recipe.callbacks(setting)]
+    if log_dir is not None:
+        # In front of the checkpoint: a kill between the two writes an epoch's
+        # curves again, and loses none. The graph of a training step is no
+        # network that one could read.
+        callbacks.append(
+            keras.callbacks.TensorBoard(str(log_dir), write_graph=False)
+        )
+    callbacks.append(keeper)
     parts = optimizer_parts(tuner.optimizer, tuner.trainable_variables)
     if validation is not None and any(part.use_ema for part, _ in parts):
         # What ships is the average: that is what validation looks at.
@@ -152,16 +160,11 @@ def train_network(
                 on_epoch_end=lambda *_: record(keeper.history)
             )
         )
-    if log_dir is not None:
-        # The graph of a training step is no network that one could read.
-        callbacks.append(
-            keras.callbacks.TensorBoard(str(log_dir), write_graph=False)
-        )
+    shown = None
     if console is not None:
         # On stored features an epoch says nothing of the network's own pace.
-        callbacks.append(
-            FitProgress(console, label, progress, paces=not on_features)
-        )
+        shown = FitProgress(console, label, progress, paces=not on_features)
+        callbacks.append(shown)
     try:
         tuner.fit(
             train,
@@ -174,10 +177,12 @@ def train_network(
             verbose=0,
         )
     finally:
-        callbacks[-1].on_train_end()
+        if shown is not None:
+            shown.on_train_end()
     if watch.message:
         raise FloatingPointError(f"{watch.message}{_kept(keeper)} {way_on}")
-    setting.findings.update(setting.by_epoch)
+    if setting.by_epoch:
+        setting.findings["by_epoch"] = setting.by_epoch
     if recipe.trainable == "head":
         for layer in below_head(setting.student):
             layer.trainable = True

@@ -208,6 +208,7 @@ def train_run(run, folder, progress):
         "confidence": confidence,
         "antialias": run.blurs and run.blurs.to_dict(),
         "teachers": taught_by,
+        **findings.pop("by_epoch", {}),
         **findings,
         "data": describe_data(data),
         "settings": {

@@ -5,7 +5,6 @@ import copy
 import keras
 import numpy as np
 
-from kerastl.apps.recipes.setting import PER_EPOCH
 from kerastl.apps.runs.run_progress import RunProgress
 from kerastl.apps.runs.save_history import save_table
 from kerastl.apps.runs.train_network import train_network
@@ -191,14 +190,18 @@ def _recorder(folder, before):
 
 
 def _join(findings, found, before):
-    """Puts what a training found behind what those before it did."""
-    for name, value in found.items():
-        # Of others the last training's counts.
-        if name in PER_EPOCH:
-            value = findings.get(name, []) + [
-                {**each, "epoch": before + each["epoch"]} for each in value
-            ]
-        findings[name] = value
+    """Puts what a training found in place of what those before it did.
+
+    What was noted epoch by epoch goes behind theirs.
+    """
+    noted = findings.get("by_epoch", {})
+    for name, rows in found.get("by_epoch", {}).items():
+        noted.setdefault(name, []).extend(
+            {**row, "epoch": before + row["epoch"]} for row in rows
+        )
+    findings |= found
+    if noted:
+        findings["by_epoch"] = noted
 
 
 def _append(history, columns):

@@ -107,7 +107,7 @@ def test_the_weights_are_the_mean_of_trainings_under_other_draws():
 def test_what_is_found_is_found_of_all_trainings(tmp_path):
     whole = {}
     _, _, seeds = soup(3, findings=whole)
-    assert whole["pseudo_labels"] == [
+    assert whole["by_epoch"]["pseudo_labels"] == [
         {"epoch": number + 1, "seed": seeds[number // EPOCHS]}
         for number in range(3 * EPOCHS)
     ]
