@@ -167,3 +167,19 @@ def test_the_curves_can_be_read_while_it_trains(tmp_path):
             assert curves[f"epoch_{name}"] == pytest.approx(
                 dict(enumerate(values)), rel=1e-5
             )
+
+
+def test_no_epoch_lacks_its_curves_after_a_kill(tmp_path):
+    path, logs = tmp_path / "state.npz", tmp_path / "logs"
+
+    def record(columns):
+        # Comes next after the checkpoint.
+        if len(columns["epoch"]) == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(path, log_dir=logs, record=record)
+    _, history = train(path, log_dir=logs)
+    assert read_curves(logs / "train")["epoch_loss"] == pytest.approx(
+        dict(enumerate(history["loss"])), rel=1e-5
+    )
