@@ -13,38 +13,25 @@ Accuracy is on the validation and test photos together.
 """
 
 import argparse
-import json
 import os
 import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from photo_rows import percent_right
+from photo_rows import photo_scores
+from photo_rows import run_missing
 from uneven import SIZE
 from uneven import train
 
 from kerastl import apps
-from kerastl import export
 from kerastl.apps.teachers.adapt_teacher import METHOD
 from kerastl.apps.teachers.taught import taught
 
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 SHOTS, SEEDS = 10, range(3)
 MEMBERS = ("fine_tune", METHOD, "l2_sp", "rifle", "self_training")
-
-
-def scores(model, data):
-    """Probabilities of the photos, and their labels."""
-    runner, found, labels = export.load(model), [], []
-    for part in ("validation", "test"):
-        images, truth = data.images(part)
-        found.append(runner.classify(images))
-        labels.append(truth)
-    return np.concatenate(found), np.concatenate(labels)
-
-
-def right(found, labels):
-    return round(100 * float(np.mean(found.argmax(-1) == labels)), 2)
 
 
 def measure(options, folder, seed):
@@ -55,11 +42,11 @@ def measure(options, folder, seed):
     for method in MEMBERS:
         recipe = apps.get_recipe(method)
         models.append(train(recipe, data, options.weights, seed))
-        answers[method], labels = scores(models[-1], data)
-    members = {name: right(said, labels) for name, said in answers.items()}
+        answers[method], labels = photo_scores(models[-1], data)
+    members = {
+        name: percent_right(said, labels) for name, said in answers.items()
+    }
     row = {
-        "data": folder.name,
-        "seed": seed,
         "members": members,
         "alone": members[METHOD],
         "self_training": members["self_training"],
@@ -69,8 +56,8 @@ def measure(options, folder, seed):
         recipe = taught(apps.get_recipe(METHOD), models[:count], data)
         student = train(recipe, data, options.weights, seed)
         row |= {
-            f"ensemble{name}": right(mean, labels),
-            f"taught{name}": right(*scores(student, data)),
+            f"ensemble{name}": percent_right(mean, labels),
+            f"taught{name}": percent_right(*photo_scores(student, data)),
         }
     return row
 
@@ -80,15 +67,12 @@ def main():
     parser.add_argument("weights", type=pathlib.Path)
     parser.add_argument("folders", type=pathlib.Path, nargs="+")
     options = parser.parse_args()
-    rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-    done = {(row["data"], row["seed"]) for row in rows}
-    for seed in SEEDS:
-        for folder in options.folders:
-            if (folder.name, seed) in done:
-                continue
-            rows.append(measure(options, folder, seed))
-            RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
-            print(rows[-1], flush=True)
+    folders = {folder.name: folder for folder in options.folders}
+    run_missing(
+        RESULTS,
+        [{"data": name, "seed": seed} for seed in SEEDS for name in folders],
+        lambda cell: measure(options, folders[cell["data"]], cell["seed"]),
+    )
 
 
 if __name__ == "__main__":

@@ -14,14 +14,15 @@ the share of them that a file names as the network does that it was made from.
 """
 
 import argparse
-import json
 import os
 import pathlib
 import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import numpy as np
+from photo_rows import percent_right
+from photo_rows import photo_scores
+from photo_rows import run_missing
 from uneven import EPOCHS
 from uneven import SIZE
 from uneven import train
@@ -47,19 +48,8 @@ def load(folder, size, seed):
     )
 
 
-def answers(runner, data):
-    """What a network or file says of the photos, and their labels."""
-    said, labels = [], []
-    for part in ("validation", "test"):
-        images, truth = data.images(part)
-        said.append(runner.classify(images))
-        labels.append(truth)
-    return np.concatenate(said).argmax(-1), np.concatenate(labels)
-
-
 def accuracy(model, data):
-    said, labels = answers(export.load(model), data)
-    return round(100 * float(np.mean(said == labels)), 2)
+    return percent_right(*photo_scores(model, data))
 
 
 def judge_file(network, data, reference):
@@ -69,11 +59,11 @@ def judge_file(network, data, reference):
         export.to_tflite(
             network, path, scheme="int8", calibration=data.calibration
         )
-        said, labels = answers(export.load(path), data)
-    expected, _ = answers(export.load(reference), data)
+        scores, labels = photo_scores(path, data)
+    expected, _ = photo_scores(reference, data)
     return {
-        "accuracy": round(100 * float(np.mean(said == labels)), 2),
-        "same": round(100 * float(np.mean(said == expected)), 2),
+        "accuracy": percent_right(scores, labels),
+        "same": percent_right(scores, expected.argmax(-1)),
     }
 
 
@@ -82,7 +72,7 @@ def measure(options, seed):
     data = load(options.clothing, size, seed)
     spec = TeacherSpec("mobilenet_v2", options.teacher)
     teacher = adapt_teacher(spec, data, EPOCHS, seed=seed)
-    row = {"seed": seed, "teacher": accuracy(teacher, data)}
+    row = {"teacher": accuracy(teacher, data)}
     data = load(options.clothing, SIZE, seed)
     recipe = taught(apps.get_recipe(METHOD), [teacher], data)
     student = train(recipe, data, options.weights, seed)
@@ -110,13 +100,11 @@ def main():
     for name in ("weights", "teacher", "clothing"):
         parser.add_argument(name, type=pathlib.Path)
     options = parser.parse_args()
-    rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-    for seed in SEEDS:
-        if seed in {row["seed"] for row in rows}:
-            continue
-        rows.append(measure(options, seed))
-        RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
-        print(rows[-1], flush=True)
+    run_missing(
+        RESULTS,
+        [{"seed": seed} for seed in SEEDS],
+        lambda cell: measure(options, cell["seed"]),
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ instead, inverse to the shares.
 """
 
 import argparse
-import json
 import os
 import pathlib
 
@@ -24,6 +23,7 @@ import dataclasses
 import keras
 import numpy as np
 import tensorflow as tf
+from photo_rows import run_missing
 
 from kerastl import apps
 from kerastl.apps.runs.prepare_student import prepare_student
@@ -98,31 +98,33 @@ def judge(network, data):
     }
 
 
+def measure(folder, weights, seed):
+    data, counts = uneven(folder, seed)
+    inverse = counts.sum() / (len(counts) * counts)
+    recipe = apps.get_recipe(METHOD)
+    row = {"counts": counts.tolist()}
+    network = train(recipe, data, weights, seed)
+    row["plain"] = judge(network, data)
+    adjust_logits(network, counts)
+    row["adjusted"] = judge(network, data)
+    network = train(weigh(recipe, inverse), data, weights, seed)
+    row["weighted"] = judge(network, data)
+    return row
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("weights", type=pathlib.Path)
     parser.add_argument("folders", type=pathlib.Path, nargs="+")
     options = parser.parse_args()
-    rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-    done = {(row["data"], row["seed"]) for row in rows}
-    for seed in SEEDS:
-        for folder in options.folders:
-            if (folder.name, seed) in done:
-                continue
-            data, counts = uneven(folder, seed)
-            inverse = counts.sum() / (len(counts) * counts)
-            recipe = apps.get_recipe(METHOD)
-            row = {"data": folder.name, "seed": seed, "counts": counts.tolist()}
-            network = train(recipe, data, options.weights, seed)
-            row["plain"] = judge(network, data)
-            adjust_logits(network, counts)
-            row["adjusted"] = judge(network, data)
-            weighted = weigh(recipe, inverse)
-            network = train(weighted, data, options.weights, seed)
-            row["weighted"] = judge(network, data)
-            rows.append(row)
-            RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
-            print(row, flush=True)
+    folders = {folder.name: folder for folder in options.folders}
+    run_missing(
+        RESULTS,
+        [{"data": name, "seed": seed} for seed in SEEDS for name in folders],
+        lambda cell: measure(
+            folders[cell["data"]], options.weights, cell["seed"]
+        ),
+    )
 
 
 if __name__ == "__main__":
