@@ -74,6 +74,36 @@ def train(options, seed):
     return keras.models.load_model(path)
 
 
+def load_photos(options, seed, model):
+    """The data of a seed, and what the model answers to the other photos."""
+    data = apps.load_image_folder(
+        options.data, image_size=IMAGE_SIZE, shots=SHOTS, seed=seed
+    )
+    parts = [data.images(part) for part in ("validation", "test")]
+    images = np.concatenate([part[0] for part in parts]).astype("float32")
+    return data, {
+        "images": images,
+        "labels": np.concatenate([part[1] for part in parts]),
+        "outputs": export.load(model).predict(images),
+    }
+
+
+def judge_file(path, photos):
+    """How a file answers beside the model: same class, and what it loses."""
+    outputs = export.load(path).predict(photos["images"])
+    truth, labels = photos["outputs"], photos["labels"]
+    right = np.mean(outputs.argmax(1) == labels)
+    lost = np.mean(truth.argmax(1) == labels) - right
+    return {
+        "same_class": round(
+            100 * float(np.mean(outputs.argmax(1) == truth.argmax(1))), 2
+        ),
+        "mean_difference": round(float(np.abs(outputs - truth).mean()), 5),
+        "accuracy": round(100 * float(right), 2),
+        "points_lost": round(100 * float(lost), 2),
+    }
+
+
 def measure(model, format, scheme, refine, images, photos, work):
     write = {"tflite": export.to_tflite, "onnx": export.to_onnx}[format]
     start = time.process_time()
@@ -87,21 +117,11 @@ def measure(model, format, scheme, refine, images, photos, work):
         refine=export.REFINEMENTS if refine == "all" else refine,
     )
     seconds = time.process_time() - start
-    outputs = export.load(report.path).predict(photos["images"])
-    truth, labels = photos["outputs"], photos["labels"]
-    right = np.mean(outputs.argmax(1) == labels)
     row = {
         "format": format,
         "scheme": scheme,
         "refine": refine,
-        "same_class": round(
-            100 * float(np.mean(outputs.argmax(1) == truth.argmax(1))), 2
-        ),
-        "mean_difference": round(float(np.abs(outputs - truth).mean()), 5),
-        "accuracy": round(100 * float(right), 2),
-        "points_lost": round(
-            100 * float(np.mean(truth.argmax(1) == labels) - right), 2
-        ),
+        **judge_file(report.path, photos),
         "size_bytes": report.size_bytes,
         "operators": sum(report.ops.values()),
         "processor_seconds": round(seconds, 1),
@@ -124,21 +144,12 @@ def measure_seed(options, seed):
     todo = {file: folder / f"{'_'.join(file)}.json" for file in FILES}
     if not all(kept.exists() for kept in todo.values()):
         model = train(options, seed)
-        data = apps.load_image_folder(
-            options.data, image_size=IMAGE_SIZE, shots=SHOTS, seed=seed
-        )
-        parts = [data.images(part) for part in ("validation", "test")]
-        images = np.concatenate([part[0] for part in parts]).astype("float32")
-        photos = {
-            "images": images,
-            "labels": np.concatenate([part[1] for part in parts]),
-            "outputs": export.load(model).predict(images),
-        }
+        data, photos = load_photos(options, seed, model)
     rows = []
     for file, kept in todo.items():
         if not kept.exists():
             row = measure(model, *file, data.calibration, photos, folder)
-            row |= {"seed": seed, "photos": len(images)}
+            row |= {"seed": seed, "photos": len(photos["labels"])}
             kept.write_text(json.dumps(row))
             print(json.dumps(row), flush=True)
         rows.append(json.loads(kept.read_text()))
