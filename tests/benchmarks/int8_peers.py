@@ -1,7 +1,7 @@
 """How int8 files of other tools answer, beside ours.
 
     pip install ai-edge-quantizer
-    python tests/benchmarks/int8_peers.py DATA WEIGHTS
+    python tests/benchmarks/int8_peers.py DATA MOBILENET_V2 MOBILENET
 
 writes `int8_peers.json` beside this file. The networks, the 100 calibration
 images and the photos that judge are those of `refined_int8.py`, whose work
@@ -80,8 +80,8 @@ def write_ai_edge(file, model, images, folder):
     return path
 
 
-def measure(load, file, seed):
-    model, images, photos = load(seed)
+def measure(load, network, file, seed):
+    model, images, photos = load(network, seed)
     write = write_ours if file in OURS else write_ai_edge
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -94,9 +94,9 @@ def measure(load, file, seed):
             return {"failed": f"{type(error).__name__}: {error}"[:300]}
 
 
-def load(options, seed):
+def load(options, network, seed):
     """A network, its calibration images, and the photos that judge."""
-    model = refined_int8.train(options, seed)
+    model = refined_int8.train(options, network, seed)
     data, photos = refined_int8.load_photos(options, seed, model)
     images = choose_calibration(
         data.calibration, lower(model), refined_int8.NUM_CALIBRATION
@@ -106,17 +106,14 @@ def load(options, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=pathlib.Path)
-    parser.add_argument("weights", type=pathlib.Path)
-    parser.add_argument(
-        "--work", type=pathlib.Path, default=pathlib.Path("runs/refined_int8")
-    )
+    refined_int8.add_folders(parser)
     options = parser.parse_args()
     kept = functools.lru_cache(maxsize=1)(functools.partial(load, options))
     run_missing(
         RESULTS,
         [
-            {"file": file, "seed": seed}
+            {"network": network, "file": file, "seed": seed}
+            for network in refined_int8.NETWORKS
             for seed in SEEDS
             for file in (*OURS, *AI_EDGE)
         ],
