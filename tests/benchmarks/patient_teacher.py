@@ -37,29 +37,31 @@ LENGTHS = (100, EPOCHS)
 
 
 def adapted(options, seed):
-    """The teacher of a seed, trained unless the work folder has it."""
+    """The teacher of a seed, trained unless the work folder has it.
+
+    Returns:
+        The network, and its accuracy at its own image size.
+    """
     path = options.work / f"teacher{seed}.keras"
+    size = teacher_size(SIZE, apps.get_preset("mobilenet_v2"))
+    data = load(options.clothing, size, seed)
     if not path.exists():
-        size = teacher_size(SIZE, apps.get_preset("mobilenet_v2"))
-        teacher = adapt_teacher(
-            TeacherSpec("mobilenet_v2", options.teacher),
-            load(options.clothing, size, seed),
-            EPOCHS,
-            seed=seed,
-        )
+        spec = TeacherSpec("mobilenet_v2", options.teacher)
+        teacher = adapt_teacher(spec, data, EPOCHS, seed=seed)
         path.parent.mkdir(parents=True, exist_ok=True)
         teacher.save(path)
-    return keras.models.load_model(path)
+    teacher = keras.models.load_model(path)
+    return teacher, percent_right(*photo_scores(teacher, data))
 
 
 def measure(options, seed, epochs):
-    teacher = adapted(options, seed)
+    teacher, accuracy = adapted(options, seed)
     data = load(options.clothing, SIZE, seed)
     recipe = taught(apps.get_recipe(METHOD), [teacher], data)
     student = train(recipe, data, options.weights, seed, epochs)
     return {
-        name: percent_right(*photo_scores(model, data))
-        for name, model in (("teacher", teacher), ("student", student))
+        "teacher": accuracy,
+        "student": percent_right(*photo_scores(student, data)),
     }
 
 
