@@ -17,7 +17,7 @@ from kerastl.export import load
 from kerastl.export import selective_int8
 from kerastl.export import write_metadata
 from kerastl.export.keras_files.load_keras_file import load_keras_file
-from kerastl.export.stage import check_destination
+from kerastl.export.utils.atomic_write import check_destination
 from kerastl.types import PathLike
 
 if TYPE_CHECKING:

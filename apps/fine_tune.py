@@ -61,7 +61,7 @@ from kerastl.apps.runs.versions import versions
 from kerastl.apps.teachers.load_teachers import load_teachers
 from kerastl.apps.teachers.teacher_spec import read_teachers
 from kerastl.export.quantization.require_quantizable import require_quantizable
-from kerastl.export.require import require
+from kerastl.export.utils.third_party import require
 from kerastl.types import PathLike
 
 if TYPE_CHECKING:

@@ -29,10 +29,10 @@ from kerastl.export.report import ExportReport
 from kerastl.export.runner import check_threads
 from kerastl.export.runner import load
 from kerastl.export.schemes import get_scheme
-from kerastl.export.stage import staged_file
 from kerastl.export.targets.op_table import load_op_table
 from kerastl.export.targets.require_target import require_target
-from kerastl.export.trust import trust_file
+from kerastl.export.utils.atomic_write import staged_file
+from kerastl.export.utils.third_party import trust_file
 from kerastl.export.verify import verify
 from kerastl.surgery import graph
 

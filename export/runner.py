@@ -17,9 +17,9 @@ from kerastl.export.keras_files.unreadable import check_is_binary
 from kerastl.export.keras_files.unreadable import check_is_file
 from kerastl.export.keras_files.unreadable import corrupt
 from kerastl.export.keras_files.unreadable import unreadable
-from kerastl.export.quiet import quiet_console
-from kerastl.export.require import require
-from kerastl.export.trust import require_survivable
+from kerastl.export.utils.third_party import quiet_console
+from kerastl.export.utils.third_party import require
+from kerastl.export.utils.third_party import require_survivable
 from kerastl.types import PathLike
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from kerastl.export.onnx_steps import tidy_onnx
 from kerastl.export.order_onnx import order_onnx
 from kerastl.export.pipeline import export_model
 from kerastl.export.quantization.restore_kernels import restore_kernels
-from kerastl.export.quiet import quiet_console
-from kerastl.export.require import require
+from kerastl.export.utils.third_party import quiet_console
+from kerastl.export.utils.third_party import require
 from kerastl.types import Data
 from kerastl.types import PathLike
 

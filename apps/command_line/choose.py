@@ -84,7 +84,7 @@ def choose(
     """
     with report_errors(debug), open_console(as_json) as console:
         from kerastl import apps
-        from kerastl.export.stage import check_destination
+        from kerastl.export.utils.atomic_write import check_destination
 
         if plot is not None:
             check_destination(plot, ".svg", overwrite=True)

@@ -49,7 +49,7 @@ def diagnose(
     """
     with report_errors(debug), open_console(as_json) as console:
         from kerastl import apps
-        from kerastl.export.stage import check_destination
+        from kerastl.export.utils.atomic_write import check_destination
 
         for path, suffix in ((csv, ".csv"), (plot, ".svg")):
             if path is not None:

@@ -59,7 +59,7 @@ def _show_all(console, rows):
 
 
 def _show_one(console, found):
-    from kerastl.export.format_rows import format_rows
+    from kerastl.export.utils.text_tables import format_rows
 
     console.print(found.pop("title"), style="bold", highlight=False)
     console.print(format_rows(found.items()), highlight=False)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerastl.export.require import require
+from kerastl.export.utils.third_party import require
 
 _FOLDS = 5
 # Of the features, the directions in which photos differ most: more take long

@@ -25,8 +25,8 @@ from kerastl.apps.inspect.measure_photo import measure_photo
 from kerastl.apps.inspect.write_inspection import write_inspection
 from kerastl.apps.report.say import say
 from kerastl.arguments import checked_count
-from kerastl.export.require import require
-from kerastl.export.stage import check_destination
+from kerastl.export.utils.atomic_write import check_destination
+from kerastl.export.utils.third_party import require
 from kerastl.types import PathLike
 
 if TYPE_CHECKING:

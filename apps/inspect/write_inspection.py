@@ -8,7 +8,7 @@ from PIL import ImageOps
 
 from kerastl.apps.data.decode_image import open_image
 from kerastl.apps.data.decode_image import to_rgb
-from kerastl.export.stage import staged_file
+from kerastl.export.utils.atomic_write import staged_file
 from kerastl.version import __version__
 
 _FOLDER = pathlib.Path(__file__).parent

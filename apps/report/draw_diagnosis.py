@@ -6,7 +6,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from kerastl.apps.report.plots import plot_layer_errors
-from kerastl.export.stage import staged_file
+from kerastl.export.utils.atomic_write import staged_file
 from kerastl.types import PathLike
 
 if TYPE_CHECKING:

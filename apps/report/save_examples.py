@@ -4,7 +4,7 @@ from PIL import Image
 
 from kerastl.apps.report.choose_examples import choose_examples
 from kerastl.apps.report.map_wrong import map_wrong
-from kerastl.export.stage import staged_file
+from kerastl.export.utils.atomic_write import staged_file
 
 # Larger than it is ever shown; small enough for a page with thirty of them.
 _SIDE = 192

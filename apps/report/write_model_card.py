@@ -11,7 +11,7 @@ from kerastl.apps.report.describe_confidence import describe_confidence
 from kerastl.apps.report.describe_origins import describe_origins
 from kerastl.apps.report.describe_pseudo_labels import describe_pseudo_labels
 from kerastl.apps.report.shipped_rows import shipped_rows
-from kerastl.export.stage import staged_file
+from kerastl.export.utils.atomic_write import staged_file
 from kerastl.types import PathLike
 
 _MOST_CLASSES = 50

@@ -14,7 +14,7 @@ from kerastl.apps.report.describe_pseudo_labels import describe_pseudo_labels
 from kerastl.apps.report.draw_report import draw_report
 from kerastl.apps.report.heat_maps import MOST_NAMED
 from kerastl.apps.report.shipped_rows import shipped_rows
-from kerastl.export.stage import staged_file
+from kerastl.export.utils.atomic_write import staged_file
 from kerastl.types import PathLike
 
 _FOLDER = pathlib.Path(__file__).parent

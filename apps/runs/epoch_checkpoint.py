@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kerastl.apps.runs.save_history import finite_or_none
-from kerastl.export.stage import staged_file
+from kerastl.export.utils.atomic_write import staged_file
 from kerastl.surgery.carry_state import finalize_state
 
 

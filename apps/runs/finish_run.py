@@ -17,10 +17,10 @@ from kerastl.apps.runs.run_result import RunResult
 from kerastl.export import Metadata
 from kerastl.export import evaluate
 from kerastl.export import load
-from kerastl.export.format_figures import describe_change
-from kerastl.export.format_figures import format_size
 from kerastl.export.package.write_predict_script import write_predict_script
 from kerastl.export.remembered_runner import RememberedRunner
+from kerastl.export.utils.text_tables import describe_change
+from kerastl.export.utils.text_tables import format_size
 
 # What the training of a run, or of the quickstart, has written.
 REPORT_KEYS = ("title", "created", "summary", "settings", "data", "versions")

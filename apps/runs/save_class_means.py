@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerastl.export.stage import staged_file
+from kerastl.export.utils.atomic_write import staged_file
 from kerastl.surgery import class_means
 from kerastl.surgery import embed
 

@@ -7,7 +7,7 @@ from kerastl.export.diagnosis.examine import READERS
 from kerastl.export.diagnosis.selective_report import FrontierPoint
 from kerastl.export.measure import measure_latency
 from kerastl.export.runner import load
-from kerastl.export.trust import trust_file
+from kerastl.export.utils.third_party import trust_file
 
 
 class FloatSearch:

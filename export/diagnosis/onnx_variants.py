@@ -7,7 +7,7 @@ from kerastl.export.onnx_steps import export_onnx
 from kerastl.export.onnx_steps import fold_onnx
 from kerastl.export.onnx_steps import quantize_onnx
 from kerastl.export.onnx_steps import tidy_onnx
-from kerastl.export.quiet import quiet_console
+from kerastl.export.utils.third_party import quiet_console
 
 _OPSET = 17
 

@@ -5,7 +5,7 @@ import numpy as np
 from kerastl.export.diagnosis.file_graph import FileGraph
 from kerastl.export.diagnosis.file_graph import Operation
 from kerastl.export.diagnosis.file_graph import Quantization
-from kerastl.export.require import require
+from kerastl.export.utils.third_party import require
 
 
 def read_onnx(path):

@@ -4,9 +4,9 @@ import dataclasses
 import textwrap
 from typing import Any
 
-from kerastl.export.format_figures import format_change
-from kerastl.export.format_figures import format_size
 from kerastl.export.report import ExportReport
+from kerastl.export.utils.text_tables import format_change
+from kerastl.export.utils.text_tables import format_size
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ import pathlib
 import tempfile
 
 from kerastl.export.quantization.exact_tflite_blurs import exact_tflite_blurs
-from kerastl.export.quiet import quiet_console
+from kerastl.export.utils.third_party import quiet_console
 
 
 class TFLiteVariants:

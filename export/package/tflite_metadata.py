@@ -8,7 +8,7 @@ writers ask for packages that cannot be installed beside TensorFlow.
 import numpy as np
 
 from kerastl.export.package.tflite_archive import LABELS
-from kerastl.export.require import require
+from kerastl.export.utils.third_party import require
 
 _FIELD = b"TFLITE_METADATA"
 _IDENTIFIER = b"M001"

@@ -12,8 +12,8 @@ from kerastl.export.package.tflite_archive import split_archive
 from kerastl.export.package.tflite_metadata import describe_images
 from kerastl.export.package.tflite_metadata import set_metadata
 from kerastl.export.runner import load
-from kerastl.export.stage import staged_file
-from kerastl.export.trust import trust_file
+from kerastl.export.utils.atomic_write import staged_file
+from kerastl.export.utils.third_party import trust_file
 from kerastl.types import PathLike
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 from kerastl.export.quantization.exact_blur import match_blur
-from kerastl.export.require import require
+from kerastl.export.utils.third_party import require
 
 
 def exact_tflite_blurs(path):

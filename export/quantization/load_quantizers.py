@@ -2,7 +2,7 @@
 
 import os
 
-from kerastl.export.require import require
+from kerastl.export.utils.third_party import require
 
 _VARIABLE = "TF_USE_LEGACY_KERAS"
 

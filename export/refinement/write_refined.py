@@ -13,7 +13,7 @@ from kerastl.export.refinement.record import RefinementRecord
 from kerastl.export.refinement.refine import refine
 from kerastl.export.refinement.schedule import Schedule
 from kerastl.export.runner import load
-from kerastl.export.trust import trust_file
+from kerastl.export.utils.third_party import trust_file
 
 # With fewer images there is none to spare for judging.
 _FEWEST = 10

@@ -3,8 +3,8 @@
 import dataclasses
 from typing import Any
 
-from kerastl.export.format_figures import format_size
-from kerastl.export.format_rows import format_rows
+from kerastl.export.utils.text_tables import format_rows
+from kerastl.export.utils.text_tables import format_size
 
 
 @dataclasses.dataclass

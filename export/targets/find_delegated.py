@@ -2,8 +2,8 @@
 
 import pathlib
 
-from kerastl.export.quiet import quiet_console
-from kerastl.export.require import require
+from kerastl.export.utils.third_party import quiet_console
+from kerastl.export.utils.third_party import require
 
 
 def find_delegated(path, graph):

@@ -5,11 +5,11 @@ import pathlib
 from kerastl.export.keras_files.unreadable import check_is_binary
 from kerastl.export.keras_files.unreadable import check_is_file
 from kerastl.export.keras_files.unreadable import corrupt
-from kerastl.export.require import require
 from kerastl.export.targets.litert_graph import LitertGraph
 from kerastl.export.targets.litert_graph import Operator
 from kerastl.export.targets.litert_graph import Tensor
-from kerastl.export.trust import require_survivable
+from kerastl.export.utils.third_party import require
+from kerastl.export.utils.third_party import require_survivable
 
 
 def read_litert_graph(path):
@@ -45,7 +45,7 @@ def read_litert_graph(path):
 
 def _verify(content):
     """Lets the runtime look over the file, which Python's reader does not."""
-    from kerastl.export.quiet import quiet_console
+    from kerastl.export.utils.third_party import quiet_console
 
     if content[4:8] != b"TFL3":
         raise ValueError("it does not start like a TFLite file")

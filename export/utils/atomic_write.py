@@ -9,8 +9,8 @@ import shutil
 import tempfile
 import time
 
-from kerastl.export.lock import FileLock
-from kerastl.export.lock import is_locked
+from kerastl.export.utils.file_lock import FileLock
+from kerastl.export.utils.file_lock import is_locked
 
 _LOCK = ".lock"
 _DAY = 24 * 60 * 60

@@ -1,4 +1,30 @@
-"""How sizes and changes of accuracy are written, everywhere alike."""
+"""Figures with their units, and rows of text in columns."""
+
+import textwrap
+
+_LABEL_WIDTH = 15
+_WIDTH = 80
+
+
+def format_rows(rows):
+    """Returns labels and texts as lines of at most 80 columns.
+
+    Args:
+        rows: Pairs of a short label and a text.
+
+    >>> print(format_rows([("file", "model.tflite")]))
+    file           model.tflite
+    """
+    return "\n".join(
+        textwrap.fill(
+            f"{label:<{_LABEL_WIDTH}}{text}",
+            _WIDTH,
+            subsequent_indent=" " * _LABEL_WIDTH,
+            break_on_hyphens=False,
+        )
+        for label, text in rows
+    )
+
 
 _KILOBYTE = 1000
 _MEGABYTE = 1000**2

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerastl.export import probe
+from kerastl.export.utils import load_once as probe
 
 pytestmark = pytest.mark.tensorflow_only
 

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from kerastl.export import lock
-from kerastl.export.lock import FileLock
-from kerastl.export.lock import LockedError
-from kerastl.export.lock import is_locked
+from kerastl.export.utils import file_lock as lock
+from kerastl.export.utils.file_lock import FileLock
+from kerastl.export.utils.file_lock import LockedError
+from kerastl.export.utils.file_lock import is_locked
 
 
 def test_one_holds_it_at_a_time(tmp_path):
@@ -28,7 +28,7 @@ def test_it_ends_with_a_killed_process(tmp_path):
     path = tmp_path / ".lock"
     source = f"""
 import time
-from kerastl.export.lock import FileLock
+from kerastl.export.utils.file_lock import FileLock
 lock = FileLock({str(path)!r})
 print("held", flush=True)
 time.sleep(600)

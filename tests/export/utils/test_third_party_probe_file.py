@@ -6,8 +6,8 @@ import pytest
 
 from kerastl.export import to_onnx
 from kerastl.export import to_tflite
-from kerastl.export.probe_file import probe_file
-from kerastl.export.probe_file import run_probe
+from kerastl.export.utils.third_party import probe_file
+from kerastl.export.utils.third_party import run_probe
 
 pytestmark = pytest.mark.tensorflow_only
 

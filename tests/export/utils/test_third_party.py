@@ -4,7 +4,17 @@ import warnings
 
 import pytest
 
-from kerastl.export.quiet import quiet_console
+from kerastl.export.utils.third_party import quiet_console
+from kerastl.export.utils.third_party import require
+
+
+def test_returns_the_module():
+    assert require("os.path", "python").sep
+
+
+def test_says_how_to_install_what_is_missing():
+    with pytest.raises(ImportError, match="pip install not-there"):
+        require("not_there.interpreter", "not-there")
 
 
 def test_nothing_reaches_the_console(capfd):

@@ -3,7 +3,7 @@
 Run as a script, and importing only the runtime: `kerastl` itself would load
 Keras and its backend, and hide what a .tflite file needs.
 
-    python probe.py FILE THREADS
+    python load_once.py FILE THREADS
 """
 
 import json

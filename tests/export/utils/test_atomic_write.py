@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from kerastl.export.stage import DiskFullError
-from kerastl.export.stage import is_leftover
-from kerastl.export.stage import make_folder
-from kerastl.export.stage import remove_leftovers
-from kerastl.export.stage import staged_file
+from kerastl.export.utils.atomic_write import DiskFullError
+from kerastl.export.utils.atomic_write import is_leftover
+from kerastl.export.utils.atomic_write import make_folder
+from kerastl.export.utils.atomic_write import remove_leftovers
+from kerastl.export.utils.atomic_write import staged_file
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path):
@@ -40,7 +40,7 @@ def killed_while_writing(path):
     """Kills a process that was half-way through `path`."""
     source = f"""
 import time
-from kerastl.export.stage import staged_file
+from kerastl.export.utils.atomic_write import staged_file
 with staged_file({str(path)!r}, ".bin", overwrite=True) as temporary:
     temporary.write_bytes(b"ne")
     print("writing", flush=True)

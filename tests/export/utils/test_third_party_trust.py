@@ -7,8 +7,8 @@ import pytest
 from kerastl.export import check
 from kerastl.export import load
 from kerastl.export import to_tflite
-from kerastl.export import trust
-from kerastl.export.probe_file import run_probe
+from kerastl.export.utils import third_party as trust
+from kerastl.export.utils.third_party import run_probe
 
 pytestmark = pytest.mark.tensorflow_only
 
