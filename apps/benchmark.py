@@ -13,11 +13,11 @@ import numpy as np
 
 from kerastl.apps.report.printable import Printable
 from kerastl.export.describe_file import describe_file
-from kerastl.export.measure import measure_interleaved
-from kerastl.export.processor import integer_dot_products
-from kerastl.export.processor import processor_name
-from kerastl.export.runner import check_threads
-from kerastl.export.runner import load
+from kerastl.export.runners.measure_file import integer_dot_products
+from kerastl.export.runners.measure_file import measure_interleaved
+from kerastl.export.runners.measure_file import processor_name
+from kerastl.export.runners.runner import check_threads
+from kerastl.export.runners.runner import load
 from kerastl.export.utils.third_party import probe_file
 from kerastl.types import PathLike
 

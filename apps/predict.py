@@ -14,7 +14,7 @@ from kerastl.apps.data.read_class_names import read_class_names
 from kerastl.apps.data.square_side import square_side
 from kerastl.apps.report.printable import Printable
 from kerastl.arguments import checked_count
-from kerastl.export.runner import load
+from kerastl.export.runners.runner import load
 from kerastl.types import PathLike
 
 if TYPE_CHECKING:

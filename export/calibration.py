@@ -5,9 +5,9 @@ import warnings
 
 import numpy as np
 
-from kerastl.export.image_batches import ImageBatches
 from kerastl.export.image_range import byte_span
 from kerastl.export.image_range import range_problem
+from kerastl.export.runners.image_batches import ImageBatches
 
 # With fewer, an activation range hangs on what a few pictures show.
 _FEWEST = 50

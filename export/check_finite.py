@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from kerastl.export.diagnosis.keras_calls import keras_calls
+from kerastl.export.runners.keras_calls import keras_calls
 from kerastl.surgery import graph
 
 _NUM_IMAGES = 8

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from kerastl.export.lower import walk_layers
 from kerastl.export.quantization.activation_quantizer import ActivationQuantizer
+from kerastl.export.runners.inference_model import walk_layers
 from kerastl.surgery import graph
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.flat_graph import FlatGraph

@@ -10,15 +10,8 @@ from kerastl.export.accuracy_drop_error import AccuracyDropError
 from kerastl.export.calibration import choose_calibration
 from kerastl.export.calibration import warn_of_range
 from kerastl.export.check_finite import check_finite
-from kerastl.export.describe_compression import describe_compression
-from kerastl.export.image_batches import ImageBatches
 from kerastl.export.image_range import plausible_range
-from kerastl.export.lower import lower
-from kerastl.export.measure import count_operations
-from kerastl.export.measure import measure_latency
-from kerastl.export.measure import zipped_size
 from kerastl.export.on_tensorflow import on_tensorflow
-from kerastl.export.processor import processor_name
 from kerastl.export.quantization.find_quantizers import float_layers
 from kerastl.export.quantization.find_quantizers import is_quantization_aware
 from kerastl.export.quantization.float_notes import float_notes
@@ -26,14 +19,21 @@ from kerastl.export.quantization.freeze import with_fixed_kernels
 from kerastl.export.refinement.steps import chosen_steps
 from kerastl.export.refinement.write_refined import write_refined
 from kerastl.export.report import ExportReport
-from kerastl.export.runner import check_threads
-from kerastl.export.runner import load
+from kerastl.export.runners.image_batches import ImageBatches
+from kerastl.export.runners.inference_model import describe_compression
+from kerastl.export.runners.inference_model import lower
+from kerastl.export.runners.measure_file import count_operations
+from kerastl.export.runners.measure_file import measure_latency
+from kerastl.export.runners.measure_file import processor_name
+from kerastl.export.runners.measure_file import verify
+from kerastl.export.runners.measure_file import zipped_size
+from kerastl.export.runners.runner import check_threads
+from kerastl.export.runners.runner import load
 from kerastl.export.schemes import get_scheme
-from kerastl.export.targets.op_table import load_op_table
-from kerastl.export.targets.require_target import require_target
+from kerastl.export.targets.check import load_op_table
+from kerastl.export.targets.check import require_target
 from kerastl.export.utils.atomic_write import staged_file
 from kerastl.export.utils.third_party import trust_file
-from kerastl.export.verify import verify
 from kerastl.surgery import graph
 
 _SUFFIXES = {"tflite": ".tflite", "onnx": ".onnx"}

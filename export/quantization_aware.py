@@ -6,9 +6,6 @@ import keras
 
 from kerastl.export.calibration import choose_calibration
 from kerastl.export.image_range import preprocesses_bytes
-from kerastl.export.lower import is_augmentation
-from kerastl.export.lower import lower
-from kerastl.export.lower import one_to_one
 from kerastl.export.quantization import node_kinds
 from kerastl.export.quantization.activation_quantizer import ActivationQuantizer
 from kerastl.export.quantization.activation_quantizer import observing
@@ -17,6 +14,9 @@ from kerastl.export.quantization.placement import rounds_output
 from kerastl.export.quantization.quantized_activation import FUSED
 from kerastl.export.quantization.quantized_activation import QuantizedActivation
 from kerastl.export.quantization.require_quantizable import require_quantizable
+from kerastl.export.runners.inference_model import is_augmentation
+from kerastl.export.runners.inference_model import lower
+from kerastl.export.runners.inference_model import one_to_one
 from kerastl.surgery import graph as graphs
 from kerastl.surgery.plain_weights import with_plain_weights
 from kerastl.surgery.rebuild import rebuild

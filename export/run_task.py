@@ -11,7 +11,7 @@ import sys
 import keras
 import numpy as np
 
-from kerastl.export.lower import lower
+from kerastl.export.runners.inference_model import lower
 from kerastl.export.schemes import get_scheme
 
 

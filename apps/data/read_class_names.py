@@ -3,7 +3,7 @@
 import pathlib
 
 from kerastl.apps.data.labels_file import read_labels
-from kerastl.export.package.read_metadata import read_metadata
+from kerastl.export.package.metadata import read_metadata
 
 
 def read_class_names(model_path, num_classes):

@@ -3,7 +3,7 @@
 import json
 
 from kerastl.apps.data.default_margin import default_margin
-from kerastl.export.package.c_identifier import c_identifier
+from kerastl.export.package.c_example import c_identifier
 
 _TFLITE = """\
 from predict import Classifier

@@ -5,7 +5,7 @@ import keras
 from kerastl.apps.runs.export_files import check_exports
 from kerastl.arguments import checked_count
 from kerastl.export.schemes import get_scheme
-from kerastl.export.targets.op_table import load_op_table
+from kerastl.export.targets.check import load_op_table
 
 
 def check_outputs(exports, qat=None, target=None, page=False):

@@ -18,7 +18,7 @@ from kerastl.export import Metadata
 from kerastl.export import evaluate
 from kerastl.export import load
 from kerastl.export.package.write_predict_script import write_predict_script
-from kerastl.export.remembered_runner import RememberedRunner
+from kerastl.export.runners.keras_runner import RememberedRunner
 from kerastl.export.utils.text_tables import describe_change
 from kerastl.export.utils.text_tables import format_size
 

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from kerastl.export.collect_outputs import collect_outputs
+from kerastl.export.runners.class_scores import collect_outputs
 from kerastl.metrics import expected_calibration_error
 from kerastl.metrics.fit_temperature import best_temperature
 from kerastl.metrics.fit_temperature import class_logits

@@ -10,7 +10,7 @@ from kerastl.apps.recipes.recipe import Recipe
 from kerastl.apps.recipes.recipe import cosine_decay
 from kerastl.apps.recipes.recipe import momentum_sgd
 from kerastl.apps.runs.train_network import train_network
-from kerastl.export.measure_compression import measure_compression
+from kerastl.export.runners.inference_model import measure_compression
 
 # SGD with momentum, whose learning rate falls to zero along a cosine.
 LEARNING_RATE = 3e-4

@@ -28,7 +28,7 @@ from kerastl.apps.teachers.prepare_teachers import prepare_teachers
 from kerastl.apps.teachers.prepare_teachers import remove_teachers
 from kerastl.apps.teachers.taught import taught
 from kerastl.export import load
-from kerastl.export.remembered_runner import RememberedRunner
+from kerastl.export.runners.keras_runner import RememberedRunner
 from kerastl.surgery import adjust_logits
 from kerastl.surgery import scale_temperature
 

@@ -10,11 +10,11 @@ from kerastl.export.check_finite import check_finite
 from kerastl.export.diagnosis.diagnosis import Diagnosis
 from kerastl.export.diagnosis.examine import READERS
 from kerastl.export.diagnosis.examine import examine
-from kerastl.export.image_batches import ImageBatches
-from kerastl.export.lower import lower
 from kerastl.export.quantization.find_quantizers import is_quantization_aware
 from kerastl.export.quantization.without_rounding import without_rounding
-from kerastl.export.runner import load
+from kerastl.export.runners.image_batches import ImageBatches
+from kerastl.export.runners.inference_model import lower
+from kerastl.export.runners.runner import load
 from kerastl.types import Data
 from kerastl.types import PathLike
 

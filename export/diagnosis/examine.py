@@ -4,12 +4,12 @@ import dataclasses
 
 import numpy as np
 
-from kerastl.export.diagnosis.file_graph import FileGraph
-from kerastl.export.diagnosis.keras_calls import keras_calls
 from kerastl.export.diagnosis.layer_statistics import LayerStatistics
 from kerastl.export.diagnosis.match_layers import match_layers
 from kerastl.export.diagnosis.read_onnx import read_onnx
 from kerastl.export.diagnosis.read_tflite import read_tflite
+from kerastl.export.runners.file_graph import FileGraph
+from kerastl.export.runners.keras_calls import keras_calls
 
 READERS = {".tflite": read_tflite, ".onnx": read_onnx}
 

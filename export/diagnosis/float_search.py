@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from kerastl.export.class_scores import predicted
 from kerastl.export.diagnosis.examine import READERS
 from kerastl.export.diagnosis.selective_report import FrontierPoint
-from kerastl.export.measure import measure_latency
-from kerastl.export.runner import load
+from kerastl.export.runners.class_scores import predicted
+from kerastl.export.runners.measure_file import measure_latency
+from kerastl.export.runners.runner import load
 from kerastl.export.utils.third_party import trust_file
 
 

@@ -4,9 +4,9 @@ import pathlib
 
 import numpy as np
 
-from kerastl.export.diagnosis.file_graph import FileGraph
-from kerastl.export.diagnosis.file_graph import Operation
-from kerastl.export.diagnosis.file_graph import Quantization
+from kerastl.export.runners.file_graph import FileGraph
+from kerastl.export.runners.file_graph import Operation
+from kerastl.export.runners.file_graph import Quantization
 from kerastl.export.utils.third_party import quiet_console
 from kerastl.export.utils.third_party import require
 

@@ -1,8 +1,8 @@
 """What a model says about its own quantization."""
 
-from kerastl.export.lower import is_augmentation
 from kerastl.export.quantization import node_kinds
 from kerastl.export.quantization.activation_quantizer import ActivationQuantizer
+from kerastl.export.runners.inference_model import is_augmentation
 from kerastl.surgery import graph as graphs
 
 

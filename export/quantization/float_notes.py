@@ -2,7 +2,7 @@
 
 import re
 
-from kerastl.export.targets.read_litert_graph import read_litert_graph
+from kerastl.export.targets.litert_graph import read_litert_graph
 
 # They go from float to integers and back.
 _CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")

@@ -4,11 +4,11 @@ import warnings
 
 import keras
 
-from kerastl.export.lower import check_shapes
-from kerastl.export.lower import plain_model
 from kerastl.export.quantization.find_quantizers import float_layers
 from kerastl.export.quantization.find_quantizers import is_quantization_aware
 from kerastl.export.quantization.load_quantizers import load_quantizers
+from kerastl.export.runners.inference_model import check_shapes
+from kerastl.export.runners.inference_model import plain_model
 
 
 def require_quantizable(model, stacklevel=2):

@@ -7,12 +7,12 @@ import time
 
 import numpy as np
 
-from kerastl.export.class_scores import predicted
-from kerastl.export.lower import Lowered
 from kerastl.export.refinement.record import RefinementRecord
 from kerastl.export.refinement.refine import refine
 from kerastl.export.refinement.schedule import Schedule
-from kerastl.export.runner import load
+from kerastl.export.runners.class_scores import predicted
+from kerastl.export.runners.inference_model import Lowered
+from kerastl.export.runners.runner import load
 from kerastl.export.utils.third_party import trust_file
 
 # With fewer images there is none to spare for judging.

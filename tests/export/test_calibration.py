@@ -9,8 +9,8 @@ from kerastl import export
 from kerastl.export.calibration import choose_calibration
 from kerastl.export.calibration import spread_images
 from kerastl.export.calibration import stretch_to_pixel_range
-from kerastl.export.image_batches import ImageBatches
-from kerastl.export.lower import lower
+from kerastl.export.runners.image_batches import ImageBatches
+from kerastl.export.runners.inference_model import lower
 
 
 def small_model(*preprocessing, num_classes=3):

@@ -15,11 +15,11 @@ from kerastl.export import load
 from kerastl.export import selective_int8
 from kerastl.export import to_onnx
 from kerastl.export import to_tflite
-from kerastl.export.lower import lower
 from kerastl.export.on_tensorflow import _environment
 from kerastl.export.on_tensorflow import _notes
 from kerastl.export.on_tensorflow import _write
 from kerastl.export.on_tensorflow import on_tensorflow
+from kerastl.export.runners.inference_model import lower
 from kerastl.export.schemes import get_scheme
 from kerastl.layers import BlurPooling2D
 

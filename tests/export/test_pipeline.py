@@ -10,7 +10,7 @@ from kerastl.export import AccuracyDropError
 from kerastl.export import pipeline
 from kerastl.export import to_onnx
 from kerastl.export import to_tflite
-from kerastl.export.lower import lower
+from kerastl.export.runners.inference_model import lower
 
 
 @pytest.mark.tensorflow_only

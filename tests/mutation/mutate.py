@@ -57,7 +57,7 @@ _MOST_SECONDS = 300
 
 
 def module_name(path):
-    """Import name of a source file, such as `kerastl.export.runner`."""
+    """Import name of a source file, such as `kerastl.export.evaluate`."""
     tree, *parts = path.with_suffix("").parts
     package, _ = TREES[tree]
     return ".".join([package, *parts])

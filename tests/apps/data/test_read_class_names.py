@@ -1,7 +1,7 @@
 import pytest
 
 from kerastl.apps.data.read_class_names import read_class_names
-from kerastl.export.package.tflite_archive import join_archive
+from kerastl.export.package.tflite_metadata import join_archive
 
 
 def test_names_in_the_file_go_before_those_beside_it(tmp_path):

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerastl.export.diagnosis.file_graph import Quantization
-from kerastl.export.diagnosis.keras_calls import keras_calls
 from kerastl.export.diagnosis.layer_statistics import LayerStatistics
 from kerastl.export.diagnosis.layer_statistics import _Sums
 from kerastl.export.diagnosis.signal_to_noise import signal_to_noise
+from kerastl.export.runners.file_graph import Quantization
+from kerastl.export.runners.keras_calls import keras_calls
 
 ROUNDING = Quantization(0.5, 0, (-8, 7))
 CALL = SimpleNamespace(path="net/conv", operation=layers.ReLU())

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerastl.export.diagnosis.keras_calls import keras_calls
 from kerastl.export.diagnosis.output_errors import _logits
 from kerastl.export.diagnosis.output_errors import output_errors
+from kerastl.export.runners.keras_calls import keras_calls
 
 
 def errors_of(model, disturbed, images):

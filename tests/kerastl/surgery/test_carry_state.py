@@ -283,7 +283,7 @@ def test_quantization_aware_and_back(state):
 @pytest.mark.tensorflow_only
 @pytest.mark.parametrize("state", ["adapted", "given", "user", "within"])
 def test_lowered_to_float32(state):
-    from kerastl.export.lower import lower
+    from kerastl.export.runners.inference_model import lower
 
     keras.config.set_dtype_policy("mixed_float16")
     half = _network(state)
