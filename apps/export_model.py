@@ -21,8 +21,8 @@ from kerastl.export.utils.atomic_write import check_destination
 from kerastl.types import PathLike
 
 if TYPE_CHECKING:
+    from kerastl.export.conversion.report import ExportReport
     from kerastl.export.diagnosis.selective_report import SelectiveReport
-    from kerastl.export.report import ExportReport
 
 # Of the selective search, where the user names no other.
 _MAX_DROP = 0.01

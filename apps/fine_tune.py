@@ -60,7 +60,7 @@ from kerastl.apps.runs.train_soup import check_soup
 from kerastl.apps.runs.versions import versions
 from kerastl.apps.teachers.load_teachers import load_teachers
 from kerastl.apps.teachers.teacher_spec import read_teachers
-from kerastl.export.quantization.require_quantizable import require_quantizable
+from kerastl.export.quantization_aware import require_quantizable
 from kerastl.export.utils.third_party import require
 from kerastl.types import PathLike
 

@@ -40,7 +40,7 @@ def list_methods():
 
 def list_schemes():
     """Returns one dict a scheme: as `--export` takes it, and what it is."""
-    from kerastl.export.schemes import SCHEMES
+    from kerastl.export.conversion.converters import SCHEMES
 
     return [
         {

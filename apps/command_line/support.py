@@ -131,7 +131,7 @@ def report_errors(debug, resumes=False):
     except Exception as error:
         if debug:
             raise
-        from kerastl.export.accuracy_drop_error import AccuracyDropError
+        from kerastl.export.conversion.report import AccuracyDropError
 
         bad_input = isinstance(
             error, ValueError | TypeError | LookupError | OSError | ImportError

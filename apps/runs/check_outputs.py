@@ -4,7 +4,7 @@ import keras
 
 from kerastl.apps.runs.export_files import check_exports
 from kerastl.arguments import checked_count
-from kerastl.export.schemes import get_scheme
+from kerastl.export.conversion.converters import get_scheme
 from kerastl.export.targets.check import load_op_table
 
 

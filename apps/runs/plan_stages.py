@@ -1,7 +1,7 @@
 """What a run has before it, for the time that it takes."""
 
 from kerastl.apps.runs.run_progress import Stage
-from kerastl.export.schemes import get_scheme
+from kerastl.export.conversion.converters import get_scheme
 
 # Forward passes that a training step is worth an image: forward, and twice
 # as much backward.

@@ -6,7 +6,7 @@ import re
 
 import keras
 
-from kerastl.export.diagnosis.signal_to_noise import signal_to_noise
+from kerastl.export.diagnosis.layer_statistics import signal_to_noise
 from kerastl.export.runners.file_graph import FileTensor
 
 # From how many decibels on a tensor and a layer are taken as the same at once.

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from kerastl import export
+from kerastl.export.diagnosis.examine import read_onnx
+from kerastl.export.diagnosis.examine import read_tflite
 from kerastl.export.diagnosis.match_layers import match_layers
-from kerastl.export.diagnosis.read_onnx import read_onnx
-from kerastl.export.diagnosis.read_tflite import read_tflite
 from kerastl.export.runners.inference_model import lower
 from kerastl.export.runners.keras_calls import keras_calls
 

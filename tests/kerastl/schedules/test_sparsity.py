@@ -18,7 +18,7 @@ ARGUMENTS = [
 @pytest.fixture(scope="module")
 def oracle():
     pytest.importorskip("tensorflow_model_optimization")
-    from kerastl.export.quantization.load_quantizers import load_quantizers
+    from kerastl.export.quantization.quantized_activation import load_quantizers
 
     load_quantizers()
     import tensorflow_model_optimization

@@ -267,7 +267,7 @@ def test_statistics_are_measured_behind_the_preprocessing():
 @pytest.mark.parametrize("state", ["adapted", "given", "user", "within"])
 def test_quantization_aware_and_back(state):
     from kerastl import export
-    from kerastl.export.quantization.without_rounding import without_rounding
+    from kerastl.export.diagnosis.diagnose import without_rounding
 
     model, images, expected = _made(state)
     with warnings.catch_warnings():

@@ -59,7 +59,7 @@ def test_pattern_is_that_of_tfmot(shape, zeros):
     pytest.importorskip("tensorflow_model_optimization")
     import tensorflow as tf
 
-    from kerastl.export.quantization.load_quantizers import load_quantizers
+    from kerastl.export.quantization.quantized_activation import load_quantizers
 
     load_quantizers()
     from tensorflow_model_optimization.python.core.sparsity.keras import (

@@ -63,7 +63,7 @@ def test_fewer_values_than_clusters(fill, keep_zeros):
 @pytest.mark.tensorflow_only
 def test_linear_is_that_of_tfmot(weights):
     pytest.importorskip("tensorflow_model_optimization")
-    from kerastl.export.quantization.load_quantizers import load_quantizers
+    from kerastl.export.quantization.quantized_activation import load_quantizers
 
     load_quantizers()
     from tensorflow_model_optimization.python.core.clustering.keras import (
