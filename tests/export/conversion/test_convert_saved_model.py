@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerastl.export.conversion import convert_saved_model as run_task
+from kerastl.export.conversion import convert_saved_model
 
 
 def step(lowered, output_name, scheme, images, path, **keywords):
@@ -43,7 +43,7 @@ def prepare(tmp_path):
             "path": str(tmp_path / "a.tflite"),
         }
         (tmp_path / "task.json").write_text(json.dumps(task))
-        run_task.main(tmp_path)
+        convert_saved_model.main(tmp_path)
         return json.loads((tmp_path / "answer.json").read_text())
 
     return run

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerastl.export.refinement import channel_ranges as module
+from kerastl.export.refinement import equalise as module
 from kerastl.export.refinement.equalise import channel_ranges
 from kerastl.export.refinement.refinable_copy import Schedule
 

@@ -3,7 +3,7 @@ import zlib
 import numpy as np
 import pytest
 
-from kerastl.export.runners import measure_file as processor
+from kerastl.export.runners import measure_file
 from kerastl.export.runners.measure_file import measure_interleaved
 from kerastl.export.runners.measure_file import measure_latency
 from kerastl.export.runners.measure_file import verify
@@ -217,20 +217,20 @@ ARM = "processor : 0\nFeatures : fp asimd asimddp\n"
 @pytest.fixture
 def information(tmp_path, monkeypatch):
     path = tmp_path / "cpuinfo"
-    monkeypatch.setattr(processor, "_INFORMATION", path)
+    monkeypatch.setattr(measure_file, "_INFORMATION", path)
     return path
 
 
 def test_what_the_system_tells(information):
     information.write_text(X86)
-    assert processor.processor_name() == "A : CPU"
-    assert processor.integer_dot_products() == ["avx512_vnni"]
+    assert measure_file.processor_name() == "A : CPU"
+    assert measure_file.integer_dot_products() == ["avx512_vnni"]
     information.write_text(ARM)
-    assert processor.integer_dot_products() == ["asimddp"]
+    assert measure_file.integer_dot_products() == ["asimddp"]
     information.write_text("flags : fpu sse\n")
-    assert processor.integer_dot_products() == []
+    assert measure_file.integer_dot_products() == []
 
 
 def test_where_the_system_tells_nothing(information):
-    assert processor.processor_name()
-    assert processor.integer_dot_products() is None
+    assert measure_file.processor_name()
+    assert measure_file.integer_dot_products() is None

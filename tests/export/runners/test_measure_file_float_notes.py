@@ -4,7 +4,7 @@ import pytest
 from keras import layers
 
 from kerastl import export
-from kerastl.export.conversion.pipeline import _owner
+from kerastl.export.runners.measure_file import _owner
 from kerastl.export.conversion.pipeline import float_notes
 
 pytestmark = pytest.mark.tensorflow_only

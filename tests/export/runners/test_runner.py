@@ -4,7 +4,7 @@ import pytest
 from keras import layers
 
 from kerastl.export import load
-from kerastl.export import runner as module
+from kerastl.export.runners import runner as module
 from kerastl.export import to_onnx
 from kerastl.export import to_tflite
 

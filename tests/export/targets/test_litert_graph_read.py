@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerastl.export import load
-from kerastl.export.targets import read_litert_graph as module
+from kerastl.export.targets import litert_graph as module
 from kerastl.export.targets.litert_graph import Tensor
 from kerastl.export.targets.litert_graph import read_litert_graph
 

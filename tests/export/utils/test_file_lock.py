@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from kerastl.export.utils import file_lock as lock
+from kerastl.export.utils import file_lock
 from kerastl.export.utils.file_lock import FileLock
 from kerastl.export.utils.file_lock import LockedError
 from kerastl.export.utils.file_lock import is_locked

@@ -7,7 +7,7 @@ import pytest
 from kerastl.export import check
 from kerastl.export import load
 from kerastl.export import to_tflite
-from kerastl.export.utils import third_party as trust
+from kerastl.export.utils import third_party
 from kerastl.export.utils.third_party import run_probe
 
 pytestmark = pytest.mark.tensorflow_only
@@ -42,7 +42,7 @@ def test_a_file_is_tried_once_and_a_written_one_not_at_all(
     cnn, tmp_path, monkeypatch
 ):
     to_tflite(cnn, tmp_path / "a.tflite", "float32")
-    monkeypatch.setattr(trust, "run_probe", None)  # a call would raise
+    monkeypatch.setattr(third_party, "run_probe", None)  # a call would raise
     load(tmp_path / "a.tflite")
 
 
@@ -60,8 +60,8 @@ def probed(tmp_path, monkeypatch):
             raise ending
         return ending
 
-    monkeypatch.setattr(trust, "run_probe", run_probe)
-    monkeypatch.setattr(trust, "_trusted", set())
+    monkeypatch.setattr(third_party, "run_probe", run_probe)
+    monkeypatch.setattr(third_party, "_trusted", set())
     return path, endings, asked
 
 
@@ -72,24 +72,24 @@ def ended(code, said=""):
 def test_what_a_process_survives_is_not_tried_again(probed, tmp_path):
     path, endings, asked = probed
     endings.append(ended(0))
-    trust.require_survivable(path)
-    trust.require_survivable(path)
+    third_party.require_survivable(path)
+    third_party.require_survivable(path)
     # It is the content that counts.
     copy = tmp_path / "b.tflite"
     copy.write_bytes(path.read_bytes())
-    trust.require_survivable(copy)
+    third_party.require_survivable(copy)
     assert asked == [(path, 300)]
     copy.write_bytes(b"another")
     endings.append(ended(0))
-    trust.require_survivable(copy)
+    third_party.require_survivable(copy)
     assert len(asked) == 2
 
 
 def test_an_orderly_refusal_is_left_to_the_reader_each_time(probed):
     path, endings, asked = probed
     endings += [ended(1), ended(1)]
-    trust.require_survivable(path)
-    trust.require_survivable(path)
+    third_party.require_survivable(path)
+    third_party.require_survivable(path)
     assert len(asked) == 2
 
 
@@ -105,4 +105,4 @@ def test_what_takes_the_process_down_is_an_error(probed, ending, message):
     path, endings, _ = probed
     endings.append(ending)
     with pytest.raises(ValueError, match=message):
-        trust.require_survivable(path)
+        third_party.require_survivable(path)
