@@ -5,7 +5,7 @@ from keras import layers
 
 from kerastl import export
 from kerastl.export.runners.measure_file import _owner
-from kerastl.export.conversion.pipeline import float_notes
+from kerastl.export.runners.measure_file import float_notes
 
 pytestmark = pytest.mark.tensorflow_only
 

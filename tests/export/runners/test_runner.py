@@ -4,9 +4,9 @@ import pytest
 from keras import layers
 
 from kerastl.export import load
-from kerastl.export.runners import runner as module
 from kerastl.export import to_onnx
 from kerastl.export import to_tflite
+from kerastl.export.runners import runner as module
 
 pytestmark = pytest.mark.tensorflow_only
 

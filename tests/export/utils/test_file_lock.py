@@ -84,7 +84,7 @@ def test_where_the_file_system_has_no_locks(tmp_path, monkeypatch):
     def refuse(handle, operation):
         raise OSError(errno.ENOLCK, "no locks")
 
-    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    monkeypatch.setattr(file_lock.fcntl, "flock", refuse)
     path = tmp_path / ".lock"
     held = FileLock(path)
     assert path.exists() and not is_locked(path)
@@ -102,7 +102,7 @@ def test_every_system_says_in_its_way_that_a_lock_is_taken(
 
     path = tmp_path / ".lock"
     path.touch()
-    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    monkeypatch.setattr(file_lock.fcntl, "flock", refuse)
     assert is_locked(path)
     with pytest.raises(LockedError):
         FileLock(path)
