@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kerastl.apps.report.printable import Printable
+from kerastl.apps.texts import Printable
 from kerastl.export.describe_file import describe_file
 from kerastl.export.runners.measure_file import integer_dot_products
 from kerastl.export.runners.measure_file import measure_interleaved
@@ -54,8 +54,8 @@ class BenchmarkResult(Printable):
 
     def print(self, console: Console) -> None:
         """Prints the figures as tables to a `rich.console.Console`."""
-        from kerastl.apps.report.say import say
         from kerastl.apps.report.tables import benchmark_tables
+        from kerastl.apps.texts import say
 
         for table in benchmark_tables(self.rows):
             console.print(table)

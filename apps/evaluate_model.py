@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from kerastl.apps.data.load_matching_images import load_matching_images
-from kerastl.apps.data.seen_photos import count_seen
+from kerastl.apps.data.load_task import load_matching_images
+from kerastl.apps.data.same_photos import count_seen
 from kerastl.apps.report import figures
 from kerastl.export.evaluate import evaluate
 from kerastl.export.runners.runner import load

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Literal
 
-from kerastl.apps.data.load_matching_images import load_matching_images
-from kerastl.apps.data.read_class_names import read_class_names
+from kerastl.apps.data.class_names import read_class_names
+from kerastl.apps.data.load_task import load_matching_images
 from kerastl.apps.runs.export_files import WRITERS
 from kerastl.apps.runs.export_files import check_exports
 from kerastl.export import Metadata

@@ -66,6 +66,6 @@ def carray(
         if as_json:
             typer.echo(json.dumps(paths))
         else:
-            from kerastl.apps.report.say import say
+            from kerastl.apps.texts import say
 
             say(console, "\n".join(paths), wrap=False)

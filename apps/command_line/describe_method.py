@@ -17,8 +17,8 @@ def describe_method(name):
         ValueError: If there is none of that name (the message has the
             nearest), or they cannot be joined.
     """
-    from kerastl.apps.recipes.get_recipe import get_recipe
-    from kerastl.apps.recipes.table import PURPOSES
+    from kerastl.apps.recipes.recipe_table import PURPOSES
+    from kerastl.apps.recipes.recipe_table import get_recipe
 
     recipe = get_recipe(name)
     purposes = [PURPOSES[part] for part in recipe.name.split("+")]

@@ -7,7 +7,7 @@ def list_presets():
     >>> list_presets()[0]["preset"]
     'mobilenet'
     """
-    from kerastl.apps.presets.table import PRESETS
+    from kerastl.apps.presets.preset_table import PRESETS
 
     return [
         {
@@ -24,8 +24,8 @@ def list_presets():
 def list_methods():
     """Returns one dict a recipe: its name, what it does and what for."""
     from kerastl.apps.choice.evidence import verdict
-    from kerastl.apps.recipes.table import PURPOSES
-    from kerastl.apps.recipes.table import RECIPES
+    from kerastl.apps.recipes.recipe_table import PURPOSES
+    from kerastl.apps.recipes.recipe_table import RECIPES
 
     return [
         {

@@ -67,7 +67,7 @@ def page(
         from kerastl.apps.page.serve_page import make_server
         from kerastl.apps.page.write_page import make_page
         from kerastl.apps.page.write_page import write_page
-        from kerastl.apps.report.say import say
+        from kerastl.apps.texts import say
 
         def tell(**said):
             if as_json:

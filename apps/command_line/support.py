@@ -275,7 +275,7 @@ def show(result, console, as_json):
     elif hasattr(result, "print"):
         result.print(console)
     else:
-        from kerastl.apps.report.say import say
+        from kerastl.apps.texts import say
 
         say(console, result)
 

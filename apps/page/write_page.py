@@ -7,11 +7,11 @@ import json
 import pathlib
 import re
 
-from kerastl.apps.data.default_margin import default_margin
-from kerastl.apps.data.literal import literal
-from kerastl.apps.data.read_class_names import read_class_names
-from kerastl.apps.data.square_side import square_side
+from kerastl.apps.data.class_names import read_class_names
+from kerastl.apps.data.decode_image import default_margin
+from kerastl.apps.data.decode_image import square_side
 from kerastl.apps.page.find_runtime import find_runtime
+from kerastl.apps.texts import literal
 from kerastl.export.package.metadata import read_metadata
 from kerastl.export.runners.runner import load
 from kerastl.export.utils.atomic_write import check_destination

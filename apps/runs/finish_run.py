@@ -3,7 +3,6 @@
 import os
 import statistics
 
-from kerastl.apps.data.literal import literal
 from kerastl.apps.page.write_page import NAME as PAGE
 from kerastl.apps.page.write_page import write_page
 from kerastl.apps.report.save_examples import save_examples
@@ -14,6 +13,7 @@ from kerastl.apps.runs.export_files import MODEL
 from kerastl.apps.runs.export_files import export_files
 from kerastl.apps.runs.run_progress import RunProgress
 from kerastl.apps.runs.run_result import RunResult
+from kerastl.apps.texts import literal
 from kerastl.export import Metadata
 from kerastl.export import evaluate
 from kerastl.export import load

@@ -6,8 +6,8 @@ import json
 import pathlib
 import warnings
 
-from kerastl.apps.data.literal import literal
 from kerastl.apps.runs.run_identity import describe_changes
+from kerastl.apps.texts import literal
 from kerastl.export.utils.atomic_write import is_leftover
 from kerastl.export.utils.atomic_write import make_folder
 from kerastl.export.utils.atomic_write import remove_leftovers

@@ -3,7 +3,7 @@
 import keras
 
 import kerastl
-from kerastl.apps.recipes.setting import Setting
+from kerastl.apps.recipes.recipe import Setting
 from kerastl.apps.runs.epoch_checkpoint import EpochCheckpoint
 from kerastl.apps.runs.fit_progress import FitProgress
 from kerastl.apps.runs.make_tuner import below_head

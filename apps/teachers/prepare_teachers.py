@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from kerastl.apps.choice.judge_features import discriminant_accuracy
-from kerastl.apps.choice.look import look
-from kerastl.apps.presets.get_preset import get_preset
+from kerastl.apps.choice.judge_features import look
+from kerastl.apps.presets.preset_table import get_preset
 from kerastl.apps.report.figures import percent
 from kerastl.apps.teachers.adapt_teacher import adapt_teacher
 from kerastl.apps.teachers.adapt_teacher import teacher_size

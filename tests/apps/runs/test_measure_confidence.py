@@ -9,8 +9,8 @@ from keras import layers
 
 import kerastl
 from kerastl import apps
-from kerastl.apps.report.describe_confidence import describe_confidence
-from kerastl.apps.report.describe_confidence import is_sure
+from kerastl.apps.report.describe_results import describe_confidence
+from kerastl.apps.report.describe_results import is_sure
 from kerastl.apps.runs import train_run
 from kerastl.apps.runs.measure_confidence import check_calibration
 from kerastl.apps.runs.measure_confidence import measure_confidence

@@ -4,7 +4,7 @@ import pytest
 
 import kerastl
 from kerastl import apps
-from kerastl.apps.runs.save_class_means import save_class_means
+from kerastl.apps.runs.suggest_for_run import save_class_means
 from kerastl.apps.runs.suggest_for_run import suggest_for_run
 from kerastl.surgery import class_means
 from kerastl.surgery import embed

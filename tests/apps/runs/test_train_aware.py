@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from kerastl import apps
-from kerastl.apps.recipes.setting import Setting
+from kerastl.apps.recipes.recipe import Setting
 from kerastl.apps.runs import train_aware as module
 from kerastl.apps.runs.make_tuner import make_tuner
 from kerastl.apps.runs.train_aware import train_aware

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerastl.apps.report.choose_examples import choose_examples
+from kerastl.apps.report.save_examples import choose_examples
 from kerastl.export import evaluate
 from kerastl.export import load
 from kerastl.export import to_onnx
