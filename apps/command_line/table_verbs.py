@@ -1,4 +1,4 @@
-"""The verb `kerastl methods`."""
+"""Verbs that list what there is: presets, methods, schemes."""
 
 import itertools
 import json
@@ -10,6 +10,16 @@ from kerastl_command_line.support import Debug
 from kerastl_command_line.support import Json
 from kerastl_command_line.support import open_console
 from kerastl_command_line.support import report_errors
+from kerastl_command_line.support import show_list
+
+
+def presets(as_json: Json = False, debug: Debug = False):
+    """List the networks that can be fine-tuned."""
+    with report_errors(debug), open_console(as_json) as console:
+        from kerastl_command_line.listings import list_presets
+
+        show_list(console, list_presets(), as_json)
+
 
 _VERDICTS = {
     "yes": "Measured better than fine_tune with few photos",
@@ -32,7 +42,7 @@ def methods(
     kerastl methods delta+rifle --json
     """
     with report_errors(debug), open_console(as_json) as console:
-        from kerastl_command_line.describe_method import describe_method
+        from kerastl_command_line.listings import describe_method
         from kerastl_command_line.listings import list_methods
 
         found = list_methods() if name is None else describe_method(name)
@@ -63,3 +73,11 @@ def _show_one(console, found):
 
     console.print(found.pop("title"), style="bold", highlight=False)
     console.print(format_rows(found.items()), highlight=False)
+
+
+def schemes(as_json: Json = False, debug: Debug = False):
+    """List the export formats and quantization schemes."""
+    with report_errors(debug), open_console(as_json) as console:
+        from kerastl_command_line.listings import list_schemes
+
+        show_list(console, list_schemes(), as_json)
