@@ -43,8 +43,8 @@ from kerastl.apps.runs.describe_run import describe_opening
 from kerastl.apps.runs.describe_run import describe_uneven
 from kerastl.apps.runs.describe_run import describe_unmeasured
 from kerastl.apps.runs.finish_run import finish_run
-from kerastl.apps.runs.measure_accuracy import evaluation_part
-from kerastl.apps.runs.measure_confidence import check_calibration
+from kerastl.apps.runs.measure_network import check_calibration
+from kerastl.apps.runs.measure_network import evaluation_part
 from kerastl.apps.runs.run_folder import RunFolder
 from kerastl.apps.runs.run_identity import run_identity
 from kerastl.apps.runs.run_identity import versions

@@ -16,9 +16,9 @@ from kerastl.apps.runs.describe_run import describe_measures
 from kerastl.apps.runs.describe_run import describe_title
 from kerastl.apps.runs.describe_run import describe_training
 from kerastl.apps.runs.epoch_checkpoint import save_history
-from kerastl.apps.runs.measure_accuracy import measure
-from kerastl.apps.runs.measure_accuracy import measure_before
-from kerastl.apps.runs.measure_confidence import measure_confidence
+from kerastl.apps.runs.measure_network import measure
+from kerastl.apps.runs.measure_network import measure_before
+from kerastl.apps.runs.measure_network import measure_confidence
 from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.run_identity import versions
 from kerastl.apps.runs.suggest_for_run import save_class_means

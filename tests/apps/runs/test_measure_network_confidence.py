@@ -12,8 +12,8 @@ from kerastl import apps
 from kerastl.apps.report.describe_results import describe_confidence
 from kerastl.apps.report.describe_results import is_sure
 from kerastl.apps.runs import train_run
-from kerastl.apps.runs.measure_confidence import check_calibration
-from kerastl.apps.runs.measure_confidence import measure_confidence
+from kerastl.apps.runs.measure_network import check_calibration
+from kerastl.apps.runs.measure_network import measure_confidence
 from kerastl.export import load
 from kerastl.metrics import expected_calibration_error
 from kerastl.metrics import fit_temperature

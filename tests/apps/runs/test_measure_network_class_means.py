@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerastl.apps.runs.measure_accuracy import ClassMeans
+from kerastl.apps.runs.measure_network import ClassMeans
 
 pytestmark = pytest.mark.tensorflow_only
 

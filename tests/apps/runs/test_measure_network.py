@@ -4,7 +4,7 @@ import pytest
 
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.image_part import ImagePart
-from kerastl.apps.runs.measure_accuracy import measure
+from kerastl.apps.runs.measure_network import measure
 from kerastl.export import load
 
 
