@@ -45,12 +45,12 @@ from kerastl.apps.runs.describe_run import describe_unmeasured
 from kerastl.apps.runs.finish_run import finish_run
 from kerastl.apps.runs.measure_network import check_calibration
 from kerastl.apps.runs.measure_network import evaluation_part
+from kerastl.apps.runs.prepare_student import suggest_for_run
 from kerastl.apps.runs.run_folder import RunFolder
 from kerastl.apps.runs.run_identity import run_identity
 from kerastl.apps.runs.run_identity import versions
 from kerastl.apps.runs.run_progress import RunProgress
 from kerastl.apps.runs.run_progress import plan_stages
-from kerastl.apps.runs.suggest_for_run import suggest_for_run
 from kerastl.apps.runs.train_aware import add_aware
 from kerastl.apps.runs.train_run import Training
 from kerastl.apps.runs.train_run import make_student

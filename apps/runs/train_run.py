@@ -20,8 +20,8 @@ from kerastl.apps.runs.measure_network import measure
 from kerastl.apps.runs.measure_network import measure_before
 from kerastl.apps.runs.measure_network import measure_confidence
 from kerastl.apps.runs.prepare_student import prepare_student
+from kerastl.apps.runs.prepare_student import save_class_means
 from kerastl.apps.runs.run_identity import versions
-from kerastl.apps.runs.suggest_for_run import save_class_means
 from kerastl.apps.runs.train_soup import remove_state
 from kerastl.apps.runs.train_soup import train_soup
 from kerastl.apps.teachers.prepare_teachers import prepare_teachers

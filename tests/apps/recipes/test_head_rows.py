@@ -14,7 +14,7 @@ from kerastl.apps.presets.imagenet import imagenet_classes
 from kerastl.apps.recipes.recipe import Setting
 from kerastl.apps.runs.measure_network import ClassMeans
 from kerastl.apps.runs.prepare_student import prepare_student
-from kerastl.apps.runs.suggest_for_run import save_class_means
+from kerastl.apps.runs.prepare_student import save_class_means
 from kerastl.apps.runs.train_network import train_network
 from kerastl.surgery.wordnet import WordNet
 

@@ -4,8 +4,8 @@ import pytest
 
 import kerastl
 from kerastl import apps
-from kerastl.apps.runs.suggest_for_run import save_class_means
-from kerastl.apps.runs.suggest_for_run import suggest_for_run
+from kerastl.apps.runs.prepare_student import save_class_means
+from kerastl.apps.runs.prepare_student import suggest_for_run
 from kerastl.surgery import class_means
 from kerastl.surgery import embed
 
