@@ -5,7 +5,7 @@ import numpy as np
 from kerastl.apps.data.find_images import describe_left_out
 from kerastl.apps.data.find_images import group_left_out
 from kerastl.apps.report import figures
-from kerastl.apps.teachers.describe_teacher import describe_teacher
+from kerastl.apps.teachers.prepare_teachers import describe_teacher
 from kerastl.apps.texts import literal
 from kerastl.arguments import nearest_hint
 

@@ -26,7 +26,7 @@ from kerastl.apps.runs.train_soup import remove_state
 from kerastl.apps.runs.train_soup import train_soup
 from kerastl.apps.teachers.prepare_teachers import prepare_teachers
 from kerastl.apps.teachers.prepare_teachers import remove_teachers
-from kerastl.apps.teachers.taught import taught
+from kerastl.apps.teachers.prepare_teachers import taught
 from kerastl.export import load
 from kerastl.export.runners.keras_runner import RememberedRunner
 from kerastl.surgery import adjust_logits

@@ -74,7 +74,7 @@ def measure(name):
     from kerastl.apps.data.image_part import ImagePart
     from kerastl.apps.presets.imagenet import imagenet_classes
     from kerastl.apps.recipes.recipe import Setting
-    from kerastl.apps.runs.make_tuner import make_tuner
+    from kerastl.apps.runs.train_network import make_tuner
     from kerastl.apps.runs.train_network import training_data
 
     class Clock(keras.callbacks.Callback):

@@ -20,7 +20,7 @@ from kerastl.apps.runs.run_identity import versions
 from kerastl.apps.runs.train_soup import train_soup
 from kerastl.apps.teachers.adapt_teacher import adapt_teacher
 from kerastl.apps.teachers.adapt_teacher import teacher_size
-from kerastl.apps.teachers.taught import taught
+from kerastl.apps.teachers.prepare_teachers import taught
 from kerastl.apps.teachers.teacher_spec import TeacherSpec
 
 _BATCH_SIZE = 32

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerastl.apps.runs.released_graphs import released_graphs
+from kerastl.apps.runs.train_network import released_graphs
 
 pytestmark = pytest.mark.tensorflow_only
 
