@@ -4,10 +4,6 @@ import math
 import os
 import pathlib
 
-import keras
-
-from kerastl.has_accelerator import has_accelerator
-
 _GIB = 1 << 30
 _CONTROL_GROUP = pathlib.Path("/sys/fs/cgroup")
 _MEMORY_INFORMATION = pathlib.Path("/proc/meminfo")
@@ -90,6 +86,11 @@ def check_training_fits(network, recipe, image_size, batch_size):
     Raises:
         ValueError: If the machine has less memory.
     """
+    # Verbs that take no Keras ask for the memory of a batch alone.
+    import keras
+
+    from kerastl.has_accelerator import has_accelerator
+
     if has_accelerator():
         return
     sizes = [
