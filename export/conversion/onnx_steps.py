@@ -8,7 +8,7 @@ import numpy as np
 from kerastl.export.conversion.converters import layers_of_scopes
 from kerastl.export.quantization.exact_blurs import exact_onnx_blurs
 
-_CALIBRATION_BATCH = 8
+_MOST_IN_BATCH = 8
 
 
 def export_onnx(lowered, output_name, opset, path):
@@ -60,15 +60,20 @@ def quantize_onnx(
     """
     from onnxruntime import quantization
 
+    # onnxruntime's histograms take batches of one size alone.
+    size = max(
+        each for each in range(1, _MOST_IN_BATCH + 1) if len(images) % each == 0
+    )
+
     class Reader(quantization.CalibrationDataReader):
         def __init__(self):
-            self._starts = iter(range(0, len(images), _CALIBRATION_BATCH))
+            self._starts = iter(range(0, len(images), size))
 
         def get_next(self):
             start = next(self._starts, None)
             if start is None:
                 return None
-            return {"image": images[start : start + _CALIBRATION_BATCH]}
+            return {"image": images[start : start + size]}
 
     types = quantization.QuantType
     quantization.quantize_static(

@@ -88,7 +88,7 @@ class RefinementRecord:
             f"difference {self.refined['mean_abs_difference']:.2g} in place "
             f"of {self.plain['mean_abs_difference']:.2g}, same class "
             f"{100 * self.refined['top1_agreement']:.1f} % in place of "
-            f"{100 * self.plain['top1_agreement']:.1f} %, on "
-            f"{self.num_held_out} blends of images held out; "
+            f"{100 * self.plain['top1_agreement']:.1f} %, on blends of "
+            f"{self.num_held_out} images held out; "
             f"{sum(self.seconds.values()):.0f} s"
         )

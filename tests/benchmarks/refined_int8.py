@@ -1,16 +1,16 @@
 """What refining the weights of an int8 file gains.
 
-MobileNetV2 0.35 at 128 px with ImageNet weights is fine-tuned with 25 photos
-a class, with three seeds, and written as int8 with and without `refine`,
-calibrated on 100 of the training photos. Every file is compared with the Keras
-model on all validation and test photos: same class, mean difference of a
-probability, accuracy. The processor's time of an export is measured, and not
-that of the clock, because other work may run beside it.
+MobileNetV2 0.35 and MobileNet 0.25 at 128 px with ImageNet weights are
+fine-tuned with 25 photos a class, with three seeds, and written as int8 with
+and without `refine`, calibrated on 100 of the training photos. Every file is
+compared with the Keras model on all validation and test photos: same class,
+mean difference of a probability, accuracy. The processor's time of an export is
+measured, and not that of the clock, because other work may run beside it.
 
-    python tests/benchmarks/refined_int8.py DATA WEIGHTS
+    python tests/benchmarks/refined_int8.py DATA MOBILENET_V2 MOBILENET
 
-DATA is a folder with train, validation and test folders of class folders,
-WEIGHTS a file of MobileNetV2 0.35. Networks that were trained are kept in the
+DATA is a folder with train, validation and test folders of class folders, the
+others are files of weights. Networks that were trained are kept in the
 work folder and not trained again; neither is a file that was measured.
 """
 
@@ -43,6 +43,11 @@ FILES = (
     ("tflite", "int8_per_tensor", "auto"),
     ("tflite", "int8", "all"),
 )
+#: The preset and the width of each network.
+NETWORKS = {
+    "MobileNetV2 0.35": ("mobilenet_v2", 0.35),
+    "MobileNet 0.25": ("mobilenet", 0.25),
+}
 MEANS = (
     "same_class",
     "mean_difference",
@@ -55,15 +60,22 @@ MEANS = (
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 
 
-def train(options, seed):
+def place(options, network, seed):
+    """The folder of a network."""
+    preset, _ = NETWORKS[network]
+    return options.work / preset / f"seed{seed}"
+
+
+def train(options, network, seed):
     """The network, trained unless the work folder has it."""
-    path = options.work / f"seed{seed}" / "run" / "model.keras"
+    path = place(options, network, seed) / "run" / "model.keras"
+    preset, alpha = NETWORKS[network]
     if not path.exists():
         apps.fine_tune(
             options.data,
-            preset="mobilenet_v2",
-            weights=options.weights,
-            preset_arguments={"alpha": 0.35},
+            preset=preset,
+            weights=getattr(options, preset),
+            preset_arguments={"alpha": alpha},
             image_size=IMAGE_SIZE,
             shots=SHOTS,
             epochs=EPOCHS,
@@ -72,6 +84,36 @@ def train(options, seed):
             output=path.parent,
         )
     return keras.models.load_model(path)
+
+
+def load_photos(options, seed, model):
+    """The data of a seed, and what the model answers to the other photos."""
+    data = apps.load_image_folder(
+        options.data, image_size=IMAGE_SIZE, shots=SHOTS, seed=seed
+    )
+    parts = [data.images(part) for part in ("validation", "test")]
+    images = np.concatenate([part[0] for part in parts]).astype("float32")
+    return data, {
+        "images": images,
+        "labels": np.concatenate([part[1] for part in parts]),
+        "outputs": export.load(model).predict(images),
+    }
+
+
+def judge_file(path, photos):
+    """How a file answers beside the model: same class, and what it loses."""
+    outputs = export.load(path).predict(photos["images"])
+    truth, labels = photos["outputs"], photos["labels"]
+    right = np.mean(outputs.argmax(1) == labels)
+    lost = np.mean(truth.argmax(1) == labels) - right
+    return {
+        "same_class": round(
+            100 * float(np.mean(outputs.argmax(1) == truth.argmax(1))), 2
+        ),
+        "mean_difference": round(float(np.abs(outputs - truth).mean()), 5),
+        "accuracy": round(100 * float(right), 2),
+        "points_lost": round(100 * float(lost), 2),
+    }
 
 
 def measure(model, format, scheme, refine, images, photos, work):
@@ -87,21 +129,11 @@ def measure(model, format, scheme, refine, images, photos, work):
         refine=export.REFINEMENTS if refine == "all" else refine,
     )
     seconds = time.process_time() - start
-    outputs = export.load(report.path).predict(photos["images"])
-    truth, labels = photos["outputs"], photos["labels"]
-    right = np.mean(outputs.argmax(1) == labels)
     row = {
         "format": format,
         "scheme": scheme,
         "refine": refine,
-        "same_class": round(
-            100 * float(np.mean(outputs.argmax(1) == truth.argmax(1))), 2
-        ),
-        "mean_difference": round(float(np.abs(outputs - truth).mean()), 5),
-        "accuracy": round(100 * float(right), 2),
-        "points_lost": round(
-            100 * float(np.mean(truth.argmax(1) == labels) - right), 2
-        ),
+        **judge_file(report.path, photos),
         "size_bytes": report.size_bytes,
         "operators": sum(report.ops.values()),
         "processor_seconds": round(seconds, 1),
@@ -117,73 +149,77 @@ def measure(model, format, scheme, refine, images, photos, work):
     return row
 
 
-def measure_seed(options, seed):
+def measure_network(options, network, seed):
     """The rows of one network; its photos are read only if one is missing."""
-    folder = options.work / f"seed{seed}"
+    folder = place(options, network, seed)
     folder.mkdir(parents=True, exist_ok=True)
     todo = {file: folder / f"{'_'.join(file)}.json" for file in FILES}
     if not all(kept.exists() for kept in todo.values()):
-        model = train(options, seed)
-        data = apps.load_image_folder(
-            options.data, image_size=IMAGE_SIZE, shots=SHOTS, seed=seed
-        )
-        parts = [data.images(part) for part in ("validation", "test")]
-        images = np.concatenate([part[0] for part in parts]).astype("float32")
-        photos = {
-            "images": images,
-            "labels": np.concatenate([part[1] for part in parts]),
-            "outputs": export.load(model).predict(images),
-        }
+        model = train(options, network, seed)
+        data, photos = load_photos(options, seed, model)
     rows = []
     for file, kept in todo.items():
         if not kept.exists():
             row = measure(model, *file, data.calibration, photos, folder)
-            row |= {"seed": seed, "photos": len(images)}
+            row = {"network": network, "seed": seed, **row}
+            row["photos"] = len(photos["labels"])
             kept.write_text(json.dumps(row))
             print(json.dumps(row), flush=True)
         rows.append(json.loads(kept.read_text()))
     return rows
 
 
-def mean_row(rows, format, scheme, refine):
+def mean_row(rows, network, format, scheme, refine):
     """Means of the seeds, the least agreement, and how many were kept."""
-    found = [
-        row
-        for row in rows
-        if (row["format"], row["scheme"], row["refine"])
-        == (format, scheme, refine)
-    ]
-    return {
+    asked = {
+        "network": network,
         "format": format,
         "scheme": scheme,
         "refine": refine,
+    }
+    found = [row for row in rows if asked.items() <= row.items()]
+    return {
+        **asked,
         **{
             key: round(float(np.mean([row[key] for row in found])), 5)
             for key in MEANS
         },
+        "most_points_lost": max(row["points_lost"] for row in found),
         "least_same_class": min(row["same_class"] for row in found),
         "kept": sum(row.get("kept", False) for row in found),
     }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=pathlib.Path)
-    parser.add_argument("weights", type=pathlib.Path)
+def add_folders(parser):
+    """The arguments that say where photos, weights and networks are."""
+    for name in ("data", *dict(NETWORKS.values())):
+        parser.add_argument(name, type=pathlib.Path)
     parser.add_argument(
         "--work", type=pathlib.Path, default=pathlib.Path("runs/refined_int8")
     )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_folders(parser)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     rows = [
-        row for seed in options.seeds for row in measure_seed(options, seed)
+        row
+        for network in NETWORKS
+        for seed in options.seeds
+        for row in measure_network(options, network, seed)
     ]
     results = {
-        "network": "MobileNetV2 0.35, 128 px, fine-tuned with 25 a class",
+        "networks": "128 px, fine-tuned with 25 photos a class",
         "seeds": len(options.seeds),
         "photos": rows[0]["photos"],
         "calibration": NUM_CALIBRATION,
-        "files": [mean_row(rows, *file) for file in FILES],
+        "files": [
+            mean_row(rows, network, *file)
+            for network in NETWORKS
+            for file in FILES
+        ],
         "runs": rows,
         "processor": processor_name(),
         "versions": versions(),

@@ -19,7 +19,7 @@ def test_what_was_kept_is_told_in_figures():
     assert str(record) == (
         "1 of 2 layers (error less by rounding x 2.00, bias x 1.50); "
         "difference 0.01 in place of 0.02, same class 99.5 % in place of "
-        "98.0 %, on 12 blends of images held out; 4 s"
+        "98.0 %, on blends of 12 images held out; 4 s"
     )
     assert record.left() == {"head": {"bias": "it is dead"}}
 

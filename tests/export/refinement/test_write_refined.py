@@ -157,10 +157,16 @@ def test_a_file_that_is_no_better_is_not_kept(cnn, calibration, tmp_path):
     )
     # Of the photos themselves a trained network is too sure.
     held = calibration[0][4::5]
-    others = np.roll(held, len(held) // 2, axis=0)
-    np.testing.assert_allclose(
-        *judges, 0.6 * held + 0.4 * others, rtol=1e-5, atol=1e-3
-    )
+    [blends] = judges
+    assert len(held) == 16 and len(blends) == 160
+    for number, distance in ((0, 1), (4, 7), (9, 14)):
+        others = np.roll(held, distance, axis=0)
+        np.testing.assert_allclose(
+            blends[16 * number :][:16],
+            0.6 * held + 0.4 * others,
+            rtol=1e-5,
+            atol=1e-3,
+        )
     assert kept.lowered is lowered and plain is None and not record.kept
     assert "no less" in record.reason
     assert (
@@ -244,7 +250,18 @@ def test_unknown_names_are_refused(cnn, calibration, tmp_path, refine, message):
 )
 def test_a_gain_must_be_larger_than_its_chance(gains, is_less):
     before = np.full(3, 5.0)
-    assert module._is_less(before - gains, before) is is_less
+    assert module._is_less(before - gains, before, 3) is is_less
+
+
+def test_blends_of_one_image_count_once():
+    """Twice the same is no more than once."""
+    gains = np.array([1 - 1.8, 1, 1 + 1.8])
+    before, gains = np.full(6, 5.0), np.tile(gains, 2)
+    assert not module._is_less(before - gains, before, 3)
+    # What the blends of an image say together is what counts.
+    gains = np.array([3.0, -3.0, 3.0, -1.0, 5.0, -1.0])
+    assert module._is_less(before - gains, before, 3)
+    assert not module._is_less(before - gains, before, 6)
 
 
 def test_a_gain_is_over_the_step_before():
@@ -307,10 +324,24 @@ def test_fewer_images_flow_through_a_large_network(monkeypatch):
         assert len(fit) + len(held) == expected
 
 
-def test_images_are_blended_with_those_half_way_round():
+@pytest.mark.parametrize(
+    "most, distances", [(160, [1, 2, 3, 4]), (15, [1, 2, 3]), (4, [2])]
+)
+def test_images_are_blended_with_others_at_equal_distances(
+    monkeypatch, most, distances
+):
+    monkeypatch.setattr(module, "_MOST_BLENDS", most)
     images = np.float32([[0], [10], [20], [30], [50]])
     found = module._blended(images)
-    # Behind five images the third last comes first: 0.6 and 0.4.
-    others = np.float32([[30], [50], [0], [10], [20]])
-    np.testing.assert_allclose(found, 0.6 * images + 0.4 * others)
+    expected = [
+        0.6 * images[place] + 0.4 * images[(place - distance) % 5]
+        for distance in distances
+        for place in range(5)
+    ]
+    np.testing.assert_allclose(found, expected)
     assert found.dtype == np.float32
+
+
+def test_of_two_images_there_is_one_pair():
+    found = module._blended(np.float32([[0], [10]]))
+    np.testing.assert_allclose(found, [[4], [6]])
