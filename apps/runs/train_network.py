@@ -11,8 +11,8 @@ from kerastl.apps.runs.make_tuner import make_tuner
 from kerastl.apps.runs.released_graphs import released_graphs
 from kerastl.apps.runs.stored_training import stored_training
 from kerastl.apps.runs.stored_training import trains_on_features
-from kerastl.callbacks.optimizer_parts import optimizer_parts
 from kerastl.data import FilteredBatches
+from kerastl.optimizers.grouped_optimizer import optimizer_parts
 from kerastl.surgery.downsampling import is_blur
 from kerastl.surgery.graph import hidden_layers
 from kerastl.surgery.set_batch_norm import batch_normalizations

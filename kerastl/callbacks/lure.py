@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from keras import ops
 
-from kerastl.callbacks.fan_in_draw import fan_in_draw
-from kerastl.callbacks.period_callback import PeriodCallback
-from kerastl.callbacks.reset_slots import reset_slots
+from kerastl.callbacks.reinitialization import PeriodCallback
+from kerastl.callbacks.reinitialization import fan_in_draw
+from kerastl.callbacks.reinitialization import reset_slots
 from kerastl.data.labelled_batches import labelled_batches
 from kerastl.data.targets import class_numbers
 from kerastl.surgery.class_outputs import class_outputs

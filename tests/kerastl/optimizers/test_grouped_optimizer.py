@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerastl.callbacks.optimizer_parts import optimizer_parts
+from kerastl.optimizers.grouped_optimizer import optimizer_parts
 
 SGD = keras.optimizers.SGD
 
