@@ -13,10 +13,10 @@ from typing import Self
 import keras
 from keras import ops
 
-from kerastl.data.batch_inputs import comes_in_batches
-from kerastl.data.targets import one_hot
-from kerastl.data.targets import one_hot_loss
-from kerastl.has_accelerator import has_accelerator
+from kerastl.data.batches import comes_in_batches
+from kerastl.data.batches import one_hot
+from kerastl.data.batches import one_hot_loss
+from kerastl.layers.sum_of_shifts import has_accelerator
 from kerastl.layers.sum_of_shifts import summing_shifts
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.graph import hidden_layers
@@ -25,6 +25,7 @@ from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
 from kerastl.surgery.set_batch_norm import set_batch_norm
 from kerastl.training.change_images import change_images
 from kerastl.training.fine_tuner_checks import check_batch
+from kerastl.training.fine_tuner_checks import check_finite_images
 from kerastl.training.fine_tuner_checks import check_inputs
 from kerastl.training.fine_tuner_checks import check_losses
 from kerastl.training.fine_tuner_checks import check_models
@@ -32,11 +33,10 @@ from kerastl.training.fine_tuner_checks import check_taps
 from kerastl.training.fine_tuner_checks import default_taps_or_reason
 from kerastl.training.fine_tuner_checks import embedding_taps
 from kerastl.training.fine_tuner_checks import listed_losses
+from kerastl.training.fine_tuner_checks import nan_unless_finite
 from kerastl.training.fine_tuner_checks import weight_decay_conflict
-from kerastl.training.finite_images import check_finite_images
-from kerastl.training.finite_images import nan_unless_finite
 from kerastl.training.frozen_source import frozen_source
-from kerastl.training.source_features import source_features
+from kerastl.training.frozen_source import source_features
 from kerastl.training.training_batch import NetworkOutputs
 from kerastl.training.training_batch import only
 from kerastl.training.training_batch import read_batch

@@ -15,7 +15,7 @@ from kerastl.apps.choice.weights_at_hand import Weights
 from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.recipes.table import RECIPES
 from kerastl.apps.runs.check_training_fits import check_training_fits
-from kerastl.data.predict_batch import predict_batch
+from kerastl.data.batches import predict_batch
 from kerastl.surgery.embed import embed
 from kerastl.surgery.fit_head import fit_classifier
 

@@ -5,7 +5,7 @@ import math
 import keras
 
 from kerastl.apps.data.check_memory import check_memory
-from kerastl.has_accelerator import has_accelerator
+from kerastl.layers.sum_of_shifts import has_accelerator
 
 
 def check_training_fits(network, recipe, image_size, batch_size):

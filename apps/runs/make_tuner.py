@@ -1,7 +1,7 @@
 """A recipe and a network become a tuner, ready to fit."""
 
 import kerastl
-from kerastl.has_accelerator import has_accelerator
+from kerastl.layers.sum_of_shifts import has_accelerator
 from kerastl.surgery import default_taps
 
 

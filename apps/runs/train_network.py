@@ -16,7 +16,7 @@ from kerastl.optimizers.grouped_optimizer import optimizer_parts
 from kerastl.surgery.downsampling import is_blur
 from kerastl.surgery.graph import hidden_layers
 from kerastl.surgery.set_batch_norm import batch_normalizations
-from kerastl.training.finite_images import check_finite_images
+from kerastl.training.fine_tuner_checks import check_finite_images
 
 WAY_ON = (
     "Go on with resume=True (--resume) and a lower learning rate or strength "

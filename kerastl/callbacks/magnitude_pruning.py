@@ -11,14 +11,14 @@ import numpy as np
 
 from kerastl.callbacks.weight_callback import PruningConstraint
 from kerastl.callbacks.weight_callback import WeightCallback
-from kerastl.schedules.constant_sparsity import ConstantSparsity
+from kerastl.schedules.sparsity_schedules import ConstantSparsity
 from kerastl.surgery.magnitude_masks import SCOPES
 from kerastl.surgery.magnitude_masks import check_pattern
 from kerastl.surgery.magnitude_masks import magnitude_masks
 
 if TYPE_CHECKING:
     from kerastl.callbacks.weight_callback import HeldConstraint
-    from kerastl.schedules.sparsity_schedule import SparsitySchedule
+    from kerastl.schedules.sparsity_schedules import SparsitySchedule
     from kerastl.surgery.find_kernels import Kernel
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerastl.data.targets import one_hot
+from kerastl.data.batches import one_hot
 from kerastl.losses.batch_mean import batch_mean
 from kerastl.losses.class_queue import ClassQueue
 from kerastl.losses.second_view import second_view

@@ -16,9 +16,9 @@ from kerastl.arguments import checked_choice
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_number
 from kerastl.arguments import checked_probability
-from kerastl.data.labelled_batches import labelled_batches
-from kerastl.data.predict_batch import predict_batch
-from kerastl.data.targets import one_hot
+from kerastl.data.batches import labelled_batches
+from kerastl.data.batches import one_hot
+from kerastl.data.batches import predict_batch
 from kerastl.losses.class_thresholds import AdaptiveThreshold
 from kerastl.losses.class_thresholds import CurriculumThreshold
 from kerastl.losses.class_thresholds import FixedThreshold

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerastl.data.targets import one_hot
+from kerastl.data.batches import one_hot
 from kerastl.losses.sample_store import SampleStore
 from kerastl.losses.sample_store import replicas_of
 from kerastl.surgery.class_outputs import class_outputs

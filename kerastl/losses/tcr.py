@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerastl.data.targets import one_hot
+from kerastl.data.batches import one_hot
 from kerastl.losses.label_change import LabelChange
 from kerastl.losses.sample_store import SampleStore
 from kerastl.losses.sample_store import replicas_of

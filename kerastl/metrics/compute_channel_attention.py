@@ -9,8 +9,8 @@ import numpy as np
 from keras import layers
 from keras import ops
 
-from kerastl.data.labelled_batches import labelled_batches
-from kerastl.data.targets import one_hot
+from kerastl.data.batches import labelled_batches
+from kerastl.data.batches import one_hot
 from kerastl.surgery.class_outputs import class_outputs
 from kerastl.surgery.convolution_taps import convolution_taps
 from kerastl.surgery.embed import pool

@@ -5,7 +5,7 @@ It follows that of the other layers.
 
 import keras
 
-from kerastl.layers.binary_gates import BinaryGates
+from kerastl.layers.gates import BinaryGates
 from kerastl.optimizers.grouped_optimizer import scaled_copy
 from kerastl.optimizers.grouped_optimizer import weight_patterns
 from kerastl.schedules.scaled_schedule import ScaledSchedule

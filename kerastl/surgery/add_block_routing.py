@@ -8,7 +8,7 @@ import keras
 from keras import layers
 
 from kerastl.arguments import nearest_hint
-from kerastl.layers.binary_gates import BinaryGates
+from kerastl.layers.gates import BinaryGates
 from kerastl.surgery.gated_parts import Part
 from kerastl.surgery.gated_parts import add_gates
 from kerastl.surgery.gated_parts import pooled

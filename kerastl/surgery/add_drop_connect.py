@@ -2,7 +2,7 @@
 
 import keras
 
-from kerastl.layers.drop_connect_dense import DropConnectDense
+from kerastl.layers.training_layers import DropConnectDense
 from kerastl.surgery.find_head import find_head
 from kerastl.surgery.rebuild import rebuild
 

@@ -7,8 +7,8 @@ import keras
 from keras import layers as keras_layers
 
 from kerastl.arguments import nearest_hint
-from kerastl.layers.binary_gates import BinaryGates
-from kerastl.layers.recurrent_gate import RecurrentGate
+from kerastl.layers.gates import BinaryGates
+from kerastl.layers.gates import RecurrentGate
 from kerastl.surgery.find_head import find_head
 from kerastl.surgery.gated_parts import Part
 from kerastl.surgery.gated_parts import add_gates

@@ -2,7 +2,7 @@
 
 import keras
 
-from kerastl.layers.stoch_norm import StochNorm
+from kerastl.layers.training_layers import StochNorm
 from kerastl.surgery.rebuild import rebuild
 from kerastl.surgery.set_batch_norm import batch_normalizations
 

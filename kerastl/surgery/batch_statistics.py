@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from kerastl.data.labelled_batches import labelled_batches
-from kerastl.layers.stoch_norm import StochNorm
+from kerastl.data.batches import labelled_batches
+from kerastl.layers.training_layers import StochNorm
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.set_batch_norm import batch_normalizations
 

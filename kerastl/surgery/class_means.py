@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerastl.data.labelled_batches import labelled_batches
-from kerastl.data.predict_batch import predict_batch
-from kerastl.data.targets import class_numbers
+from kerastl.data.batches import class_numbers
+from kerastl.data.batches import labelled_batches
+from kerastl.data.batches import predict_batch
 from kerastl.types import Data
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from kerastl.layers.frozen import Frozen
-from kerastl.layers.mix_by_gates import MixByGates
+from kerastl.layers.gates import MixByGates
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.graph import Node
 from kerastl.surgery.rebuild import rebuild

@@ -7,7 +7,7 @@ from keras import layers
 from kerastl.layers import BlurredConv2D
 from kerastl.layers import BlurredDepthwiseConv2D
 from kerastl.layers import BlurredSeparableConv2D
-from kerastl.layers.shifted_depthwise_conv_2d import ShiftedDepthwiseConv2D
+from kerastl.layers.sum_of_shifts import ShiftedDepthwiseConv2D
 from kerastl.surgery.graph import Node
 
 _BLURRED = {

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerastl.arguments import checked_count
 from kerastl.arguments import nearest_hint
-from kerastl.schedules.sparsity_schedule import checked_sparsity
+from kerastl.schedules.sparsity_schedules import checked_sparsity
 from kerastl.surgery.channel_flow import ChannelFlow
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.layer_paths import layers_named

@@ -5,7 +5,7 @@ from typing import Literal
 
 import keras
 
-from kerastl.schedules.sparsity_schedule import checked_sparsity
+from kerastl.schedules.sparsity_schedules import checked_sparsity
 from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.find_kernels import find_kernels
 from kerastl.surgery.magnitude_masks import magnitude_masks

@@ -7,8 +7,8 @@ import numpy as np
 from keras import ops
 
 from kerastl.arguments import unknown_name_error
-from kerastl.data.labelled_batches import labelled_batches
-from kerastl.data.targets import class_numbers
+from kerastl.data.batches import class_numbers
+from kerastl.data.batches import labelled_batches
 from kerastl.surgery.embed import embed
 from kerastl.surgery.head_weights import head_weights
 from kerastl.types import Data

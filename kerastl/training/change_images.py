@@ -4,7 +4,7 @@ import contextlib
 
 import keras
 
-from kerastl.data.targets import one_hot
+from kerastl.data.batches import one_hot
 from kerastl.training.training_batch import only
 from kerastl.training.training_batch import read_batch
 

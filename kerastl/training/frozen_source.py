@@ -1,8 +1,9 @@
-"""The networks that run beside a student and never change."""
+"""Networks that run beside a student and never change, and what they say."""
 
 import keras
+from keras import ops
 
-from kerastl.layers.shifted_depthwise_conv_2d import ShiftedDepthwiseConv2D
+from kerastl.layers.sum_of_shifts import ShiftedDepthwiseConv2D
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.rebuild import rebuild
 
@@ -25,3 +26,48 @@ def _fast_under_xla(layer):
     if type(layer) is not keras.layers.DepthwiseConv2D:
         return None
     return ShiftedDepthwiseConv2D.from_config(layer.get_config())
+
+
+def source_features(source, batch):
+    """What the source's layers give for the images of a batch.
+
+    The source runs on the images whose features are not stored: on all, or
+    on the unlabelled ones.
+
+    Args:
+        source: What `frozen_source` makes.
+        batch: A `TrainingBatch`.
+
+    Returns:
+        Dict from layer name to features of all images, without gradient.
+
+    Raises:
+        ValueError: If features are stored, but not all that are read.
+    """
+    stored = batch.source_features
+    if stored is None:
+        found = source(batch.all_images, training=False)
+    else:
+        _check_names(source, stored)
+        found = {
+            name: ops.cast(stored[name], output.dtype)
+            for name, output in source.output.items()
+        }
+        if batch.unlabelled is not None:
+            more = source(batch.unlabelled, training=False)
+            found = {
+                name: ops.concatenate([found[name], more[name]])
+                for name in found
+            }
+    return {name: ops.stop_gradient(found[name]) for name in found}
+
+
+def _check_names(source, stored):
+    missing = sorted(set(source.output) - set(stored))
+    if missing:
+        raise ValueError(
+            "The stored features are of other layers of the source than the "
+            "tuner reads. Store them anew with "
+            "`kerastl.store_source_features(tuner, ...)` of this tuner. "
+            f"Received: stored={sorted(stored)}, missing={missing}"
+        )

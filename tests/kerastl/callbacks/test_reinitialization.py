@@ -1,3 +1,5 @@
+"""Epochs at which a network is changed, and how it is."""
+
 from types import SimpleNamespace
 
 import keras

@@ -1,3 +1,5 @@
+"""Constraints that a callback holds on a weight for a while."""
+
 import keras
 import numpy as np
 import pytest

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerastl.layers.stoch_norm import StochNorm
+from kerastl.layers.training_layers import StochNorm
 from kerastl.surgery.batch_statistics import batch_statistics
 
 IMAGES = np.random.default_rng(0).normal(1, 2, (13, 4, 4, 2)).astype("float32")

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerastl.layers.shifted_depthwise_conv_2d import ShiftedDepthwiseConv2D
+from kerastl.layers.sum_of_shifts import ShiftedDepthwiseConv2D
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])

@@ -4,6 +4,8 @@ import pytest
 from keras import ops
 
 from kerastl.layers import BinaryGates
+from kerastl.layers import MixByGates
+from kerastl.layers import RecurrentGate
 
 
 def _trained(layer, logits, factors):
@@ -67,3 +69,59 @@ def test_errors_and_config():
     assert BinaryGates.from_config(layer.get_config()).get_config() == (
         layer.get_config()
     )
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (2, 5)])
+@pytest.mark.parametrize("channels", [5, 1])
+def test_chooses_by_image_and_channel(shape, channels):
+    generator = np.random.default_rng(0)
+    first, second = generator.normal(size=(2, *shape)).astype("float32")
+    gates = generator.integers(0, 2, (2, channels)).astype("float32")
+    mixed = MixByGates()([first, second, gates])
+    for image in range(2):
+        for channel in range(5):
+            is_open = gates[image, min(channel, channels - 1)]
+            np.testing.assert_array_equal(
+                mixed[image, ..., channel],
+                (first if is_open else second)[image, ..., channel],
+            )
+
+
+def test_half_precision_features_stay_half():
+    layer = MixByGates(dtype="mixed_float16")
+    x = np.ones((2, 3), "float32")
+    mixed = layer([x, x, np.ones((2, 1), "float32")])
+    assert keras.backend.standardize_dtype(mixed.dtype) == "float16"
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_two_steps_of_an_lstm_from_zeros():
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(2, 5, 4)).astype("float32")
+    gate = RecurrentGate(4, seed=1)
+    state = gate(inputs[0])
+    state = ops.convert_to_numpy(gate(inputs[1], state))
+    kernel, recurrent, bias = (
+        ops.convert_to_numpy(value) for value in gate.weights
+    )
+    hidden = cell = np.zeros((5, 4))
+    for each in inputs:
+        mixed = each @ kernel + hidden @ recurrent + bias
+        enter, forget, new, leave = np.split(mixed, 4, axis=-1)
+        cell = _sigmoid(forget) * cell + _sigmoid(enter) * np.tanh(new)
+        hidden = _sigmoid(leave) * np.tanh(cell)
+    np.testing.assert_allclose(state[:, :4], hidden, atol=1e-5)
+    np.testing.assert_allclose(state[:, 4:], cell, atol=1e-5)
+    # One set of weights for all steps.
+    assert len(gate.weights) == 3
+
+
+def test_seed_and_config():
+    first, second = RecurrentGate(4, seed=1), RecurrentGate(4, seed=1)
+    x = np.ones((1, 4), "float32")
+    np.testing.assert_array_equal(first(x), second(x))
+    config = first.get_config()
+    assert RecurrentGate.from_config(config).get_config() == config
