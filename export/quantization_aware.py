@@ -18,9 +18,9 @@ from kerastl.export.quantization.quantized_activation import FUSED
 from kerastl.export.quantization.quantized_activation import QuantizedActivation
 from kerastl.export.quantization.require_quantizable import require_quantizable
 from kerastl.surgery import graph as graphs
+from kerastl.surgery.layer_paths import UniqueNames
 from kerastl.surgery.plain_weights import with_plain_weights
 from kerastl.surgery.rebuild import rebuild
-from kerastl.surgery.unique_names import UniqueNames
 from kerastl.types import Data
 
 _SCHEMES = ("int8",)

@@ -18,11 +18,11 @@ from kerastl.data.batches import one_hot
 from kerastl.data.batches import one_hot_loss
 from kerastl.layers.sum_of_shifts import has_accelerator
 from kerastl.layers.sum_of_shifts import summing_shifts
+from kerastl.surgery.batch_norm import reestimate_batch_norm
+from kerastl.surgery.batch_norm import set_batch_norm
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.graph import hidden_layers
 from kerastl.surgery.graph import is_graph
-from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
-from kerastl.surgery.set_batch_norm import set_batch_norm
 from kerastl.training.change_images import change_images
 from kerastl.training.fine_tuner_checks import check_batch
 from kerastl.training.fine_tuner_checks import check_finite_images

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kerastl.surgery.class_means import unit_rows
+from kerastl.surgery.imprint_head import unit_rows
 
 _NEIGHBOURS = 5
 

@@ -2,7 +2,7 @@
 
 import math
 
-from kerastl.surgery.embed import embed
+from kerastl.surgery.feature_extractor import embed
 from kerastl.surgery.fit_head import embed_labelled
 
 # More tell a little more, and take as much longer.

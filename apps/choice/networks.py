@@ -16,7 +16,7 @@ from kerastl.apps.presets.get_preset import get_preset
 from kerastl.apps.recipes.table import RECIPES
 from kerastl.apps.runs.check_training_fits import check_training_fits
 from kerastl.data.batches import predict_batch
-from kerastl.surgery.embed import embed
+from kerastl.surgery.feature_extractor import embed
 from kerastl.surgery.fit_head import fit_classifier
 
 

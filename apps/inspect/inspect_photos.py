@@ -184,7 +184,7 @@ def _build(preset, weights, arguments, image_size):
     from kerastl.apps.presets.get_preset import get_preset
     from kerastl.apps.recipes.table import RECIPES
     from kerastl.apps.runs.check_training_fits import check_training_fits
-    from kerastl.surgery.embed import embed
+    from kerastl.surgery.feature_extractor import embed
 
     check_batch_fits(image_size, 0, _BATCH)
     network = get_preset(preset).build(

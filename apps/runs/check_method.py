@@ -7,7 +7,7 @@ from kerastl.arguments import checked_count
 from kerastl.arguments import checked_flag
 from kerastl.arguments import checked_number
 from kerastl.surgery import find_head
-from kerastl.surgery.antialias_arguments import PLACES
+from kerastl.surgery.blur_placement import PLACES
 
 # What counts something, and the least of it.
 _COUNTS = {

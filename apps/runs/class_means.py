@@ -3,8 +3,8 @@
 import numpy as np
 
 from kerastl.export import load
-from kerastl.surgery.class_means import unit_rows
-from kerastl.surgery.embed import embed
+from kerastl.surgery.feature_extractor import embed
+from kerastl.surgery.imprint_head import unit_rows
 
 
 class ClassMeans:

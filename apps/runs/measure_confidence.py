@@ -8,9 +8,9 @@ from kerastl.metrics import expected_calibration_error
 from kerastl.metrics.fit_temperature import best_temperature
 from kerastl.metrics.fit_temperature import class_logits
 from kerastl.metrics.fit_temperature import tempered
+from kerastl.surgery.adjust_logits import scalable_head
 from kerastl.surgery.class_outputs import class_outputs
 from kerastl.surgery.class_outputs import class_probabilities
-from kerastl.surgery.scale_temperature import scalable_head
 
 
 def measure_confidence(network, runner, data, part):

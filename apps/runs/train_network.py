@@ -13,9 +13,9 @@ from kerastl.apps.runs.stored_training import stored_training
 from kerastl.apps.runs.stored_training import trains_on_features
 from kerastl.data import FilteredBatches
 from kerastl.optimizers.grouped_optimizer import optimizer_parts
+from kerastl.surgery.batch_norm import batch_normalizations
 from kerastl.surgery.downsampling import is_blur
 from kerastl.surgery.graph import hidden_layers
-from kerastl.surgery.set_batch_norm import batch_normalizations
 from kerastl.training.fine_tuner_checks import check_finite_images
 
 WAY_ON = (

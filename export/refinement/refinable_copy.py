@@ -9,8 +9,8 @@ from kerastl.export.refinement.pixel_kernel import pixel_kernel
 from kerastl.export.refinement.schedule import Schedule
 from kerastl.surgery import graph as graphs
 from kerastl.surgery.carry_state import carry_inside
+from kerastl.surgery.layer_paths import UniqueNames
 from kerastl.surgery.rebuild import rebuild
-from kerastl.surgery.unique_names import UniqueNames
 
 _CONVOLUTION = ("strides", "padding", "dilation_rate", "data_format")
 _POINTWISE = ("name", "filters", "data_format", "activation", "use_bias")

@@ -12,8 +12,8 @@ from kerastl.callbacks.reinitialization import reset_slots
 from kerastl.data.batches import class_numbers
 from kerastl.data.batches import labelled_batches
 from kerastl.surgery.class_outputs import class_outputs
-from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.graph import hidden_layers
+from kerastl.surgery.rebuild import copy_model
 from kerastl.training.gradients import GradientSums
 from kerastl.training.gradients import LossProbe
 from kerastl.types import Data

@@ -12,9 +12,9 @@ import numpy as np
 from kerastl.callbacks.weight_callback import PruningConstraint
 from kerastl.callbacks.weight_callback import WeightCallback
 from kerastl.schedules.sparsity_schedules import ConstantSparsity
-from kerastl.surgery.magnitude_masks import SCOPES
-from kerastl.surgery.magnitude_masks import check_pattern
-from kerastl.surgery.magnitude_masks import magnitude_masks
+from kerastl.surgery.prune_weights import SCOPES
+from kerastl.surgery.prune_weights import check_pattern
+from kerastl.surgery.prune_weights import magnitude_masks
 
 if TYPE_CHECKING:
     from kerastl.callbacks.weight_callback import HeldConstraint

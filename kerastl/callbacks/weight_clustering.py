@@ -9,8 +9,8 @@ import numpy as np
 from kerastl.callbacks.weight_callback import ClusteringConstraint
 from kerastl.callbacks.weight_callback import PruningConstraint
 from kerastl.callbacks.weight_callback import WeightCallback
-from kerastl.surgery.weight_clusters import check_clusters
-from kerastl.surgery.weight_clusters import weight_clusters
+from kerastl.surgery.cluster_weights import check_clusters
+from kerastl.surgery.cluster_weights import weight_clusters
 
 if TYPE_CHECKING:
     from kerastl.callbacks.weight_callback import HeldConstraint

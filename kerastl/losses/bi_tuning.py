@@ -10,8 +10,8 @@ from kerastl.data.batches import one_hot
 from kerastl.losses.image_views import second_view
 from kerastl.losses.weight_average import WeightAverage
 from kerastl.surgery.class_outputs import check_classes
-from kerastl.surgery.embed import pool
 from kerastl.surgery.feature_extractor import feature_extractor
+from kerastl.surgery.feature_extractor import pool
 from kerastl.surgery.find_head import find_head
 from kerastl.training.transfer_loss import TransferLoss
 from kerastl.training.transfer_loss import batch_mean

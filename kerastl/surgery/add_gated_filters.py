@@ -15,7 +15,7 @@ from kerastl.surgery.gated_parts import add_gates
 from kerastl.surgery.gated_parts import channels_of
 from kerastl.surgery.gated_parts import pooled
 from kerastl.surgery.graph import read_graph
-from kerastl.surgery.open_nested import open_nested
+from kerastl.surgery.repeat_calls import open_nested
 
 
 def add_gated_filters(

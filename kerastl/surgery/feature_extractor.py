@@ -1,10 +1,11 @@
-"""A model that also returns what its inner layers say."""
+"""A model that also returns what its layers say, or what its head reads."""
 
 from collections.abc import Iterable
 
 import keras
 
 from kerastl.arguments import nearest_hint
+from kerastl.surgery.find_head import find_head
 from kerastl.surgery.graph import is_graph
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.graph import walk
@@ -138,3 +139,28 @@ def _nested(model, path=""):
         if is_graph(node.operation):
             yield node
             yield from _nested(node.operation, node.path)
+
+
+def embed(model: keras.Model) -> keras.Model:
+    """The model up to what its head reads, as `(batch, units)`.
+
+    A feature map is averaged over space. Shares its layers with `model`.
+
+    Args:
+        model: A functional or built sequential `keras.Model`, with or without
+            a head.
+
+    Example:
+
+    >>> embeddings = kerastl.surgery.embed(source).predict(images)
+    """
+    tap = find_head(model).tap
+    features = feature_extractor(model, [tap])
+    return keras.Model(features.input, pool(features.output[tap]))
+
+
+def pool(features):
+    """Features of a graph as `(batch, units)`, averaged over space."""
+    if len(features.shape) == 4:
+        features = keras.layers.GlobalAveragePooling2D()(features)
+    return features

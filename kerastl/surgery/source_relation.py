@@ -9,7 +9,7 @@ from keras import ops
 from kerastl.arguments import unknown_name_error
 from kerastl.data.batches import class_numbers
 from kerastl.data.batches import labelled_batches
-from kerastl.surgery.embed import embed
+from kerastl.surgery.feature_extractor import embed
 from kerastl.surgery.head_weights import head_weights
 from kerastl.types import Data
 

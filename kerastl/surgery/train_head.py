@@ -6,7 +6,7 @@ from keras import layers
 
 from kerastl.data.batches import class_numbers
 from kerastl.data.batches import labelled_batches
-from kerastl.surgery.embed import embed
+from kerastl.surgery.feature_extractor import embed
 from kerastl.types import Data
 
 

@@ -128,7 +128,7 @@ def test_tests_stand_where_the_source_does(tools):
     for source, test in (
         ("kerastl/surgery/source_relation.py", "test_initialize_head.py"),
         ("kerastl/losses/source_head_loss.py", "test_akc.py"),
-        ("kerastl/surgery/kernel_blurs.py", "test_antialias.py"),
+        ("kerastl/surgery/blur_placement.py", "test_antialias.py"),
     ):
         names = [file.name for file in mutate.tests_of(pathlib.Path(source))]
         assert test in names and len(names) <= 2

@@ -3,8 +3,8 @@ import pytest
 from keras import layers
 
 from kerastl.surgery import graph as graphs
-from kerastl.surgery.antialias_arguments import check_exclude
-from kerastl.surgery.antialias_arguments import names_of
+from kerastl.surgery.blur_placement import check_exclude
+from kerastl.surgery.blur_placement import names_of
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from keras import layers
 
 from kerastl.surgery import graph as graphs
-from kerastl.surgery.blur_place import blur_place
+from kerastl.surgery.blur_placement import blur_place
 from kerastl.surgery.downsampling import downsampling
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kerastl.surgery.carry_attributes import carry_attributes
+from kerastl.surgery.carry_state import _carry_attributes
 
 
 class Worded(keras.layers.Layer):
@@ -22,7 +22,7 @@ class Worded(keras.layers.Layer):
 def test_a_text_is_carried_within_a_policy(policy, mode):
     original, clone = Worded(), Worded(dtype=policy)
     original.mode = "bicubic"
-    carry_attributes(original, clone)
+    _carry_attributes(original, clone)
     assert clone.mode == mode
 
 
@@ -50,7 +50,7 @@ def _carried(value, *mine, policy="float32"):
     original.value = value
     for own in mine:
         clone.value = own
-    carry_attributes(original, clone)
+    _carry_attributes(original, clone)
     return vars(clone).get("value", "nothing")
 
 
@@ -146,7 +146,7 @@ def test_what_is_left_alone_keeps_nothing_behind_it_back():
     for name, value in (("a", "text"), ("b", print), ("c", 1), ("d", 2)):
         setattr(original, name, value)
     clone.c = 1
-    carry_attributes(original, clone)
+    _carry_attributes(original, clone)
     assert clone.d == 2
     assert not hasattr(clone, "a") and not hasattr(clone, "b")
 
@@ -154,6 +154,6 @@ def test_what_is_left_alone_keeps_nothing_behind_it_back():
 def test_what_keras_keeps_is_not_the_layers_own():
     original, clone = Worded(name="original"), Worded(name="clone")
     original.trainable, original._self_made = False, 1
-    carry_attributes(original, clone)
+    _carry_attributes(original, clone)
     assert clone.name == "clone" and clone.trainable
     assert not hasattr(clone, "_self_made")

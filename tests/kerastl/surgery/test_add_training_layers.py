@@ -1,14 +1,20 @@
-"""What all rewritings for training have in common."""
-
 import json
 
 import keras
 import numpy as np
 import pytest
+from keras import layers
 
 import kerastl
 from kerastl import surgery
+from kerastl.layers import DropConnectDense
+from kerastl.layers import GaussianSmoothing2D
+from kerastl.layers import StochNorm
+from kerastl.surgery import add_curriculum_smoothing
+from kerastl.surgery import add_drop_connect
+from kerastl.surgery import add_stoch_norm
 from kerastl.surgery.graph import hidden_layers
+from kerastl.surgery.graph import walk
 
 REWRITINGS = {
     "stoch_norm": lambda model: surgery.add_stoch_norm(model, seed=1),
@@ -177,3 +183,78 @@ def test_two_replicas_train(
     first, second = json.loads(printed.splitlines()[-1])
     # Draws and batch statistics are each replica's own.
     assert np.isfinite([first, second]).all() and first != second
+
+
+def test_only_the_classifier_changes(small_cnn):
+    model = add_drop_connect(small_cnn(), rate=0.3, seed=5)
+    head = model.get_layer("head")
+    assert type(head) is DropConnectDense
+    assert (head.rate, head.seed, head.units) == (0.3, 5, 4)
+
+
+def test_a_network_without_a_dense_classifier(chain):
+    with pytest.raises(ValueError, match="kerastl.replace_head"):
+        add_drop_connect(chain(layers.Conv2D(4, 3)))
+
+
+def test_every_normalization_draws_for_itself(small_cnn, make_network):
+    model = add_stoch_norm(make_network(), p=0.3, seed=10)
+    found = [x for x in model.layers if isinstance(x, StochNorm)]
+    assert [x.name for x in found] == [
+        "stem_bn",
+        "block1_bn",
+        "down_bn",
+        "block2_bn",
+    ]
+    assert {x.p for x in found} == {0.3}
+    assert len({x.seed for x in found}) == 4
+    nested = add_stoch_norm(small_cnn()).get_layer("backbone")
+    assert type(nested.get_layer("stem_bn")) is StochNorm
+
+
+def test_statistics_are_measured_anew_as_without(make_network, images):
+    model = make_network()
+    changed = add_stoch_norm(model, p=0.5)
+    for each in (model, changed):
+        kerastl.reestimate_batch_norm(each, images)
+    for one, other in zip(model.weights, changed.weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, err_msg=one.path)
+
+
+def test_errors_of_stochastic_normalization(small_cnn):
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(2)])
+    with pytest.raises(ValueError, match="the model has none"):
+        add_stoch_norm(model)
+    with pytest.raises(ValueError, match="p=2"):
+        add_stoch_norm(small_cnn(), p=2)
+
+
+def test_filters_go_between_convolution_and_normalization(small_cnn):
+    model = add_curriculum_smoothing(small_cnn(), sigma=0.8)
+    calls = list(walk(model))
+    producers = {id(t): n for _, n in calls for t in n.outputs}
+    places = {}
+    for graph, node in calls:
+        if isinstance(node.operation, GaussianSmoothing2D):
+            assert float(node.operation.sigma) == pytest.approx(0.8)
+            (reader,) = graph.readers(node.outputs[0])
+            front = producers[id(node.inputs[0])].operation.name
+            places[front] = reader.operation.name
+    # Not behind the 1x1 shortcut.
+    assert places == {"stem": "stem_bn", "dw": "max"}
+
+
+def test_a_shared_convolution_has_one_filter(images):
+    inputs = keras.Input((8, 8, 3))
+    convolution = layers.Conv2D(3, 3, padding="same", name="shared")
+    outputs = convolution(convolution(inputs))
+    model = add_curriculum_smoothing(keras.Model(inputs, outputs))
+    names = [layer.name for layer in model.layers]
+    assert names.count("shared_smoothing") == 1
+
+
+def test_errors_of_curriculum_smoothing(chain):
+    with pytest.raises(ValueError, match="the model has none"):
+        add_curriculum_smoothing(chain(layers.Conv2D(4, 5)))
+    with pytest.raises(ValueError, match="sigma=0"):
+        add_curriculum_smoothing(chain(layers.Conv2D(4, 3)), sigma=0)
