@@ -42,12 +42,12 @@ class Batches(keras.utils.PyDataset):
 
 
 @pytest.fixture
-def images():
+def small_images():
     return np.random.default_rng(0).normal(size=(16, 4, 4, 3))
 
 
 @pytest.fixture
-def labels():
+def small_labels():
     return np.arange(16) % 2
 
 
@@ -73,45 +73,49 @@ def fit():
     return run
 
 
-def test_batches_come_as_they_are(fit, images, labels):
+def test_batches_come_as_they_are(fit, small_images, small_labels):
     import tensorflow as tf
 
     dataset = tf.data.Dataset.from_tensor_slices(
-        (images.astype("float32"), labels)
+        (small_images.astype("float32"), small_labels)
     ).batch(4)
     np.testing.assert_array_equal(
-        fit(dataset), fit(images, labels, batch_size=4, shuffle=False)
+        fit(dataset),
+        fit(small_images, small_labels, batch_size=4, shuffle=False),
     )
 
     def endless():
         while True:
             for start in range(0, 16, 4):
-                yield images[start : start + 4], labels[start : start + 4]
+                yield (
+                    small_images[start : start + 4],
+                    small_labels[start : start + 4],
+                )
 
     np.testing.assert_allclose(
         fit(endless(), steps_per_epoch=4),
-        fit(images, labels, batch_size=4, shuffle=False),
+        fit(small_images, small_labels, batch_size=4, shuffle=False),
         rtol=1e-5,
     )
-    unending = Batches(images, labels, None)
+    unending = Batches(small_images, small_labels, None)
     fit(unending, steps_per_epoch=8)
     # Keras looks at some first.
     begun = len(unending.asked) - 1 - unending.asked[::-1].index(0)
     assert unending.asked[begun : begun + 8] == list(range(8))
 
 
-def test_what_keras_shuffles_is_shuffled_still(fit, images, labels):
-    batches = Batches(images, labels, 8)
+def test_what_keras_shuffles_is_shuffled_still(fit, small_images, small_labels):
+    batches = Batches(small_images, small_labels, 8)
     fit(batches)
     assert sorted(batches.asked[-8:]) == list(range(8))
     assert batches.asked[-8:] != list(range(8))
-    shuffled = fit(images, labels, batch_size=4)
-    still = fit(images, labels, batch_size=4, shuffle=False)
+    shuffled = fit(small_images, small_labels, batch_size=4)
+    still = fit(small_images, small_labels, batch_size=4, shuffle=False)
     assert np.abs(shuffled - still).max() > 1e-4
 
 
-def test_what_is_asked_for_counts(fit, images, labels):
-    batches = Batches(images, labels, 8)
+def test_what_is_asked_for_counts(fit, small_images, small_labels):
+    batches = Batches(small_images, small_labels, 8)
     fit(batches, shuffle=False)
     assert batches.asked[-8:] == list(range(8))
 
