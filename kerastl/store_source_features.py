@@ -11,7 +11,7 @@ from kerastl.data.array_batches import ArrayBatches
 from kerastl.data.batches import images_of
 from kerastl.data.batches import joined
 from kerastl.training.feature_store import FeatureStore
-from kerastl.training.fine_tuner_checks import check_images_stay
+from kerastl.training.transfer_terms import check_images_stay
 from kerastl.types import Data
 from kerastl.types import PathLike
 

@@ -13,7 +13,6 @@ from kerastl.surgery.find_head import find_head
 from kerastl.surgery.graph import is_graph
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.graph import walk
-from kerastl.training.transfer_loss import TransferLoss
 
 
 def check_models(student, source):
@@ -39,6 +38,16 @@ def check_inputs(student, source):
             "Student and source see the same images, so their inputs must "
             "have the same shape. "
             f"Received: student input={shapes[0]}, source input={shapes[1]}"
+        )
+
+
+def check_taps_have_a_source(taps):
+    """No taps of a tuner that has no source."""
+    if taps:
+        raise ValueError(
+            "Taps are where the student is compared with its source, so "
+            f"they need one. Pass `source=...`. Received: taps={taps}, "
+            "source=None"
         )
 
 
@@ -93,106 +102,14 @@ def default_taps_or_reason(source, student):
         return [], str(error)
 
 
-def listed_losses(transfer_losses):
-    """`transfer_losses` as a list of `TransferLoss` objects."""
-    if transfer_losses is None:
-        return []
-    is_list = isinstance(transfer_losses, (list, tuple))
-    if not is_list or not all(
-        isinstance(term, TransferLoss) for term in transfer_losses
-    ):
-        hint = ""
-        if isinstance(transfer_losses, TransferLoss):
-            hint = " Put the one into a list: `transfer_losses=[...]`."
-        elif (
-            isinstance(transfer_losses, type)
-            or is_list
-            and any(isinstance(term, type) for term in transfer_losses)
-        ):
-            hint = " A class is no object: call it."
+def check_reestimation(x):
+    """Data that statistics are re-estimated on, which is read once more."""
+    if iter(x) is x:
         raise ValueError(
-            "`transfer_losses` must be a list of "
-            "`kerastl.losses.TransferLoss` objects, such as "
-            f"`kerastl.losses.PixelLevel(1.0)`.{hint} "
-            f"Received: transfer_losses={transfer_losses!r}"
-        )
-    return list(transfer_losses)
-
-
-def check_losses(losses, tuner, why_no_taps=None):
-    """Transfer losses that the tuner can compute and tell apart."""
-    taps, source = tuner.taps, tuner.source
-    for term in losses:
-        if term.needs_source and source is None:
-            raise ValueError(
-                f"The transfer loss {term.name!r} compares the student "
-                "with its source, and the tuner has none. Build it with "
-                "`FineTuner(student, source=...)`. Received: source=None"
-            )
-        if term.needs_embedding and None in tuner.embedding[: 1 + bool(source)]:
-            raise ValueError(
-                f"The transfer loss {term.name!r} compares what the heads "
-                "read, and no layer was found that does. Name it: "
-                "`FineTuner(embedding=...)`. "
-                f"Received: embedding={tuner.embedding}"
-            )
-        if why_no_taps and _reads_taps(term):
-            raise ValueError(
-                f"The transfer loss {term.name!r} compares the student with "
-                "its source at taps, and none were found. "
-                f"{why_no_taps}"
-            )
-        unknown = set(term.taps or []) | set(term.tap_weights)
-        unknown -= set(taps)
-        if unknown:
-            raise ValueError(
-                f"The transfer loss {term.name!r} names taps that the "
-                "tuner does not read. Pass them to `FineTuner(taps=...)` "
-                f"too. Received: taps={sorted(unknown)}, the tuner's "
-                f"are {taps}"
-            )
-    names = [term.name for term in losses]
-    if len({"loss", *names}) <= len(names):
-        raise ValueError(
-            "Every transfer loss needs a name of its own, because it is "
-            "a column in `History`. Pass `name=...`. "
-            f"Received: names={names}"
-        )
-
-
-def _reads_taps(term):
-    """Whether a loss compares features at taps, rather than what heads read."""
-    calls = type(term).compute is TransferLoss.compute
-    return calls or term.needs_source and not term.needs_embedding
-
-
-def check_batch(losses, batch):
-    """A batch that has what every transfer loss reads."""
-    for term in losses:
-        for needed, field, function in (
-            (term.needs_unlabelled, "unlabelled", "with_unlabelled"),
-            (term.needs_index, "index", "with_index"),
-        ):
-            if needed and getattr(batch, field) is None:
-                raise ValueError(
-                    f"The transfer loss {term.name!r} reads {field!r} of a "
-                    "batch, which is not there. Train on the dataset that "
-                    f"`kerastl.data.{function}` makes. "
-                    f"Received: {field}=None"
-                )
-    if batch.source_features is not None:
-        check_images_stay(losses)
-
-
-def check_images_stay(losses):
-    """Images that no transfer loss changes, so that features can be stored."""
-    changing = [term.name for term in losses if term.changes_images]
-    if changing:
-        raise ValueError(
-            "The source's features are stored for the images of the data, and "
-            f"the transfer loss {changing[0]!r} trains on others. Fit on the "
-            "data without stored features. "
-            f"Received: transfer losses that change images={changing}"
+            "BatchNormalization statistics are re-estimated on the "
+            "training data after training, and a generator can be read "
+            "only once. Pass arrays or a `tf.data.Dataset`, or choose "
+            f"another `batch_norm` policy. Received: x={x!r}"
         )
 
 

@@ -6,6 +6,8 @@ from keras import ops
 from kerastl.layers.sum_of_shifts import ShiftedDepthwiseConv2D
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.rebuild import rebuild
+from kerastl.training.training_batch import NetworkOutputs
+from kerastl.training.training_batch import sort_outputs
 
 
 def frozen_source(source, taps) -> keras.Model:
@@ -28,7 +30,22 @@ def _fast_under_xla(layer):
     return ShiftedDepthwiseConv2D.from_config(layer.get_config())
 
 
-def source_features(source, batch):
+def source_outputs(source, batch, taps, embedding_tap) -> NetworkOutputs:
+    """What a source says of a batch; nothing where there is none.
+
+    Args:
+        source: What `frozen_source` makes, or `None`.
+        batch: A `TrainingBatch`.
+        taps: The layer names that losses compare.
+        embedding_tap: The layer name that the head reads, or `None`.
+    """
+    if source is None:
+        return NetworkOutputs(None, {})
+    found = _source_features(source, batch)
+    return sort_outputs(batch, None, found, taps, embedding_tap)
+
+
+def _source_features(source, batch):
     """What the source's layers give for the images of a batch.
 
     The source runs on the images whose features are not stored: on all, or
