@@ -59,7 +59,7 @@ class CurriculumThreshold(keras.layers.Layer):
     def __init__(self, classes, threshold, momentum):
         super().__init__(name="curriculum_threshold", dtype="float32")
         self.threshold = threshold
-        self.learned = RunningMean((classes,), 0.0, momentum, "learned")
+        self.learned = _RunningMean((classes,), 0.0, momentum, "learned")
         self.built = True
 
     def values(self):
@@ -98,8 +98,8 @@ class AdaptiveThreshold(keras.layers.Layer):
     def __init__(self, classes, momentum):
         super().__init__(name="adaptive_threshold", dtype="float32")
         start = 1.0 / classes
-        self.confidence = RunningMean((), start, momentum, "confidence")
-        self.shares = RunningMean((classes,), start, momentum, "shares")
+        self.confidence = _RunningMean((), start, momentum, "confidence")
+        self.shares = _RunningMean((classes,), start, momentum, "shares")
         self.built = True
 
     def values(self):
@@ -142,8 +142,10 @@ class DistributionAlignment(keras.layers.Layer):
     def __init__(self, classes, kind, momentum):
         super().__init__(name="distribution_alignment", dtype="float32")
         self.kind = kind
-        self.target = RunningMean((classes,), 1.0 / classes, momentum, "target")
-        self.mean = RunningMean((classes,), None, momentum, "mean")
+        self.target = _RunningMean(
+            (classes,), 1.0 / classes, momentum, "target"
+        )
+        self.mean = _RunningMean((classes,), None, momentum, "mean")
         self.built = True
 
     def aligned(self, probabilities):
@@ -168,7 +170,7 @@ class DistributionAlignment(keras.layers.Layer):
         return self.aligned(probabilities)
 
 
-class RunningMean(keras.layers.Layer):
+class _RunningMean(keras.layers.Layer):
     """An exponential moving average of what the batches give.
 
     Over several replicas it is that of their mean.

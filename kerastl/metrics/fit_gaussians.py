@@ -88,7 +88,7 @@ def fit_gaussians(
         Ledoit and Wolf, "A Well-Conditioned Estimator for Large-Dimensional
         Covariance Matrices", 2004.
     """
-    features = pooled_features(
+    features = _pooled_features(
         model, images, taps or default_taps(model), batch_size
     )
     gaussians = {}
@@ -104,7 +104,7 @@ def fit_gaussians(
     return gaussians
 
 
-def pooled_features(model, images, taps, batch_size) -> dict:
+def _pooled_features(model, images, taps, batch_size) -> dict:
     """The features at `taps`, averaged over space, float64."""
     extractor = feature_extractor(model, taps)
     pooled = {}
@@ -176,7 +176,7 @@ def mahalanobis_score(
             f"`reduction` must be one of {sorted(_REDUCTIONS)}. "
             f"Received: reduction={reduction!r}"
         )
-    features = pooled_features(model, images, list(gaussians), batch_size)
+    features = _pooled_features(model, images, list(gaussians), batch_size)
     distances = []
     for tap, gaussian in gaussians.items():
         if features[tap].shape[1:] != gaussian.mean.shape:

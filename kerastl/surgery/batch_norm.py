@@ -97,7 +97,7 @@ def batch_normalizations(model) -> list:
     ]
 
 
-def batch_statistics(model, data, steps=None, batch_size=32) -> list:
+def _batch_statistics(model, data, steps=None, batch_size=32) -> list:
     """Measures the mean and variance of what each BatchNormalization reads.
 
     Every layer in front of it normalizes by the batch, as in training;
@@ -220,7 +220,7 @@ def reestimate_batch_norm(
     ```
     """
     layers = batch_normalizations(model)
-    measured = batch_statistics(model, data, steps, batch_size)
+    measured = _batch_statistics(model, data, steps, batch_size)
     for (mean, variance), layer in zip(measured, layers, strict=True):
         layer.moving_mean.assign(mean)
         layer.moving_variance.assign(variance)
@@ -284,7 +284,7 @@ def adjust_batch_norm(
 def _by_path(model, data, steps, batch_size):
     paths = layer_paths(model)
     layers = batch_normalizations(model)
-    measured = batch_statistics(model, data, steps, batch_size)
+    measured = _batch_statistics(model, data, steps, batch_size)
     return {
         paths[id(layer)]: (layer, mean, variance)
         for layer, (mean, variance) in zip(layers, measured, strict=True)

@@ -114,19 +114,19 @@ def weight_clusters(
         return labels, np.zeros(1)
     centroids = np.unique(values)
     if centroids.size > number:
-        centroids = initial_centroids(values, number, initialization, seed)
+        centroids = _initial_centroids(values, number, initialization, seed)
         for _ in range(iterations):
-            nearest = nearest_centroids(values, centroids)
+            nearest = _nearest_centroids(values, centroids)
             sums = np.bincount(nearest, values, number)
             counts = np.bincount(nearest, minlength=number)
             # One that has no weights stays where it is.
             means = np.where(counts, sums / np.maximum(counts, 1), centroids)
             centroids = np.sort(means)
-    labels[~kept] = 1 + nearest_centroids(values, centroids)
+    labels[~kept] = 1 + _nearest_centroids(values, centroids)
     return labels, np.concatenate([[0.0], centroids])
 
 
-def nearest_centroids(values, centroids):
+def _nearest_centroids(values, centroids):
     """Index of the nearest of some sorted centroids, for every value."""
     return np.searchsorted((centroids[1:] + centroids[:-1]) / 2, values)
 
@@ -145,7 +145,7 @@ def check_clusters(num_clusters, initialization):
         )
 
 
-def initial_centroids(values, num_clusters, initialization, seed=0):
+def _initial_centroids(values, num_clusters, initialization, seed=0):
     """Chooses the first centroids of a set of weights.
 
     Args:

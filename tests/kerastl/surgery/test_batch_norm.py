@@ -12,8 +12,8 @@ import kerastl
 from kerastl.layers.training_layers import StochNorm
 from kerastl.surgery import adjust_batch_norm
 from kerastl.surgery import set_batch_norm
+from kerastl.surgery.batch_norm import _batch_statistics
 from kerastl.surgery.batch_norm import batch_normalizations
-from kerastl.surgery.batch_norm import batch_statistics
 
 NAMES = ["stem_bn", "block1_bn", "down_bn", "block2_bn"]
 
@@ -64,7 +64,7 @@ def network(norm=layers.BatchNormalization):
 def test_moments_over_batches_of_unequal_size(norm, batch_size, steps):
     model = network(norm)
     before = model.get_weights()
-    found = batch_statistics(model, IMAGES, steps, batch_size)
+    found = _batch_statistics(model, IMAGES, steps, batch_size)
     images = IMAGES if steps is None else IMAGES[: steps * batch_size]
     (mean, variance), (_, second) = found
     np.testing.assert_allclose(mean, images.mean((0, 1, 2)), rtol=1e-4)
@@ -91,11 +91,11 @@ def test_moments_over_batches_of_unequal_size(norm, batch_size, steps):
 
 def test_without_layers_or_without_images():
     plain = keras.Sequential([keras.Input((4, 4, 2)), layers.Flatten()])
-    assert batch_statistics(plain, None) == []
+    assert _batch_statistics(plain, None) == []
     with pytest.raises(ValueError, match="no batch.*of type ndarray, steps=0"):
-        batch_statistics(network(), IMAGES, steps=0)
+        _batch_statistics(network(), IMAGES, steps=0)
     with pytest.raises(ValueError, match="no batch"):
-        batch_statistics(network(), iter([]))
+        _batch_statistics(network(), iter([]))
 
 
 def _two_layers():

@@ -4,7 +4,7 @@ import pytest
 
 import kerastl
 from kerastl.surgery.cluster_weights import INITIALIZATIONS
-from kerastl.surgery.cluster_weights import initial_centroids
+from kerastl.surgery.cluster_weights import _initial_centroids
 from kerastl.surgery.cluster_weights import weight_clusters
 
 VALUES = np.array([4.0, -2.0, 0.0, 1.0, 8.0])
@@ -33,7 +33,7 @@ def test_iterations_are_those_of_k_means(weights):
 
 
 def test_density_has_as_many_between_each_two(weights):
-    centroids = initial_centroids(weights.ravel(), 5, "density")
+    centroids = _initial_centroids(weights.ravel(), 5, "density")
     counts, _ = np.histogram(weights, centroids)
     np.testing.assert_array_equal(counts, 75)
 
@@ -41,9 +41,9 @@ def test_density_has_as_many_between_each_two(weights):
 def test_kmeans_plus_plus_is_seeded_and_finds_what_is_apart():
     values = np.repeat([-5.0, 0.1, 3.0], 20) + np.tile([0, 1e-3], 30)
     for seed in range(5):
-        centroids = initial_centroids(values, 3, "kmeans++", seed)
+        centroids = _initial_centroids(values, 3, "kmeans++", seed)
         np.testing.assert_allclose(centroids, [-5, 0.1, 3], atol=2e-3)
-    first, second = (initial_centroids(values, 4, "kmeans++") for _ in "ab")
+    first, second = (_initial_centroids(values, 4, "kmeans++") for _ in "ab")
     np.testing.assert_array_equal(first, second)
 
 
@@ -75,7 +75,7 @@ def test_linear_is_that_of_tfmot(weights):
 
     theirs = clustering_centroids.LinearCentroidsInitialisation(weights, 9)
     np.testing.assert_allclose(
-        initial_centroids(weights.ravel(), 9, "linear"),
+        _initial_centroids(weights.ravel(), 9, "linear"),
         theirs.get_cluster_centroids().numpy(),
         rtol=1e-5,
     )
@@ -103,12 +103,12 @@ def test_cluster_weights_copies():
 
 
 def test_evenly_between_the_ends():
-    found = initial_centroids(VALUES, 6, "linear")
+    found = _initial_centroids(VALUES, 6, "linear")
     np.testing.assert_allclose(found, [-2, 0, 2, 4, 6, 8])
 
 
 def test_as_many_weights_between_each_two():
-    found = initial_centroids(VALUES, 3, "density")
+    found = _initial_centroids(VALUES, 3, "density")
     np.testing.assert_allclose(found, [-2, 1, 8])
 
 
@@ -119,17 +119,17 @@ def test_drawn_by_the_squared_distance_from_what_is_there(seed):
     for _ in range(2):
         square = np.min([(VALUES - each) ** 2 for each in chosen], axis=0)
         chosen.append(generator.choice(VALUES, p=square / square.sum()))
-    found = initial_centroids(VALUES, 3, "kmeans++", seed)
+    found = _initial_centroids(VALUES, 3, "kmeans++", seed)
     np.testing.assert_array_equal(found, np.sort(chosen))
 
 
 def test_without_a_seed_it_is_that_of_zero():
-    found = initial_centroids(VALUES, 4, "kmeans++")
-    expected = initial_centroids(VALUES, 4, "kmeans++", 0)
+    found = _initial_centroids(VALUES, 4, "kmeans++")
+    expected = _initial_centroids(VALUES, 4, "kmeans++", 0)
     np.testing.assert_array_equal(found, expected)
 
 
 def test_fewer_values_than_centroids():
-    found = initial_centroids(np.array([1.0, 1.0, 3.0]), 4, "kmeans++")
+    found = _initial_centroids(np.array([1.0, 1.0, 3.0]), 4, "kmeans++")
     assert len(found) == 4 and set(found) == {1.0, 3.0}
     assert INITIALIZATIONS == ("linear", "density", "kmeans++")
