@@ -19,14 +19,14 @@ from kerastl.data.batches import one_hot_loss
 from kerastl.surgery.batch_norm import reestimate_batch_norm
 from kerastl.surgery.batch_norm import set_batch_norm
 from kerastl.surgery.feature_extractor import feature_extractor
+from kerastl.surgery.feature_extractor import frozen_source
 from kerastl.surgery.graph import is_graph
 from kerastl.training import fine_tuner_checks as checks
-from kerastl.training.frozen_source import frozen_source
-from kerastl.training.frozen_source import source_outputs
 from kerastl.training.training_batch import only
 from kerastl.training.training_batch import read_batch
 from kerastl.training.training_batch import read_outputs
 from kerastl.training.training_batch import sort_outputs
+from kerastl.training.training_batch import source_outputs
 from kerastl.training.training_batch import transfer_step
 from kerastl.training.training_batch import with_embedding
 from kerastl.training.transfer_terms import TunerState
