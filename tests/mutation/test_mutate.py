@@ -126,7 +126,7 @@ def test_tests_stand_where_the_source_does(tools):
     assert "test_fine_tuner_errors.py" in names
     # Known by a test that calls it, by what reads it, and by what reads that.
     for source, test in (
-        ("kerastl/surgery/source_relation.py", "test_initialize_head.py"),
+        ("kerastl/surgery/class_relation.py", "test_initialize_head.py"),
         ("kerastl/losses/source_head_loss.py", "test_akc.py"),
         ("kerastl/surgery/blur_placement.py", "test_antialias.py"),
     ):
