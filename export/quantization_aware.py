@@ -23,9 +23,9 @@ from kerastl.export.runners.inference_model import lower
 from kerastl.export.runners.inference_model import one_to_one
 from kerastl.export.runners.inference_model import plain_model
 from kerastl.surgery import graph as graphs
+from kerastl.surgery.layer_paths import UniqueNames
 from kerastl.surgery.plain_weights import with_plain_weights
 from kerastl.surgery.rebuild import rebuild
-from kerastl.surgery.unique_names import UniqueNames
 from kerastl.types import Data
 
 _SCHEMES = ("int8",)

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kerastl.surgery.class_means import unit_rows
-from kerastl.surgery.embed import embed
+from kerastl.surgery.feature_extractor import embed
 from kerastl.surgery.fit_head import embed_labelled
+from kerastl.surgery.imprint_head import unit_rows
 
 _NEIGHBOURS = 5
 

@@ -15,8 +15,8 @@ from kerastl.apps.choice.weights_at_hand import Weights
 from kerastl.apps.data.check_memory import check_training_fits
 from kerastl.apps.presets.preset_table import get_preset
 from kerastl.apps.recipes.recipe_table import RECIPES
-from kerastl.data.predict_batch import predict_batch
-from kerastl.surgery.embed import embed
+from kerastl.data.batches import predict_batch
+from kerastl.surgery.feature_extractor import embed
 from kerastl.surgery.fit_head import fit_classifier
 
 

@@ -86,7 +86,7 @@ def training_batches(
         an index or unlabelled images, the images are a dict of `"images"` and
         `"index"` or `"unlabelled"`.
     """
-    from kerastl.data.batch_inputs import joined
+    from kerastl.data.batches import joined
 
     tf = data_tensorflow()
     epochs = itertools.count() if epochs is None else epochs

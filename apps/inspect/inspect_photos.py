@@ -184,7 +184,7 @@ def _build(preset, weights, arguments, image_size):
     from kerastl.apps.data.check_memory import check_training_fits
     from kerastl.apps.presets.preset_table import get_preset
     from kerastl.apps.recipes.recipe_table import RECIPES
-    from kerastl.surgery.embed import embed
+    from kerastl.surgery.feature_extractor import embed
 
     check_batch_fits(image_size, 0, _BATCH)
     network = get_preset(preset).build(

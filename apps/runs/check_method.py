@@ -12,7 +12,7 @@ from kerastl.arguments import checked_number
 from kerastl.export.conversion.converters import get_scheme
 from kerastl.export.targets.check import load_op_table
 from kerastl.surgery import find_head
-from kerastl.surgery.antialias_arguments import PLACES
+from kerastl.surgery.blur_placement import PLACES
 
 # What counts something, and the least of it.
 _COUNTS = {

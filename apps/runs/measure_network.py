@@ -10,11 +10,11 @@ from kerastl.metrics import shift_consistency
 from kerastl.metrics.fit_temperature import best_temperature
 from kerastl.metrics.fit_temperature import class_logits
 from kerastl.metrics.fit_temperature import tempered
-from kerastl.surgery.class_means import unit_rows
+from kerastl.surgery.adjust_logits import scalable_head
 from kerastl.surgery.class_outputs import class_outputs
 from kerastl.surgery.class_outputs import class_probabilities
-from kerastl.surgery.embed import embed
-from kerastl.surgery.scale_temperature import scalable_head
+from kerastl.surgery.feature_extractor import embed
+from kerastl.surgery.imprint_head import unit_rows
 
 
 def evaluation_part(data):

@@ -10,14 +10,14 @@ from kerastl.apps.runs.epoch_checkpoint import EpochCheckpoint
 from kerastl.apps.runs.fit_progress import FitProgress
 from kerastl.apps.runs.stored_training import stored_training
 from kerastl.apps.runs.stored_training import trains_on_features
-from kerastl.callbacks.optimizer_parts import optimizer_parts
 from kerastl.data import FilteredBatches
-from kerastl.has_accelerator import has_accelerator
+from kerastl.layers.sum_of_shifts import has_accelerator
+from kerastl.optimizers.grouped_optimizer import optimizer_parts
 from kerastl.surgery import default_taps
+from kerastl.surgery.batch_norm import batch_normalizations
 from kerastl.surgery.downsampling import is_blur
 from kerastl.surgery.graph import hidden_layers
-from kerastl.surgery.set_batch_norm import batch_normalizations
-from kerastl.training.finite_images import check_finite_images
+from kerastl.training.fine_tuner_checks import check_finite_images
 
 WAY_ON = (
     "Go on with resume=True (--resume) and a lower learning rate or strength "

@@ -18,8 +18,8 @@ from kerastl.export.quantization.quantized_activation import apply_activation
 from kerastl.export.runners.inference_model import is_augmentation
 from kerastl.layers.kernel_blur import KernelBlur
 from kerastl.surgery import graph as graphs
+from kerastl.surgery.layer_paths import UniqueNames
 from kerastl.surgery.rebuild import rebuild
-from kerastl.surgery.unique_names import UniqueNames
 
 _LEVELS = 127
 # With an even number the offset of x / 127.5 - 1 is a whole number of levels.

@@ -26,7 +26,7 @@ from kerastl.layers import BlurPooling2D
 from kerastl.layers import BlurredConv2D
 from kerastl.layers import BlurredDepthwiseConv2D
 from kerastl.layers import BlurredSeparableConv2D
-from kerastl.layers.shifted_depthwise_conv_2d import ShiftedDepthwiseConv2D
+from kerastl.layers.sum_of_shifts import ShiftedDepthwiseConv2D
 from kerastl.surgery.graph import is_graph
 
 #: Keras layer -> the layer that simulates its int8 kernel.

@@ -15,8 +15,8 @@ from kerastl.surgery.carry_state import carry_inside
 from kerastl.surgery.flat_graph import FlatCall
 from kerastl.surgery.flat_graph import FlatGraph
 from kerastl.surgery.graph import walk
+from kerastl.surgery.layer_paths import UniqueNames
 from kerastl.surgery.rebuild import rebuild
-from kerastl.surgery.unique_names import UniqueNames
 
 _CONVOLUTION = ("strides", "padding", "dilation_rate", "data_format")
 _POINTWISE = ("name", "filters", "data_format", "activation", "use_bias")

@@ -11,7 +11,7 @@ from kerastl.surgery.fold_blurs import fold_blurs
 from kerastl.surgery.fold_blurs import has_kernel_blurs
 from kerastl.surgery.plain_weights import with_plain_weights
 from kerastl.surgery.rebuild import rebuild
-from kerastl.surgery.remake import remake
+from kerastl.surgery.rebuild import remake
 
 # Layers that change images in training only.
 _AUGMENTATIONS = tuple(

@@ -37,7 +37,7 @@ SIZE, BATCH = 160, 64
 
 def compute_features(files, weights):
     from kerastl import apps
-    from kerastl.surgery.embed import embed
+    from kerastl.surgery.feature_extractor import embed
 
     network = embed(
         apps.MobileNetV2(weights=weights, input_shape=(SIZE, SIZE, 3))

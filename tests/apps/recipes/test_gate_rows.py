@@ -9,7 +9,7 @@ from kerastl.apps.recipes.recipe import warm_up_steps
 from kerastl.apps.recipes.recipe_table import get_recipe
 from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.train_network import train_network
-from kerastl.callbacks.optimizer_parts import optimizer_parts
+from kerastl.optimizers.grouped_optimizer import optimizer_parts
 
 pytestmark = [
     pytest.mark.tensorflow_only,

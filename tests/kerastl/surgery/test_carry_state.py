@@ -16,8 +16,8 @@ import kerastl
 from kerastl import apps
 from kerastl import surgery
 from kerastl.surgery.carry_state import carry_state
-from kerastl.surgery.remove_zero_channels import remove_zero_channels
-from kerastl.training.frozen_source import frozen_source
+from kerastl.surgery.feature_extractor import frozen_source
+from kerastl.surgery.prune_channels import remove_zero_channels
 
 MEAN, VARIANCE = [123.7, 116.3, 103.5], [3411.0, 3260.0, 3290.0]
 
