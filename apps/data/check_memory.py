@@ -89,7 +89,7 @@ def check_training_fits(network, recipe, image_size, batch_size):
     # Verbs that take no Keras ask for the memory of a batch alone.
     import keras
 
-    from kerastl.layers.sum_of_shifts import has_accelerator
+    from kerastl.has_accelerator import has_accelerator
 
     if has_accelerator():
         return

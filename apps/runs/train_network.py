@@ -11,7 +11,7 @@ from kerastl.apps.runs.fit_progress import FitProgress
 from kerastl.apps.runs.stored_training import stored_training
 from kerastl.apps.runs.stored_training import trains_on_features
 from kerastl.data import FilteredBatches
-from kerastl.layers.sum_of_shifts import has_accelerator
+from kerastl.has_accelerator import has_accelerator
 from kerastl.optimizers.grouped_optimizer import optimizer_parts
 from kerastl.surgery import default_taps
 from kerastl.surgery.batch_norm import batch_normalizations

@@ -112,11 +112,3 @@ class ShiftedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
         x = ops.pad(inputs, [*border, (0, 0)])
         kernel = ops.cast(self.kernel[..., 0], x.dtype)
         return sum_of_shifts(x, kernel, self.strides, sizes)
-
-
-def has_accelerator() -> bool:
-    """Whether Keras sees anything but CPUs."""
-    return any(
-        not device.startswith("cpu")
-        for device in keras.distribution.list_devices()
-    )

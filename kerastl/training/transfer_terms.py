@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from kerastl.data.batches import one_hot
-from kerastl.layers.sum_of_shifts import has_accelerator
+from kerastl.has_accelerator import has_accelerator
 from kerastl.layers.sum_of_shifts import summing_shifts
 from kerastl.surgery.graph import hidden_layers
 from kerastl.training.training_batch import only
