@@ -118,7 +118,7 @@ def suggest_hyperparameters(
             "Both tasks' features come from the same network, so there are as "
             f"many. Received: shapes {source.shape} and {target.shape}"
         )
-    distance = _earth_movers_distance(
+    distance = earth_movers_distance(
         source,
         target,
         _shares(source_sizes, source, "source_sizes"),
@@ -163,7 +163,7 @@ def _shares(sizes, features, name):
     return sizes / sizes.sum()
 
 
-def _earth_movers_distance(source, target, source_shares, target_shares):
+def earth_movers_distance(source, target, source_shares, target_shares):
     """The least mean distance over which one heap of points becomes the other.
 
     Solves the transport problem exactly, as a linear program.
