@@ -90,7 +90,7 @@ def weight_clusters(
     Args:
         weights: array of any shape.
         num_clusters: largest number of values to have after that.
-        initialization: see `initial_centroids`.
+        initialization: see `_initial_centroids`.
         iterations: how often every centroid moves to the mean of the weights
             that are nearest to it.
         keep_zeros: whether zero is one of the values, for the zeros alone.
