@@ -9,7 +9,7 @@ if TAKES_KERAS:
     from kerastl.apps.choice.draw_choice import draw_choice
     from kerastl.apps.choose import choose
     from kerastl.apps.data.image_data import ImageData
-    from kerastl.apps.data.image_folder import ImageFolder
+    from kerastl.apps.data.image_data import ImageFolder
     from kerastl.apps.data.image_pipeline import Augmentation
     from kerastl.apps.data.load_digits_pair import load_digits_pair
     from kerastl.apps.data.load_image_folder import load_image_folder
@@ -24,15 +24,15 @@ if TAKES_KERAS:
     from kerastl.apps.page.write_page import write_page
     from kerastl.apps.predict import PredictResult
     from kerastl.apps.predict import predict
-    from kerastl.apps.presets.family import family
-    from kerastl.apps.presets.get_preset import get_preset
     from kerastl.apps.presets.preset import Preset
-    from kerastl.apps.presets.table import PRESETS
+    from kerastl.apps.presets.preset_table import PRESETS
+    from kerastl.apps.presets.preset_table import family
+    from kerastl.apps.presets.preset_table import get_preset
     from kerastl.apps.quickstart import quickstart
-    from kerastl.apps.recipes.get_recipe import get_recipe
     from kerastl.apps.recipes.recipe import Recipe
-    from kerastl.apps.recipes.table import RECIPES
-    from kerastl.apps.report.draw_diagnosis import draw_diagnosis
+    from kerastl.apps.recipes.recipe_table import RECIPES
+    from kerastl.apps.recipes.recipe_table import get_recipe
+    from kerastl.apps.report.plots import draw_diagnosis
     from kerastl.apps.report.write_model_card import write_model_card
     from kerastl.apps.report.write_report import write_report
     from kerastl.apps.runs.run_result import RunResult

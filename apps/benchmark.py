@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from kerastl.apps.report.printable import Printable
+from kerastl.apps.texts import Printable
 from kerastl.export.describe_file import describe_file
-from kerastl.export.measure import measure_interleaved
-from kerastl.export.probe_file import probe_file
-from kerastl.export.processor import integer_dot_products
-from kerastl.export.processor import processor_name
-from kerastl.export.runner import check_threads
-from kerastl.export.runner import load
+from kerastl.export.runners.measure_file import integer_dot_products
+from kerastl.export.runners.measure_file import measure_interleaved
+from kerastl.export.runners.measure_file import processor_name
+from kerastl.export.runners.runner import check_threads
+from kerastl.export.runners.runner import load
+from kerastl.export.utils.third_party import probe_file
 from kerastl.types import PathLike
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class BenchmarkResult(Printable):
 
     def print(self, console: Console) -> None:
         """Prints the figures as tables to a `rich.console.Console`."""
-        from kerastl.apps.report.say import say
         from kerastl.apps.report.tables import benchmark_tables
+        from kerastl.apps.texts import say
 
         for table in benchmark_tables(self.rows):
             console.print(table)

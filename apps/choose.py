@@ -9,13 +9,13 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from kerastl.apps.choice.candidate import Candidate
+from kerastl.apps.choice.choice import Candidate
 from kerastl.apps.choice.choice import Choice
 from kerastl.apps.choice.choose_method import is_candidate
 from kerastl.apps.choice.evidence import BASELINE
 from kerastl.apps.choice.evidence import expected_gains
-from kerastl.apps.choice.folds import count_folds
 from kerastl.apps.choice.networks import judge_network
+from kerastl.apps.choice.trials import count_folds
 from kerastl.apps.choice.trials import try_candidates
 from kerastl.apps.choice.weights_at_hand import Weights
 from kerastl.apps.choice.weights_at_hand import preset_of
@@ -23,9 +23,9 @@ from kerastl.apps.choice.weights_at_hand import usual_places
 from kerastl.apps.choice.weights_at_hand import weights_at_hand
 from kerastl.apps.choice.weights_at_hand import with_width
 from kerastl.apps.data.load_task import load_task
-from kerastl.apps.presets.get_preset import get_preset
-from kerastl.apps.recipes.table import RECIPES
-from kerastl.apps.report.say import say
+from kerastl.apps.presets.preset_table import get_preset
+from kerastl.apps.recipes.recipe_table import RECIPES
+from kerastl.apps.texts import say
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_number
 from kerastl.arguments import checked_seed

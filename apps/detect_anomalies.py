@@ -11,7 +11,7 @@ import kerastl
 from kerastl.apps.data.decode_image import UnreadableImageError
 from kerastl.apps.data.decode_image import decode_image
 from kerastl.apps.data.image_part import map_in_threads
-from kerastl.apps.data.list_images import list_images
+from kerastl.apps.data.load_unlabelled import list_images
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_model
 from kerastl.arguments import checked_number

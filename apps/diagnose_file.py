@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 from typing import TYPE_CHECKING
 
-from kerastl.apps.data.load_matching_images import load_matching_images
+from kerastl.apps.data.load_task import load_matching_images
 from kerastl.export import diagnose
 from kerastl.export import load
 from kerastl.export.keras_files.load_keras_file import load_keras_file

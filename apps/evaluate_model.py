@@ -2,11 +2,11 @@
 
 import dataclasses
 
-from kerastl.apps.data.load_matching_images import load_matching_images
-from kerastl.apps.data.seen_photos import count_seen
+from kerastl.apps.data.load_task import load_matching_images
+from kerastl.apps.data.same_photos import count_seen
 from kerastl.apps.report import figures
 from kerastl.export.evaluate import evaluate
-from kerastl.export.runner import load
+from kerastl.export.runners.runner import load
 from kerastl.types import PathLike
 
 # In the order of preference: what the model has not been trained on.

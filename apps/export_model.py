@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Literal
 
-from kerastl.apps.data.load_matching_images import load_matching_images
-from kerastl.apps.data.read_class_names import read_class_names
+from kerastl.apps.data.class_names import read_class_names
+from kerastl.apps.data.load_task import load_matching_images
 from kerastl.apps.runs.export_files import WRITERS
 from kerastl.apps.runs.export_files import check_exports
 from kerastl.export import Metadata
@@ -17,12 +17,12 @@ from kerastl.export import load
 from kerastl.export import selective_int8
 from kerastl.export import write_metadata
 from kerastl.export.keras_files.load_keras_file import load_keras_file
-from kerastl.export.stage import check_destination
+from kerastl.export.utils.atomic_write import check_destination
 from kerastl.types import PathLike
 
 if TYPE_CHECKING:
+    from kerastl.export.conversion.report import ExportReport
     from kerastl.export.diagnosis.selective_report import SelectiveReport
-    from kerastl.export.report import ExportReport
 
 # Of the selective search, where the user names no other.
 _MAX_DROP = 0.01

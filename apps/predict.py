@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from kerastl.apps.data.load_images import load_images
-from kerastl.apps.data.read_class_names import read_class_names
-from kerastl.apps.data.square_side import square_side
-from kerastl.apps.report.printable import Printable
+from kerastl.apps.data.class_names import read_class_names
+from kerastl.apps.data.decode_image import load_images
+from kerastl.apps.data.decode_image import square_side
+from kerastl.apps.texts import Printable
 from kerastl.arguments import checked_count
-from kerastl.export.runner import load
+from kerastl.export.runners.runner import load
 from kerastl.types import PathLike
 
 if TYPE_CHECKING:

@@ -7,23 +7,23 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
-from kerastl.apps.data.describe_data import describe_data
-from kerastl.apps.data.labels_file import labels_text
+from kerastl.apps.data.class_names import labels_text
 from kerastl.apps.page.find_runtime import has_runtime
 from kerastl.apps.report import figures
-from kerastl.apps.report.say import say
 from kerastl.apps.runs import digits_experiment
+from kerastl.apps.runs.describe_run import describe_data
 from kerastl.apps.runs.digits_experiment import digits_methods
 from kerastl.apps.runs.digits_experiment import digits_target
 from kerastl.apps.runs.digits_experiment import measure_digits_target
 from kerastl.apps.runs.digits_experiment import train_digits_source
 from kerastl.apps.runs.digits_experiment import train_digits_target
+from kerastl.apps.runs.epoch_checkpoint import save_history
 from kerastl.apps.runs.finish_run import REPORT_KEYS
 from kerastl.apps.runs.finish_run import finish_run
 from kerastl.apps.runs.run_folder import RunFolder
+from kerastl.apps.runs.run_identity import versions
 from kerastl.apps.runs.run_progress import RunProgress
-from kerastl.apps.runs.save_history import save_history
-from kerastl.apps.runs.versions import versions
+from kerastl.apps.texts import say
 from kerastl.arguments import checked_count
 from kerastl.surgery import inspect_antialias
 from kerastl.types import PathLike

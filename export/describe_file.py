@@ -3,7 +3,7 @@
 import math
 
 from kerastl.export.keras_files.load_keras_file import load_keras_file
-from kerastl.export.runner import FORMATS
+from kerastl.export.runners.runner import FORMATS
 from kerastl.surgery.count_multiply_adds import count_multiply_adds
 
 
@@ -33,10 +33,8 @@ def _describe_keras(path):
 
 
 def _describe_tflite(path):
-    from kerastl.export.targets.count_graph_multiply_adds import (
-        count_graph_multiply_adds,
-    )
-    from kerastl.export.targets.read_litert_graph import read_litert_graph
+    from kerastl.export.targets.litert_graph import count_graph_multiply_adds
+    from kerastl.export.targets.litert_graph import read_litert_graph
 
     graph = read_litert_graph(path)
     counts = count_graph_multiply_adds(graph)

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from kerastl.export.class_scores import predicted
-from kerastl.export.collect_outputs import collect_outputs
-from kerastl.export.image_batches import ImageBatches
-from kerastl.export.measure import measure_latency
-from kerastl.export.runner import load
+from kerastl.export.runners.class_scores import collect_outputs
+from kerastl.export.runners.class_scores import predicted
+from kerastl.export.runners.image_batches import ImageBatches
+from kerastl.export.runners.measure_file import measure_latency
+from kerastl.export.runners.runner import load
 from kerastl.types import Data
 from kerastl.types import PathLike
 

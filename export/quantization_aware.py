@@ -1,26 +1,31 @@
 """A model that trains with the rounding of its int8 file."""
 
+import warnings
 from typing import Literal
 
 import keras
 
-from kerastl.export.calibration import choose_calibration
-from kerastl.export.image_range import preprocesses_bytes
-from kerastl.export.lower import is_augmentation
-from kerastl.export.lower import lower
-from kerastl.export.lower import one_to_one
+from kerastl.export.conversion.choose_images import choose_calibration
+from kerastl.export.conversion.image_range import preprocesses_bytes
 from kerastl.export.quantization import node_kinds
-from kerastl.export.quantization.activation_quantizer import ActivationQuantizer
-from kerastl.export.quantization.activation_quantizer import observing
-from kerastl.export.quantization.find_quantizers import find_quantizers
+from kerastl.export.quantization.freeze import find_quantizers
+from kerastl.export.quantization.freeze import float_layers
+from kerastl.export.quantization.freeze import is_quantization_aware
 from kerastl.export.quantization.placement import rounds_output
 from kerastl.export.quantization.quantized_activation import FUSED
+from kerastl.export.quantization.quantized_activation import ActivationQuantizer
 from kerastl.export.quantization.quantized_activation import QuantizedActivation
-from kerastl.export.quantization.require_quantizable import require_quantizable
+from kerastl.export.quantization.quantized_activation import load_quantizers
+from kerastl.export.quantization.quantized_activation import observing
+from kerastl.export.runners.inference_model import check_shapes
+from kerastl.export.runners.inference_model import is_augmentation
+from kerastl.export.runners.inference_model import lower
+from kerastl.export.runners.inference_model import one_to_one
+from kerastl.export.runners.inference_model import plain_model
 from kerastl.surgery import graph as graphs
+from kerastl.surgery.layer_paths import UniqueNames
 from kerastl.surgery.plain_weights import with_plain_weights
 from kerastl.surgery.rebuild import rebuild
-from kerastl.surgery.unique_names import UniqueNames
 from kerastl.types import Data
 
 _SCHEMES = ("int8",)
@@ -211,3 +216,57 @@ def _calibrate(model, images):
     with observing(quantizers):
         for start in range(0, len(images), _BATCH):
             model(images[start : start + _BATCH], training=False)
+
+
+def require_quantizable(model, stacklevel=2):
+    """Checks that a model can be trained with the rounding of its int8 file.
+
+    Layers whose 8-bit form is not simulated are no reason to refuse it: they
+    stay in float, and are named in a warning.
+
+    Args:
+        model: Functional or Sequential classifier, or a `FineTuner`, whose
+            student is taken.
+        stacklevel: Of the warning; 2 is the caller's line.
+
+    Returns:
+        The plain model.
+
+    Raises:
+        ImportError: If tensorflow-model-optimization is missing.
+        RuntimeError: If Keras does not run on TensorFlow.
+        ValueError: If the model is quantization-aware already, has no graph,
+            or is no classifier that could be exported.
+
+    Example:
+
+    ```python
+    require_quantizable(model)
+    aware = kerastl.export.quantization_aware(model)
+    ```
+    """
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise RuntimeError(
+            "Quantization-aware training runs on TensorFlow, whose "
+            "fake-quantization the converters know. Start the process with "
+            f"KERAS_BACKEND=tensorflow. Received: backend={backend!r}"
+        )
+    load_quantizers()
+    model, _ = plain_model(model)
+    check_shapes(model)
+    if is_quantization_aware(model):
+        raise ValueError(
+            "The model is quantization-aware already. Train it on. "
+            f"Received: model={model.name!r}"
+        )
+    floats = float_layers(model)
+    if floats:
+        warnings.warn(
+            "These layers have no 8-bit form that training could follow. They "
+            "stay in float in the model, and in the files of every format "
+            "without an integer form of them, as the report of an export "
+            f"tells: {', '.join(floats)}.",
+            stacklevel=stacklevel,
+        )
+    return model

@@ -7,18 +7,18 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from typing import Literal
 
-from kerastl.export.pipeline import export_model
-from kerastl.export.quantization.exact_tflite_blurs import exact_tflite_blurs
-from kerastl.export.quiet import quiet_console
-from kerastl.export.require import require
-from kerastl.export.unsupported_layers import unsupported_layers
+from kerastl.export.conversion.converters import unsupported_layers
+from kerastl.export.conversion.pipeline import export_model
+from kerastl.export.quantization.exact_blurs import exact_tflite_blurs
+from kerastl.export.utils.third_party import quiet_console
+from kerastl.export.utils.third_party import require
 from kerastl.types import Data
 from kerastl.types import PathLike
 
 if TYPE_CHECKING:
     import keras
 
-    from kerastl.export.report import ExportReport
+    from kerastl.export.conversion.report import ExportReport
 
 
 def to_tflite(

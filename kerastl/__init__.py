@@ -41,10 +41,10 @@ if TAKES_KERAS:
     from kerastl.surgery import initialize_head
     from kerastl.surgery import inspect_antialias
     from kerastl.surgery import similarity_matrix
+    from kerastl.surgery.batch_norm import reestimate_batch_norm
     from kerastl.surgery.fit_head import HeadFit
     from kerastl.surgery.fit_head import fit_head
     from kerastl.surgery.fold_gates import fold_gates
-    from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
     from kerastl.surgery.replace_head import replace_head
     from kerastl.surgery.train_head import train_head
     from kerastl.training.adversarial_images import adversarial_images

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras.src.backend.common import global_state
 
-from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.batches import labelled_batches
 from kerastl.types import Data
 
 # Share of the past in the smoothed loss; a loss of so many times the best is

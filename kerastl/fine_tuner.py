@@ -13,38 +13,25 @@ from typing import Self
 import keras
 from keras import ops
 
-from kerastl.data.batch_inputs import comes_in_batches
-from kerastl.data.targets import one_hot
-from kerastl.data.targets import one_hot_loss
-from kerastl.has_accelerator import has_accelerator
-from kerastl.layers.sum_of_shifts import summing_shifts
+from kerastl.data.batches import comes_in_batches
+from kerastl.data.batches import one_hot
+from kerastl.data.batches import one_hot_loss
+from kerastl.surgery.batch_norm import reestimate_batch_norm
+from kerastl.surgery.batch_norm import set_batch_norm
 from kerastl.surgery.feature_extractor import feature_extractor
-from kerastl.surgery.graph import hidden_layers
+from kerastl.surgery.feature_extractor import frozen_source
 from kerastl.surgery.graph import is_graph
-from kerastl.surgery.reestimate_batch_norm import reestimate_batch_norm
-from kerastl.surgery.set_batch_norm import set_batch_norm
-from kerastl.training.change_images import change_images
-from kerastl.training.fine_tuner_checks import check_batch
-from kerastl.training.fine_tuner_checks import check_inputs
-from kerastl.training.fine_tuner_checks import check_losses
-from kerastl.training.fine_tuner_checks import check_models
-from kerastl.training.fine_tuner_checks import check_taps
-from kerastl.training.fine_tuner_checks import default_taps_or_reason
-from kerastl.training.fine_tuner_checks import embedding_taps
-from kerastl.training.fine_tuner_checks import listed_losses
-from kerastl.training.fine_tuner_checks import weight_decay_conflict
-from kerastl.training.finite_images import check_finite_images
-from kerastl.training.finite_images import nan_unless_finite
-from kerastl.training.frozen_source import frozen_source
-from kerastl.training.source_features import source_features
-from kerastl.training.training_batch import NetworkOutputs
+from kerastl.training import fine_tuner_checks as checks
 from kerastl.training.training_batch import only
 from kerastl.training.training_batch import read_batch
 from kerastl.training.training_batch import read_outputs
 from kerastl.training.training_batch import sort_outputs
+from kerastl.training.training_batch import source_outputs
 from kerastl.training.training_batch import transfer_step
 from kerastl.training.training_batch import with_embedding
-from kerastl.training.tuner_state import TunerState
+from kerastl.training.transfer_terms import TunerState
+from kerastl.training.transfer_terms import change_images
+from kerastl.training.transfer_terms import check_batch
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:
@@ -146,7 +133,7 @@ class FineTuner(keras.Model):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        check_models(student, source)
+        checks.check_models(student, source)
         # Images reach the student as they are: it converts its own inputs,
         # and 0..255 in half precision would lose bits on the way.
         kwargs["autocast"] = False
@@ -159,19 +146,15 @@ class FineTuner(keras.Model):
         self.taps = []
         self._state = TunerState()
         if source is not None:
-            check_inputs(student, source)
+            checks.check_inputs(student, source)
             if not taps:
-                taps, self._state.why_no_taps = default_taps_or_reason(
+                taps, self._state.why_no_taps = checks.default_taps_or_reason(
                     source, student
                 )
-        elif taps:
-            raise ValueError(
-                "Taps are where the student is compared with its source, so "
-                f"they need one. Pass `source=...`. Received: taps={taps}, "
-                "source=None"
-            )
+        else:
+            checks.check_taps_have_a_source(taps)
         self.taps = list(taps or [])
-        self.embedding = embedding_taps(embedding, student, source)
+        self.embedding = checks.embedding_taps(embedding, student, source)
         if is_graph(student):
             self._state.extractor = feature_extractor(
                 student,
@@ -182,7 +165,7 @@ class FineTuner(keras.Model):
             self.source = frozen_source(
                 source, with_embedding(self.taps, self.embedding[1])
             )
-            check_taps(
+            checks.check_taps(
                 self.taps, self._state.extractor.output[1], self.source.output
             )
         set_batch_norm(student, batch_norm, batch_norm_momentum)
@@ -220,7 +203,7 @@ class FineTuner(keras.Model):
                 L2-SP holds.
         """
         optimizer = keras.optimizers.get(optimizer)
-        conflict = weight_decay_conflict(optimizer, self.student)
+        conflict = checks.weight_decay_conflict(optimizer, self.student)
         if conflict:
             raise ValueError(conflict)
         self._compile(
@@ -233,34 +216,18 @@ class FineTuner(keras.Model):
         )
 
     def _compile(self, transfer_losses, loss=None, **kwargs):
-        losses = listed_losses(transfer_losses)
-        check_losses(losses, self, self._state.why_no_taps)
+        losses = self._state.checked(transfer_losses, self)
         self._state.one_hot = any(term.changes_target for term in losses)
         if self._state.one_hot:
             loss = one_hot_loss(loss)
         super().compile(loss=loss, **kwargs)
-        self._state.losses = losses
-        self._state.trackers = [
-            keras.metrics.Mean(name=term.name) for term in losses
-        ]
-        for term in losses:
-            term.build(self)
+        self._state.take(losses, self)
         self.term_layers = [layer for term in losses for layer in term.layers]
-        self._state.shifting = []
-        if self.jit_compile and not has_accelerator():
-            frozen = self._state.frozen_models()
-            self._state.shifting = [
-                layer
-                for model in (self.student, self.source, *frozen)
-                if model is not None
-                for layer in hidden_layers(model)
-                if hasattr(layer, "shifts")
-            ]
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Any:
         """Predictions; in training with transfer losses, features as well."""
         batch = read_batch(inputs)
-        with summing_shifts(self._state.shifting):
+        with self._state.shifts():
             if not (training and self._state.losses and self._state.extractor):
                 return self.student(batch.images, training=training)
             predictions, found = self._state.extractor(
@@ -271,13 +238,9 @@ class FineTuner(keras.Model):
         )
 
     def train_step(self, *state_and_data: Any) -> Any:
-        terms = [
-            term
-            for term in self._state.losses
-            if term.changes_images or term.changes_unlabelled
-        ]
+        terms = self._state.changing
         if terms:
-            with summing_shifts(self._state.shifting):
+            with self._state.shifts():
                 state_and_data = change_images(self, terms, *state_and_data)
         return super().train_step(*state_and_data)
 
@@ -305,16 +268,12 @@ class FineTuner(keras.Model):
         total = self._labels_loss(
             x, y, outputs.predictions, sample_weight, training
         )
-        size = ops.shape(keras.tree.flatten(batch.images)[0])[0]
-        for term, tracker in zip(terms, self._state.trackers, strict=False):
-            with summing_shifts(self._state.shifting):
-                value = ops.cast(term.compute(step), "float32")
-            tracker.update_state(value, sample_weight=size)
-            total = total + self._aggregate_additional_loss(term.weight * value)
+        for value in self._state.values(terms, step, batch.images):
+            total = total + self._aggregate_additional_loss(value)
         if training:
-            total = total + nan_unless_finite(batch.images)
+            total = total + checks.nan_unless_finite(batch.images)
             if batch.unlabelled is not None:
-                total = total + nan_unless_finite(batch.unlabelled)
+                total = total + checks.nan_unless_finite(batch.unlabelled)
         return total
 
     def _labels_loss(self, *batch_and_training):
@@ -325,12 +284,9 @@ class FineTuner(keras.Model):
         return super().compute_loss(*batch_and_training)
 
     def _step(self, batch, y, student, sample_weight):
-        source = NetworkOutputs(None, {})
-        if self.source is not None:
-            with summing_shifts(self._state.shifting):
-                found = source_features(self.source, batch)
-            source = sort_outputs(
-                batch, None, found, self.taps, self.embedding[1]
+        with self._state.shifts():
+            source = source_outputs(
+                self.source, batch, self.taps, self.embedding[1]
             )
         return transfer_step(batch, y, student, source, sample_weight)
 
@@ -345,11 +301,7 @@ class FineTuner(keras.Model):
         return super().metrics + self._state.metrics
 
     def get_metrics_result(self) -> dict[str, Any]:
-        results = super().get_metrics_result()
-        if self._state.evaluating:
-            for metric in self._state.metrics:
-                del results[metric.name]
-        return results
+        return self._state.shown(super().get_metrics_result())
 
     def fit(
         self,
@@ -369,17 +321,12 @@ class FineTuner(keras.Model):
         also where the network would turn it into a number. Batches come in
         the order of the data, of which Keras by itself would warn.
         """
-        check_finite_images(x)
+        checks.check_finite_images(x)
         if len(args) <= _BEFORE_SHUFFLE and comes_in_batches(x):
             kwargs.setdefault("shuffle", False)
         reestimates = self.batch_norm == "reestimate"
-        if reestimates and iter(x) is x:
-            raise ValueError(
-                "BatchNormalization statistics are re-estimated on the "
-                "training data after training, and a generator can be read "
-                "only once. Pass arrays or a `tf.data.Dataset`, or choose "
-                f"another `batch_norm` policy. Received: x={x!r}"
-            )
+        if reestimates:
+            checks.check_reestimation(x)
         history = super().fit(x, y, batch_size, *args, **kwargs)
         if reestimates:
             reestimate_batch_norm(
@@ -441,7 +388,9 @@ class FineTuner(keras.Model):
         config = keras.saving.deserialize_keras_object(config)
         # Keras does not store which variables an optimizer spares from weight
         # decay. That must not make a file unreadable.
-        conflict = weight_decay_conflict(config["optimizer"], self.student)
+        conflict = checks.weight_decay_conflict(
+            config["optimizer"], self.student
+        )
         if conflict:
             warnings.warn(conflict, stacklevel=2)
         self._compile(**config)

@@ -7,11 +7,11 @@ import keras
 import numpy as np
 
 from kerastl.arguments import nearest_hint
-from kerastl.data.labelled_batches import labelled_batches
-from kerastl.data.predict_batch import predict_batch
+from kerastl.data.batches import labelled_batches
+from kerastl.data.batches import predict_batch
 from kerastl.surgery.find_head import find_classifier
 from kerastl.surgery.graph import read_graph
-from kerastl.surgery.split_at import split_at
+from kerastl.surgery.repeat_calls import split_at
 from kerastl.training.stored_rows import stored_rows
 from kerastl.types import Data
 from kerastl.types import PathLike

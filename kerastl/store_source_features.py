@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import keras
 
 from kerastl.data.array_batches import ArrayBatches
-from kerastl.data.batch_inputs import images_of
-from kerastl.data.batch_inputs import joined
+from kerastl.data.batches import images_of
+from kerastl.data.batches import joined
 from kerastl.training.feature_store import FeatureStore
-from kerastl.training.fine_tuner_checks import check_images_stay
+from kerastl.training.transfer_terms import check_images_stay
 from kerastl.types import Data
 from kerastl.types import PathLike
 

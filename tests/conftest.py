@@ -27,7 +27,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import keras
 import pytest
 
-from kerastl.apps.runs.released_graphs import forget_gradients
+from kerastl.apps.runs.train_network import forget_gradients
 
 from .forked_interpreter import ForkedInterpreter
 

@@ -9,17 +9,18 @@ import shlex
 from typing import TYPE_CHECKING
 from typing import Any
 
+import numpy as np
+
 from kerastl.apps.choice.evidence import PROBE
 from kerastl.apps.choice.evidence import expected_gains
-from kerastl.apps.presets.get_preset import get_preset
-from kerastl.apps.recipes.table import RECIPES
+from kerastl.apps.presets.preset_table import get_preset
+from kerastl.apps.recipes.recipe_table import RECIPES
 from kerastl.apps.report.figures import NINETY_FIVE
-from kerastl.apps.report.printable import Printable
+from kerastl.apps.texts import Printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from kerastl.apps.choice.candidate import Candidate
     from kerastl.apps.choice.networks import JudgedNetwork
 
 
@@ -208,8 +209,8 @@ class Choice(Printable):
     def print(self, console: Console) -> None:
         """Prints tables, the reasons and the command to a console."""
         from kerastl.apps.report import figures
-        from kerastl.apps.report.say import say
         from kerastl.apps.report.tables import make_table
+        from kerastl.apps.texts import say
 
         console.print(
             make_table(
@@ -273,3 +274,63 @@ def _duration(seconds):
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min"
+
+
+# Two trainings of one network differ by about so many points by their draws.
+_DRAWS = 2.0
+
+
+@dataclasses.dataclass
+class Candidate:
+    """A network with a method.
+
+    Differences are to one of the candidates, the reference, in points of
+    accuracy.
+
+    Args:
+        network: Index of the network among those that were judged.
+        method: Key of `apps.RECIPES`.
+        points: The difference that is expected before any trial.
+        error: Standard error of that.
+        seconds: Time that a training is expected to take.
+        hits: Of each fold that was tried, whether each photo in it was named
+            rightly.
+    """
+
+    network: int
+    method: str
+    points: float
+    error: float
+    seconds: float
+    hits: list = dataclasses.field(default_factory=list)
+
+    def accuracy(self):
+        """Accuracy in the trials, 0 to 1, and their number of photos."""
+        if not self.hits:
+            return None, 0
+        hits = np.concatenate(self.hits)
+        return float(hits.mean()), len(hits)
+
+    def judged(self, reference):
+        """The difference to the reference after the trials, and its error.
+
+        What was expected and what the trials on the same folds say, each
+        weighted by how sure it is: an average of two normal variables.
+
+        Args:
+            reference: The candidate that differences are to.
+
+        Returns:
+            Points and their standard error.
+        """
+        common = min(len(self.hits), len(reference.hits))
+        if self is reference or not common:
+            return self.points, self.error
+        gaps = np.concatenate(self.hits[:common]).astype("float64")
+        gaps -= np.concatenate(reference.hits[:common])
+        photos = 1e4 * gaps.var() / len(gaps)
+        seen = photos + 2 * _DRAWS**2 / common
+        believed = self.error**2
+        share = believed / (believed + seen)
+        points = self.points + share * (100 * gaps.mean() - self.points)
+        return float(points), math.sqrt(share * seen)

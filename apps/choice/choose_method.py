@@ -8,11 +8,11 @@ from kerastl.apps.choice.evidence import expected_gains
 from kerastl.apps.choice.evidence import expected_lesson
 from kerastl.apps.choice.evidence import measured
 from kerastl.apps.choice.judge_features import discriminant_accuracy
-from kerastl.apps.choice.look import look
+from kerastl.apps.choice.judge_features import look
 from kerastl.apps.choice.weights_at_hand import usual_places
 from kerastl.apps.choice.weights_at_hand import weights_at_hand
-from kerastl.apps.presets.table import PRESETS
-from kerastl.apps.recipes.table import RECIPES
+from kerastl.apps.presets.preset_table import PRESETS
+from kerastl.apps.recipes.recipe_table import RECIPES
 from kerastl.apps.report.figures import NINETY_FIVE
 
 AUTO = "auto"

@@ -10,7 +10,7 @@ from kerastl.apps.report.drawing import as_svg
 from kerastl.apps.report.drawing import in_style
 from kerastl.apps.report.drawing import label_rows
 from kerastl.apps.report.drawing import panel
-from kerastl.export.stage import staged_file
+from kerastl.export.utils.atomic_write import staged_file
 from kerastl.types import PathLike
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import math
 import pathlib
 from typing import NamedTuple
 
-from kerastl.apps.recipes.table import RECIPES
+from kerastl.apps.recipes.recipe_table import RECIPES
 from kerastl.apps.report.figures import NINETY_FIVE
 
 BASELINE = "fine_tune"

@@ -1,10 +1,13 @@
 """How well a network's features tell the classes of some photos apart."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from kerastl.surgery.class_means import unit_rows
+from kerastl.surgery.feature_extractor import embed
+from kerastl.surgery.fit_head import embed_labelled
+from kerastl.surgery.imprint_head import unit_rows
 
 _NEIGHBOURS = 5
 
@@ -106,3 +109,22 @@ def discriminant_accuracy(features, labels) -> float:
     scores = np.log(np.maximum(left_over, 1e-9)) - squares / 2
     scores[left_over == 0] = -np.inf
     return float(np.mean(scores.argmax(axis=1) == labels))
+
+
+# More tell a little more, and take as much longer.
+_MOST = 2000
+
+
+def look(source, data):
+    """Returns the features of the training photos, the classes in turn.
+
+    Args:
+        source: The network.
+        data: An `apps.ImageData`.
+
+    Returns:
+        Features `(n, units)` and labels `(n,)` of at most 2,000 photos, or a
+        batch more.
+    """
+    batches = data.calibration.take(math.ceil(_MOST / data.batch_size))
+    return embed_labelled(embed(source), batches)

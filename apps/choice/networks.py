@@ -9,14 +9,14 @@ import numpy as np
 from kerastl.apps.choice.evidence import BASELINE
 from kerastl.apps.choice.judge_features import FeatureScores
 from kerastl.apps.choice.judge_features import discriminant_accuracy
+from kerastl.apps.choice.judge_features import look
 from kerastl.apps.choice.judge_features import neighbour_accuracy
-from kerastl.apps.choice.look import look
 from kerastl.apps.choice.weights_at_hand import Weights
-from kerastl.apps.presets.get_preset import get_preset
-from kerastl.apps.recipes.table import RECIPES
-from kerastl.apps.runs.check_training_fits import check_training_fits
-from kerastl.data.predict_batch import predict_batch
-from kerastl.surgery.embed import embed
+from kerastl.apps.data.check_memory import check_training_fits
+from kerastl.apps.presets.preset_table import get_preset
+from kerastl.apps.recipes.recipe_table import RECIPES
+from kerastl.data.batches import predict_batch
+from kerastl.surgery.feature_extractor import embed
 from kerastl.surgery.fit_head import fit_classifier
 
 

@@ -5,7 +5,7 @@ import pathlib
 import re
 from typing import NamedTuple
 
-from kerastl.apps.presets.table import PRESETS
+from kerastl.apps.presets.preset_table import PRESETS
 
 _ENDINGS = (".h5", ".keras")
 # Widths as our files and those of keras.applications write them.

@@ -1,4 +1,4 @@
-"""The `kerastl` command: one file a verb, put together here.
+"""The `kerastl` command: its verbs, put together here.
 
 Each verb calls a function that Python has too.
 """
@@ -8,21 +8,21 @@ from typing import Annotated
 
 import typer
 
-from kerastl_command_line.benchmark import benchmark
-from kerastl_command_line.carray import carray
-from kerastl_command_line.check import check
-from kerastl_command_line.choose import choose
-from kerastl_command_line.diagnose import diagnose
-from kerastl_command_line.evaluate import evaluate
-from kerastl_command_line.export import export
+from kerastl_command_line.device_verbs import carray
+from kerastl_command_line.device_verbs import export
+from kerastl_command_line.device_verbs import page
+from kerastl_command_line.file_verbs import benchmark
+from kerastl_command_line.file_verbs import check
+from kerastl_command_line.file_verbs import diagnose
+from kerastl_command_line.file_verbs import evaluate
+from kerastl_command_line.file_verbs import predict
 from kerastl_command_line.finetune import finetune
-from kerastl_command_line.inspect import inspect
-from kerastl_command_line.methods import methods
-from kerastl_command_line.page import page
-from kerastl_command_line.predict import predict
-from kerastl_command_line.presets import presets
+from kerastl_command_line.photo_verbs import choose
+from kerastl_command_line.photo_verbs import inspect
 from kerastl_command_line.quickstart import quickstart
-from kerastl_command_line.schemes import schemes
+from kerastl_command_line.table_verbs import methods
+from kerastl_command_line.table_verbs import presets
+from kerastl_command_line.table_verbs import schemes
 
 # Nothing here may import a backend: `kerastl --help` answers at once.
 

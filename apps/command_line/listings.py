@@ -1,4 +1,4 @@
-"""What there is, as rows: for the tables of the command line and for JSON."""
+"""What `kerastl presets`, `methods` and `schemes` print."""
 
 
 def list_presets():
@@ -7,7 +7,7 @@ def list_presets():
     >>> list_presets()[0]["preset"]
     'mobilenet'
     """
-    from kerastl.apps.presets.table import PRESETS
+    from kerastl.apps.presets.preset_table import PRESETS
 
     return [
         {
@@ -24,8 +24,8 @@ def list_presets():
 def list_methods():
     """Returns one dict a recipe: its name, what it does and what for."""
     from kerastl.apps.choice.evidence import verdict
-    from kerastl.apps.recipes.table import PURPOSES
-    from kerastl.apps.recipes.table import RECIPES
+    from kerastl.apps.recipes.recipe_table import PURPOSES
+    from kerastl.apps.recipes.recipe_table import RECIPES
 
     return [
         {
@@ -40,7 +40,7 @@ def list_methods():
 
 def list_schemes():
     """Returns one dict a scheme: as `--export` takes it, and what it is."""
-    from kerastl.export.schemes import SCHEMES
+    from kerastl.export.conversion.converters import SCHEMES
 
     return [
         {
@@ -51,3 +51,98 @@ def list_schemes():
         for format, schemes in SCHEMES.items()
         for scheme in schemes.values()
     ]
+
+
+_FORMULAS = {
+    "exact": "exact: as published, or as in the authors' code",
+    "assumed": "assumed: a part could not be read in the paper or in the "
+    "authors' code, or is done otherwise; the docstrings say which",
+}
+
+
+def describe_method(name):
+    """Returns a dict of what a method does, costs and needs.
+
+    Args:
+        name: Name of a recipe, or several joined by `+`.
+
+    Raises:
+        ValueError: If there is none of that name (the message has the
+            nearest), or they cannot be joined.
+    """
+    from kerastl.apps.recipes.recipe_table import PURPOSES
+    from kerastl.apps.recipes.recipe_table import get_recipe
+
+    recipe = get_recipe(name)
+    purposes = [PURPOSES[part] for part in recipe.name.split("+")]
+    strength = "no weight of a term to scale"
+    if recipe.weighted:
+        strength = "--strength scales the weights of its terms"
+    return {
+        "method": recipe.name,
+        "title": recipe.title,
+        "what it does": recipe.summary,
+        "purpose": "; ".join(dict.fromkeys(purposes)),
+        "paper": recipe.paper,
+        "in Python": ", ".join(f"kerastl.{name}" for name in recipe.where)
+        or "Keras's own training",
+        "formula": _FORMULAS[recipe.exact],
+        "step": _cost(recipe),
+        "learning rate": _rate(recipe),
+        "strength": strength,
+        "helps": _measured(recipe),
+        "needs": "; ".join(_needs(recipe)) or "nothing but photos and weights",
+        "example": f"kerastl finetune photos/ --method {recipe.name}"
+        + (" --unlabelled more/" if recipe.needs_unlabelled else ""),
+    }
+
+
+def _cost(recipe):
+    if not recipe.trains:
+        return "nothing is trained"
+    if recipe.cost is None:
+        return "not measured together"
+    return f"{recipe.cost:.2f} times plain fine-tuning's, on a CPU"
+
+
+def _measured(recipe):
+    from kerastl.apps.choice.evidence import BASELINE
+    from kerastl.apps.choice.evidence import told_of
+    from kerastl.apps.choice.evidence import verdict
+    from kerastl.apps.report.figures import NINETY_FIVE
+
+    if recipe.name == BASELINE:
+        return "it is what others are measured against"
+    tasks = [
+        f"{row['gain']:+.1f} ± {NINETY_FIVE * row['error']:.1f} points to "
+        f"fine_tune on {row['data']}, {row['shots']} a class"
+        for row in told_of(recipe.name)
+    ]
+    return "; ".join([verdict(recipe.name), *tasks])
+
+
+def _rate(recipe):
+    if not recipe.trains:
+        return "nothing is trained"
+    rate = "the preset's"
+    if recipe.learning_rate is not None:
+        rate = f"{recipe.learning_rate:g}"
+    elif recipe.rate_factor != 1:
+        rate = f"{recipe.rate_factor:g} times the preset's"
+    return f"{rate} at the start; --learning-rate sets another"
+
+
+def _needs(recipe):
+    if not recipe.trains:
+        yield "weights that know the classes of the photos"
+    if recipe.needs_source_head:
+        yield "weights with their classifier"
+    if recipe.needs_unlabelled:
+        yield (
+            "photos without labels (--unlabelled FOLDER, or what --shots "
+            "leaves over)"
+        )
+    if recipe.requires is not None:
+        yield recipe.requires
+    if recipe.uses_source:
+        yield "memory for a second network, the frozen source"

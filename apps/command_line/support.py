@@ -131,7 +131,7 @@ def report_errors(debug, resumes=False):
     except Exception as error:
         if debug:
             raise
-        from kerastl.export.accuracy_drop_error import AccuracyDropError
+        from kerastl.export.conversion.report import AccuracyDropError
 
         bad_input = isinstance(
             error, ValueError | TypeError | LookupError | OSError | ImportError
@@ -275,7 +275,7 @@ def show(result, console, as_json):
     elif hasattr(result, "print"):
         result.print(console)
     else:
-        from kerastl.apps.report.say import say
+        from kerastl.apps.texts import say
 
         say(console, result)
 

@@ -1,5 +1,6 @@
 """Whether there is memory for what is asked for, before it is taken."""
 
+import math
 import os
 import pathlib
 
@@ -66,3 +67,48 @@ def check_batch_fits(image_size, margin, batch_size):
 
 def _gib(count):
     return f"{count / _GIB:,.1f} GiB"
+
+
+def check_training_fits(network, recipe, image_size, batch_size):
+    """Raises an error if a step takes more memory than the machine has.
+
+    A lower bound: what the layers with weights read has to be kept until the
+    gradients of their kernels are made. Where only the head is trained, or
+    nothing, it is the largest of these tensors alone. On an accelerator,
+    whose memory is its own, nothing is estimated.
+
+    Args:
+        network: The network, built.
+        recipe: The `apps.Recipe` that trains it.
+        image_size: Height and width, for the message.
+        batch_size: Images in a batch.
+
+    Raises:
+        ValueError: If the machine has less memory.
+    """
+    # Verbs that take no Keras ask for the memory of a batch alone.
+    import keras
+
+    from kerastl.has_accelerator import has_accelerator
+
+    if has_accelerator():
+        return
+    sizes = [
+        math.prod(tensor.shape[1:]) * _bytes(layer)
+        for layer in network.layers
+        if layer.weights
+        for tensor in keras.tree.flatten(layer.input)
+        if None not in tensor.shape[1:]
+    ]
+    kept = recipe.trains and recipe.trainable != "head"
+    count = sum(sizes) if kept else max(sizes, default=0)
+    check_memory(
+        batch_size * count,
+        "Training at this size",
+        image_size=image_size,
+        batch_size=batch_size,
+    )
+
+
+def _bytes(layer):
+    return 2 if layer.compute_dtype.endswith("16") else 4

@@ -1,15 +1,18 @@
 """Finding the image files below a folder, and what is left out and why."""
 
+import collections
 import os
 import pathlib
 import unicodedata
+import warnings
 from dataclasses import dataclass
 from dataclasses import field
 from typing import NamedTuple
 
-from kerastl.apps.data.image_formats import image_suffixes
-from kerastl.apps.data.image_formats import is_image_name
-from kerastl.apps.data.image_formats import why_not_read
+from kerastl.apps.data.decode_image import image_suffixes
+from kerastl.apps.data.decode_image import is_image_name
+from kerastl.apps.data.decode_image import why_not_read
+from kerastl.apps.texts import literal
 
 # What systems and programs put into folders, beside what begins with a dot.
 _SYSTEM = frozenset(
@@ -61,7 +64,7 @@ class FoundImages:
     left_out: list = field(default_factory=list)
 
 
-def is_hidden(name):
+def _is_hidden(name):
     """Whether a file or folder of this name is none of the user's."""
     return name.startswith(".") or name.lower() in _SYSTEM
 
@@ -72,7 +75,7 @@ def visible_folders(path):
         (
             folder
             for folder in pathlib.Path(path).iterdir()
-            if not is_hidden(folder.name) and folder.is_dir()
+            if not _is_hidden(folder.name) and folder.is_dir()
         ),
         key=_order,
     )
@@ -156,7 +159,7 @@ class _Walk:
             ) from error
         for entry in entries:
             path = pathlib.Path(entry.path)
-            if is_hidden(entry.name):
+            if _is_hidden(entry.name):
                 self._hide(path)
             elif entry.is_dir():
                 if self.deep:
@@ -198,3 +201,74 @@ class _Walk:
 def _order(path):
     """Sorts alike whichever Unicode form the names were written in."""
     return [unicodedata.normalize("NFC", part) for part in path.parts]
+
+
+_EXAMPLES = 3
+
+
+def group_left_out(left_out):
+    """Counts files by the reason why they are not used.
+
+    Args:
+        left_out: Pairs of file name and reason.
+
+    Returns:
+        A list of dicts of `reason`, `count` and `examples`, some file names,
+        the most frequent reason first.
+    """
+    groups = collections.defaultdict(list)
+    for file, reason in left_out:
+        groups[reason].append(literal(file))
+    return [
+        {
+            "reason": reason,
+            "count": len(files),
+            "examples": files[:_EXAMPLES],
+        }
+        for reason, files in sorted(
+            groups.items(), key=lambda item: (-len(item[1]), item[0])
+        )
+    ]
+
+
+def describe_left_out(left_out):
+    """Returns a line a reason.
+
+    >>> describe_left_out([("a.txt", "no image by its name (.txt)")])
+    ['1 left out: no image by its name (.txt): a.txt']
+    """
+    return describe_groups(group_left_out(left_out))
+
+
+def describe_groups(groups):
+    """Returns a line a reason; see `group_left_out`."""
+    return [
+        f"{group['count']} left out: {group['reason']}: "
+        f"{', '.join(group['examples'])}"
+        f"{', ...' if group['count'] > len(group['examples']) else ''}"
+        for group in groups
+    ]
+
+
+def relative_names(left_out, root):
+    """Returns `LeftOut`s as pairs of name below `root` and reason."""
+    return [
+        (literal(os.path.relpath(each.file, root)), each.reason)
+        for each in left_out
+    ]
+
+
+def warn_left_out(path, skipped, stacklevel=3):
+    """Warns of images that are not used, if there are any.
+
+    Args:
+        path: The folder.
+        skipped: Pairs of file name and reason.
+        stacklevel: As in `warnings.warn`.
+    """
+    if skipped:
+        reasons = "; ".join(describe_left_out(skipped))
+        warnings.warn(
+            f"Images of {literal(path)!r} are not used: {reasons}",
+            stacklevel=stacklevel,
+        )

@@ -1,14 +1,12 @@
 """From an `ImagePart` to `tf.data` batches."""
 
+import contextlib
 import itertools
 import math
 import os
 from dataclasses import dataclass
 
 import numpy as np
-
-from kerastl.apps.data.data_tensorflow import data_tensorflow
-from kerastl.apps.data.prefetch_batches import prefetch_batches
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def training_batches(
         an index or unlabelled images, the images are a dict of `"images"` and
         `"index"` or `"unlabelled"`.
     """
-    from kerastl.data.batch_inputs import joined
+    from kerastl.data.batches import joined
 
     tf = data_tensorflow()
     epochs = itertools.count() if epochs is None else epochs
@@ -231,3 +229,45 @@ def _random_crops(images, seed, size, augmentation):
     return tf.image.crop_and_resize(
         images, boxes, tf.range(count), [size, size]
     )
+
+
+_AHEAD = 2
+
+
+def prefetch_batches(batches):
+    """Makes the next batches in the background, without an autotuner.
+
+    The thread of `tf.data`'s autotuner sleeps for a time that doubles, to 0.6
+    and 1.3 seconds, and the end of a pass waits for it: a short epoch would
+    take up to twice its time (tests/benchmarks/short_epochs.py).
+
+    Args:
+        batches: A `tf.data.Dataset`.
+
+    Returns:
+        A `tf.data.Dataset` of the same batches.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(_AHEAD).with_options(options)
+
+
+def data_tensorflow():
+    """Imports TensorFlow, and leaves accelerators to Keras's own backend.
+
+    TensorFlow takes all the memory of the GPUs that it sees with its first
+    tensor. Where Keras runs on another backend, that needs it.
+
+    Returns:
+        The module `tensorflow`.
+    """
+    import keras
+    import tensorflow as tf
+
+    if keras.backend.backend() != "tensorflow":
+        # Too late where TensorFlow has started: then the user wants it so.
+        with contextlib.suppress(RuntimeError):
+            tf.config.set_visible_devices([], "GPU")
+    return tf

@@ -9,8 +9,8 @@ from kerastl.apps.data.check_memory import check_memory
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.image_part import ImagePart
 from kerastl.apps.data.image_pipeline import Augmentation
-from kerastl.apps.data.stratified import choose_shots
-from kerastl.apps.data.stratified import split_by_class
+from kerastl.apps.data.load_image_folder import choose_shots
+from kerastl.apps.data.load_image_folder import split_by_class
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_seed
 

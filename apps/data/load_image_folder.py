@@ -5,20 +5,18 @@ from pathlib import Path
 import numpy as np
 
 from kerastl.apps.data.check_memory import check_batch_fits
-from kerastl.apps.data.default_margin import default_margin
+from kerastl.apps.data.decode_image import default_margin
 from kerastl.apps.data.find_images import HIDDEN
-from kerastl.apps.data.folder_layout import PART_NAMES
-from kerastl.apps.data.image_folder import ImageFolder
+from kerastl.apps.data.find_images import relative_names
+from kerastl.apps.data.find_images import warn_left_out
+from kerastl.apps.data.image_data import ImageFolder
+from kerastl.apps.data.image_part import fits
+from kerastl.apps.data.image_part import in_memory
+from kerastl.apps.data.image_part import read_part
 from kerastl.apps.data.image_pipeline import Augmentation
-from kerastl.apps.data.left_out import relative_names
-from kerastl.apps.data.left_out import warn_left_out
+from kerastl.apps.data.list_image_folder import PART_NAMES
 from kerastl.apps.data.list_image_folder import list_image_folder
 from kerastl.apps.data.load_unlabelled import load_unlabelled
-from kerastl.apps.data.read_part import fits
-from kerastl.apps.data.read_part import in_memory
-from kerastl.apps.data.read_part import read_part
-from kerastl.apps.data.stratified import choose_shots
-from kerastl.apps.data.stratified import split_by_class
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_number
 from kerastl.arguments import checked_seed
@@ -234,3 +232,51 @@ def _check_every_class_readable(train, listing, skipped):
                 f"{skipped[0][0]}: {skipped[0][1]}. Replace them, or move "
                 "the folder away."
             )
+
+
+def split_by_class(labels, share, seed):
+    """Splits indices into two, with the same share of every class.
+
+    Args:
+        labels: Integer labels `(n,)`.
+        share: Share of each class that goes into the second part, rounded.
+            A class with two or more images leaves at least one in each.
+        seed: Seed of the choice.
+
+    Returns:
+        Two sorted arrays of indices.
+    """
+    second = []
+    for members in _shuffled_classes(labels, seed):
+        count = int(round(share * len(members)))
+        if share > 0 and len(members) > 1:
+            count = min(max(count, 1), len(members) - 1)
+        second.append(members[:count])
+    second = np.sort(np.concatenate(second))
+    return np.setdiff1d(np.arange(len(labels)), second), second
+
+
+def choose_shots(labels, shots, seed):
+    """Chooses the same number of every class.
+
+    The choice for fewer shots is part of the choice for more, with the same
+    seed.
+
+    Args:
+        labels: Integer labels `(n,)`; every class has at least `shots`.
+        shots: How many of each class.
+        seed: Seed of the choice.
+
+    Returns:
+        A sorted array of indices.
+    """
+    chosen = [m[:shots] for m in _shuffled_classes(labels, seed)]
+    return np.sort(np.concatenate(chosen))
+
+
+def _shuffled_classes(labels, seed):
+    labels = np.asarray(labels)
+    for label in np.unique(labels):
+        # A generator for each class: a class more changes no other's choice.
+        generator = np.random.default_rng([seed, int(label)])
+        yield generator.permutation(np.flatnonzero(labels == label))

@@ -6,21 +6,23 @@ import pathlib
 import numpy as np
 from PIL import Image
 
+from kerastl.apps.data.decode_image import is_video_name
+from kerastl.apps.data.decode_image import to_square
 from kerastl.apps.data.find_images import HIDDEN
 from kerastl.apps.data.find_images import FoundImages
 from kerastl.apps.data.find_images import LeftOut
+from kerastl.apps.data.find_images import describe_left_out
 from kerastl.apps.data.find_images import find_images
-from kerastl.apps.data.fingerprint import Pictures
-from kerastl.apps.data.fingerprint import fingerprint
-from kerastl.apps.data.folder_layout import require_folder
-from kerastl.apps.data.image_formats import is_video_name
+from kerastl.apps.data.find_images import relative_names
+from kerastl.apps.data.find_images import warn_left_out
 from kerastl.apps.data.image_part import ImagePart
+from kerastl.apps.data.image_part import fits
 from kerastl.apps.data.image_part import map_in_threads
-from kerastl.apps.data.list_images import find_some_images
-from kerastl.apps.data.literal import literal
-from kerastl.apps.data.read_part import fits
-from kerastl.apps.data.read_part import read_part
-from kerastl.apps.data.read_video import read_video
+from kerastl.apps.data.image_part import read_part
+from kerastl.apps.data.list_image_folder import require_folder
+from kerastl.apps.data.same_photos import Pictures
+from kerastl.apps.data.same_photos import fingerprint
+from kerastl.apps.texts import literal
 
 
 def load_unlabelled(path, size, parts, memory_limit):
@@ -101,7 +103,7 @@ def _find(path):
         if is_video_name(each.file.suffix) and each.reason != HIDDEN
     ]
     if not videos:
-        return find_some_images(path, "unlabelled"), []
+        return _find_some_images(path, "unlabelled"), []
     found.left_out = [
         each for each in found.left_out if each.file not in videos
     ]
@@ -160,3 +162,141 @@ def _pictures(judges):
             (image,) = judge.read(np.array([index]))
             pictures.add(*fingerprint(Image.fromarray(image)))
     return pictures
+
+
+# Files that hold their frames themselves. A playlist, whatever it is called,
+# would make FFmpeg open what it names.
+_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo"
+# Seconds from one frame that is looked at to the next.
+_STEP = 0.25
+
+
+def read_video(path, size, most, known=None):
+    """Reads the frames of a video of which no two are near copies.
+
+    Four frames a second are looked at. A frame is left out where it is a near
+    copy of one before, as of a camera that stands still, or of one in `known`.
+    Where more are left than there is room for, every second one goes, and half
+    as many a second are looked at from there on.
+
+    Args:
+        path: The file.
+        size: Height and width of the frames: as of photos, the short side is
+            resized to it and the middle of the long side is kept. The rotation
+            that a phone notes is applied.
+        most: Frames to keep at most.
+        known: `Pictures` that no frame may be a copy of.
+
+    Returns:
+        `uint8` array `(n, size, size, 3)`, and the number of frames that were
+        looked at. A file that is cut short gives what there is.
+
+    Raises:
+        ImportError: PyAV is missing.
+        ValueError: There is no frame in the file, or none can be read.
+    """
+    try:
+        import av
+    except ImportError as error:
+        raise ImportError(
+            "Videos need PyAV (pip install 'kerastl[video]', or av alone). "
+            f"Received: unlabelled={str(path)!r}"
+        ) from error
+    kept, reason = _Kept(size, most, known), None
+    try:
+        with (
+            open(path, "rb") as file,
+            av.open(file, options={"format_whitelist": _CONTAINERS}) as video,
+        ):
+            if not video.streams.video:
+                raise ValueError(_no_frames(path, "it has no picture, none"))
+            stream = video.streams.video[0]
+            stream.thread_type = "AUTO"
+            for number, frame in enumerate(video.decode(stream)):
+                kept.look(frame, _seconds(frame, number, stream))
+    except (av.error.FFmpegError, OSError) as error:
+        reason = f"{error.strerror or error}, none"
+    if not kept.looked:
+        raise ValueError(_no_frames(path, reason or "it is empty, none"))
+    return np.stack(kept.frames) if kept.frames else kept.none(), kept.looked
+
+
+class _Kept:
+    def __init__(self, size, most, known):
+        self.frames, self.looked = [], 0
+        self._size, self._most = size, most
+        self._known, self._seen = known or Pictures(), Pictures()
+        self._step, self._next = _STEP, 0.0
+
+    def look(self, frame, seconds):
+        if seconds < self._next:
+            return
+        self._next = seconds + self._step
+        self.looked += 1
+        image = frame.to_image()
+        if frame.rotation:
+            image = image.rotate(frame.rotation, expand=True)
+        image = to_square(image, self._size)
+        found = fingerprint(image)
+        if self._seen.has_copy(*found) or self._known.has_copy(*found):
+            return
+        self._seen.add(*found)
+        self.frames.append(np.asarray(image))
+        if len(self.frames) > self._most:
+            self.frames = self.frames[::2]
+            self._step *= 2
+
+    def none(self):
+        return np.empty((0, self._size, self._size, 3), "uint8")
+
+
+def _seconds(frame, number, stream):
+    if frame.time is not None:
+        return frame.time
+    return number / float(stream.average_rate or 25)
+
+
+def _no_frames(path, reason):
+    return (
+        f"There are no frames to read in the video: {reason} that can be "
+        "decoded. Convert it to H.264 in MP4, or name another. "
+        f"Received: unlabelled={str(path)!r}"
+    )
+
+
+def list_images(path, name="unlabelled"):
+    """Lists the image files of a folder and of the folders in it.
+
+    By the rules of `find_images`. Images that cannot be read are warned of.
+
+    Args:
+        path: A folder of images, of class folders or of both.
+        name: What errors call the images.
+
+    Returns:
+        A sorted list of paths.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        NotADirectoryError: If it is a file, such as an archive.
+        ValueError: If there are no images in it.
+    """
+    found = _find_some_images(path, name)
+    missed = [each for each in found.left_out if each.is_image]
+    warn_left_out(path, relative_names(missed, path))
+    return found.files
+
+
+def _find_some_images(path, name):
+    """`find_images` of a folder that has to have some; see `list_images`."""
+    path = pathlib.Path(path)
+    require_folder(path, f"folder of {name} images", name, "Name a folder.")
+    found = find_images(path)
+    if not found.files:
+        reasons = describe_left_out(relative_names(found.left_out, path))
+        raise ValueError(
+            f"There are no images in the folder of {name} images."
+            f"{''.join(f' {line}.' for line in reasons)} "
+            f"Received: {name}={str(path)!r}"
+        )
+    return found

@@ -11,22 +11,22 @@ from typing import Any
 import numpy as np
 
 from kerastl.apps.data.check_memory import check_batch_fits
+from kerastl.apps.data.decode_image import load_images
 from kerastl.apps.data.find_images import LeftOut
+from kerastl.apps.data.find_images import group_left_out
+from kerastl.apps.data.find_images import relative_names
 from kerastl.apps.data.image_part import map_in_threads
-from kerastl.apps.data.left_out import group_left_out
-from kerastl.apps.data.left_out import relative_names
 from kerastl.apps.data.list_image_folder import list_image_folder
-from kerastl.apps.data.load_images import load_images
-from kerastl.apps.inspect.find_copies import find_copies
-from kerastl.apps.inspect.find_doubtful import find_doubtful
 from kerastl.apps.inspect.inspection import Inspection
 from kerastl.apps.inspect.inspection import spread
-from kerastl.apps.inspect.measure_photo import measure_photo
-from kerastl.apps.inspect.write_inspection import write_inspection
-from kerastl.apps.report.say import say
+from kerastl.apps.inspect.inspection import write_inspection
+from kerastl.apps.inspect.photo_checks import find_copies
+from kerastl.apps.inspect.photo_checks import find_doubtful
+from kerastl.apps.inspect.photo_checks import measure_photo
+from kerastl.apps.texts import say
 from kerastl.arguments import checked_count
-from kerastl.export.require import require
-from kerastl.export.stage import check_destination
+from kerastl.export.utils.atomic_write import check_destination
+from kerastl.export.utils.third_party import require
 from kerastl.types import PathLike
 
 if TYPE_CHECKING:
@@ -181,10 +181,10 @@ def _measure(files):
 
 def _build(preset, weights, arguments, image_size):
     # Only where labels are looked at.
-    from kerastl.apps.presets.get_preset import get_preset
-    from kerastl.apps.recipes.table import RECIPES
-    from kerastl.apps.runs.check_training_fits import check_training_fits
-    from kerastl.surgery.embed import embed
+    from kerastl.apps.data.check_memory import check_training_fits
+    from kerastl.apps.presets.preset_table import get_preset
+    from kerastl.apps.recipes.recipe_table import RECIPES
+    from kerastl.surgery.feature_extractor import embed
 
     check_batch_fits(image_size, 0, _BATCH)
     network = get_preset(preset).build(

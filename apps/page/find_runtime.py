@@ -14,8 +14,8 @@ import subprocess
 import tarfile
 import tempfile
 
-from kerastl.export.stage import make_folder
-from kerastl.export.stage import staged_file
+from kerastl.export.utils.atomic_write import make_folder
+from kerastl.export.utils.atomic_write import staged_file
 
 VERSION = "1.30.0"
 _PACKAGE = f"onnxruntime-web@{VERSION}"

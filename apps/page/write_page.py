@@ -7,16 +7,16 @@ import json
 import pathlib
 import re
 
-from kerastl.apps.data.default_margin import default_margin
-from kerastl.apps.data.literal import literal
-from kerastl.apps.data.read_class_names import read_class_names
-from kerastl.apps.data.square_side import square_side
+from kerastl.apps.data.class_names import read_class_names
+from kerastl.apps.data.decode_image import default_margin
+from kerastl.apps.data.decode_image import square_side
 from kerastl.apps.page.find_runtime import find_runtime
-from kerastl.export.package.read_metadata import read_metadata
-from kerastl.export.require import require
-from kerastl.export.runner import load
-from kerastl.export.stage import check_destination
-from kerastl.export.stage import staged_file
+from kerastl.apps.texts import literal
+from kerastl.export.package.metadata import read_metadata
+from kerastl.export.runners.runner import load
+from kerastl.export.utils.atomic_write import check_destination
+from kerastl.export.utils.atomic_write import staged_file
+from kerastl.export.utils.third_party import require
 from kerastl.types import PathLike
 from kerastl.version import __version__
 

@@ -9,9 +9,9 @@ from typing import Literal
 
 import keras
 
-from kerastl.apps.presets.preprocessing import PREPROCESSING
-from kerastl.apps.presets.preprocessing import adapt_weights
-from kerastl.apps.presets.preprocessing import preprocess
+from kerastl.apps.presets.imagenet import PREPROCESSING
+from kerastl.apps.presets.imagenet import adapt_weights
+from kerastl.apps.presets.imagenet import preprocess
 from kerastl.export.keras_files.load_weights_into import assign_source
 from kerastl.export.keras_files.load_weights_into import extra_entries
 from kerastl.export.keras_files.load_weights_into import match_entries

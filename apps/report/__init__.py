@@ -3,7 +3,7 @@
 from kerastl.takes_keras import TAKES_KERAS
 
 if TAKES_KERAS:
-    from kerastl.apps.report.draw_diagnosis import draw_diagnosis
+    from kerastl.apps.report.plots import draw_diagnosis
     from kerastl.apps.report.write_model_card import write_model_card
     from kerastl.apps.report.write_report import write_report
 

@@ -2,8 +2,8 @@
 
 import json
 
-from kerastl.apps.data.default_margin import default_margin
-from kerastl.export.package.c_identifier import c_identifier
+from kerastl.apps.data.decode_image import default_margin
+from kerastl.export.package.c_example import c_identifier
 
 _TFLITE = """\
 from predict import Classifier

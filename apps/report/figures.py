@@ -3,8 +3,8 @@
 import math
 import statistics
 
-from kerastl.export.format_figures import format_change
-from kerastl.export.format_figures import format_size
+from kerastl.export.utils.text_tables import format_change
+from kerastl.export.utils.text_tables import format_size
 
 NOTHING = "–"
 #: Of a normal variable, 95 % lie within so many standard errors.

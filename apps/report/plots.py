@@ -1,5 +1,10 @@
 """The plots of the report, each one a string of inline SVG."""
 
+from __future__ import annotations
+
+import pathlib
+from typing import TYPE_CHECKING
+
 from kerastl.apps.report import figures
 from kerastl.apps.report.drawing import BLUE
 from kerastl.apps.report.drawing import GRID
@@ -12,6 +17,12 @@ from kerastl.apps.report.drawing import in_style
 from kerastl.apps.report.drawing import label_rows
 from kerastl.apps.report.drawing import panel
 from kerastl.apps.report.drawing import shorten
+from kerastl.export.utils.atomic_write import staged_file
+from kerastl.types import PathLike
+
+if TYPE_CHECKING:
+    from kerastl.export.diagnosis.diagnosis import Diagnosis
+
 
 # More names than this run into each other.
 _MAX_NAMED_LAYERS = 5
@@ -244,3 +255,28 @@ def plot_layer_errors(layers, title):
         for row in layers[:_MAX_NAMED_LAYERS]
     )
     return as_svg(figure, f"{title}. Most harm: {', '.join(told)}.")
+
+
+def draw_diagnosis(
+    diagnosis: Diagnosis, path: PathLike, overwrite: bool = False
+) -> None:
+    """Writes the errors of all layers, in network order, as a picture.
+
+    Args:
+        diagnosis: A `kerastl.export.Diagnosis`.
+        path: Destination, ending in ".svg".
+        overwrite: Whether an existing file may be replaced.
+
+    Example:
+
+    ```python
+    diagnosis = kerastl.export.diagnose(model, "model.tflite", images)
+    apps.draw_diagnosis(diagnosis, "layers.svg")
+    ```
+    """
+    name = pathlib.Path(diagnosis.path).name
+    picture = plot_layer_errors(
+        diagnosis.to_dict()["layers"], f"Layers of {name}"
+    )
+    with staged_file(path, ".svg", overwrite) as temporary:
+        temporary.write_text(picture, encoding="utf-8")

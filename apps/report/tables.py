@@ -2,7 +2,7 @@
 
 import pathlib
 
-from kerastl.apps.data.literal import literal
+from kerastl.apps.texts import literal
 
 _WIDEST = 40
 

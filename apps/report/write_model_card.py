@@ -5,13 +5,13 @@ import pathlib
 import re
 from typing import Any
 
-from kerastl.apps.data.literal import literal
 from kerastl.apps.report import figures
-from kerastl.apps.report.describe_confidence import describe_confidence
-from kerastl.apps.report.describe_origins import describe_origins
-from kerastl.apps.report.describe_pseudo_labels import describe_pseudo_labels
-from kerastl.apps.report.shipped_rows import shipped_rows
-from kerastl.export.stage import staged_file
+from kerastl.apps.report.describe_results import describe_confidence
+from kerastl.apps.report.describe_results import describe_origins
+from kerastl.apps.report.describe_results import describe_pseudo_labels
+from kerastl.apps.report.describe_results import shipped_rows
+from kerastl.apps.texts import literal
+from kerastl.export.utils.atomic_write import staged_file
 from kerastl.types import PathLike
 
 _MOST_CLASSES = 50

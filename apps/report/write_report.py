@@ -5,16 +5,14 @@ import pathlib
 from typing import Any
 
 from kerastl.apps.report import figures
-from kerastl.apps.report.class_scores import balanced_accuracy
-from kerastl.apps.report.class_scores import class_scores
 from kerastl.apps.report.code_snippets import code_snippets
-from kerastl.apps.report.describe_confidence import describe_confidence
-from kerastl.apps.report.describe_origins import describe_origins
-from kerastl.apps.report.describe_pseudo_labels import describe_pseudo_labels
+from kerastl.apps.report.describe_results import describe_confidence
+from kerastl.apps.report.describe_results import describe_origins
+from kerastl.apps.report.describe_results import describe_pseudo_labels
+from kerastl.apps.report.describe_results import shipped_rows
 from kerastl.apps.report.draw_report import draw_report
 from kerastl.apps.report.heat_maps import MOST_NAMED
-from kerastl.apps.report.shipped_rows import shipped_rows
-from kerastl.export.stage import staged_file
+from kerastl.export.utils.atomic_write import staged_file
 from kerastl.types import PathLike
 
 _FOLDER = pathlib.Path(__file__).parent
@@ -196,3 +194,48 @@ def _change(item):
         return item.get("note", "")
     before = _unbroken(_UNITS[item["unit"]])(item["before"])
     return f"{item.get('note', 'before')} {before}"
+
+
+def class_scores(confusion):
+    """Precision, recall and F1 of every class.
+
+    Args:
+        confusion: Dict of `class_names` and `matrix`, whose rows are the true
+            classes and whose columns the predicted ones; or `None`.
+
+    Returns:
+        List of dicts in the order of the classes: `name`, `images`, and
+        `precision`, `recall` and `f1` from 0 to 1. What would divide by zero
+        is `None`: the precision of a class that is never predicted, the recall
+        of one without images, the F1 of one with neither.
+    """
+    if not confusion:
+        return []
+    matrix = confusion["matrix"]
+    rows = []
+    for place, name in enumerate(confusion["class_names"]):
+        right = matrix[place][place]
+        images = sum(matrix[place])
+        predicted = sum(row[place] for row in matrix)
+        rows.append(
+            {
+                "name": name,
+                "images": images,
+                "precision": right / predicted if predicted else None,
+                "recall": right / images if images else None,
+                "f1": 2 * right / (images + predicted)
+                if images + predicted
+                else None,
+            }
+        )
+    return rows
+
+
+def balanced_accuracy(scores):
+    """The mean recall of the classes that have images.
+
+    Args:
+        scores: What `class_scores` returns.
+    """
+    recalls = [row["recall"] for row in scores if row["recall"] is not None]
+    return sum(recalls) / len(recalls) if recalls else None

@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kerastl.apps.data.literal import literal
-from kerastl.apps.data.read_class_names import read_class_names
-from kerastl.apps.data.square_side import square_side
+from kerastl.apps.data.class_names import read_class_names
+from kerastl.apps.data.decode_image import square_side
 from kerastl.apps.report.figures import NINETY_FIVE
 from kerastl.apps.runs.export_files import MODEL
-from kerastl.export.class_scores import class_scores
-from kerastl.export.collect_outputs import collect_outputs
-from kerastl.export.runner import load
+from kerastl.apps.texts import literal
+from kerastl.export.runners.class_scores import class_scores
+from kerastl.export.runners.class_scores import collect_outputs
+from kerastl.export.runners.runner import load
 
 
 class EarlierRun(NamedTuple):

@@ -1,13 +1,15 @@
 """A callback that lets a killed training go on where it was."""
 
+import csv
+import io
 import json
+import math
 import pathlib
 
 import keras
 import numpy as np
 
-from kerastl.apps.runs.save_history import finite_or_none
-from kerastl.export.stage import staged_file
+from kerastl.export.utils.atomic_write import staged_file
 from kerastl.surgery.carry_state import finalize_state
 
 
@@ -100,7 +102,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
         self.history["epoch"].append(epoch + 1)
         for name, value in logs.items():
             column = self.history.setdefault(name, [])
-            column.append(finite_or_none(float(value)))
+            column.append(_finite_or_none(float(value)))
         # An epoch that ended in a peak may still come down.
         if self.watch is not None and not self.watch.sound:
             return
@@ -140,3 +142,45 @@ def _variables(model):
 def _shapes(variables):
     # Not the names: Keras counts them up within one process.
     return [list(variable.shape) for variable in variables]
+
+
+def save_history(folder, history, name="history"):
+    """Writes a history as `.json` and as `.csv` to a run's folder.
+
+    The `.csv` is there while a training runs, too: see `save_table`.
+
+    Args:
+        folder: The `RunFolder`.
+        history: Dict of column name to one value an epoch. What is NaN or
+            infinite, as a metric of classes that do not occur may be, is
+            `null` in the one file and empty in the other.
+        name: Name of both files, without ending.
+    """
+    folder.write_json(f"{name}.json", _finite(history))
+    save_table(folder, history, name)
+
+
+def save_table(folder, history, name="history"):
+    """Writes a history as `.csv`: a head of names, and a line an epoch.
+
+    Args:
+        folder, history, name: As in `save_history`.
+    """
+    history = _finite(history)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(history)
+    writer.writerows(zip(*history.values(), strict=True))
+    folder.write_text(f"{name}.csv", text.getvalue())
+
+
+def _finite(history):
+    return {
+        name: [_finite_or_none(value) for value in column]
+        for name, column in history.items()
+    }
+
+
+def _finite_or_none(value):
+    """`value` as JSON can hold it: `None` where it is no finite number."""
+    return value if value is not None and math.isfinite(value) else None

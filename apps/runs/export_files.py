@@ -16,9 +16,9 @@ from kerastl.export import load
 from kerastl.export import to_onnx
 from kerastl.export import to_tflite
 from kerastl.export import write_metadata
-from kerastl.export.measure import measure_latency
-from kerastl.export.processor import processor_name
-from kerastl.export.schemes import get_scheme
+from kerastl.export.conversion.converters import get_scheme
+from kerastl.export.runners.measure_file import measure_latency
+from kerastl.export.runners.measure_file import processor_name
 
 # Of a run, the network and its quantization-aware copy.
 MODEL = "model.keras"

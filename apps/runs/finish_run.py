@@ -3,7 +3,6 @@
 import os
 import statistics
 
-from kerastl.apps.data.literal import literal
 from kerastl.apps.page.write_page import NAME as PAGE
 from kerastl.apps.page.write_page import write_page
 from kerastl.apps.report.save_examples import save_examples
@@ -14,13 +13,14 @@ from kerastl.apps.runs.export_files import MODEL
 from kerastl.apps.runs.export_files import export_files
 from kerastl.apps.runs.run_progress import RunProgress
 from kerastl.apps.runs.run_result import RunResult
+from kerastl.apps.texts import literal
 from kerastl.export import Metadata
 from kerastl.export import evaluate
 from kerastl.export import load
-from kerastl.export.format_figures import describe_change
-from kerastl.export.format_figures import format_size
 from kerastl.export.package.write_predict_script import write_predict_script
-from kerastl.export.remembered_runner import RememberedRunner
+from kerastl.export.runners.keras_runner import RememberedRunner
+from kerastl.export.utils.text_tables import describe_change
+from kerastl.export.utils.text_tables import format_size
 
 # What the training of a run, or of the quickstart, has written.
 REPORT_KEYS = ("title", "created", "summary", "settings", "data", "versions")

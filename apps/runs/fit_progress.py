@@ -2,7 +2,7 @@
 
 import keras
 
-from kerastl.apps.report.say import say
+from kerastl.apps.texts import say
 
 
 class FitProgress(keras.callbacks.Callback):

@@ -1,7 +1,14 @@
-"""From a source network to the student that will be trained."""
+"""From a source network to the student, and the rate that suits it."""
+
+import pathlib
+
+import numpy as np
 
 import kerastl
+from kerastl.export.utils.atomic_write import staged_file
+from kerastl.surgery import class_means
 from kerastl.surgery import copy_model
+from kerastl.surgery import embed
 
 
 def prepare_student(
@@ -51,3 +58,63 @@ def prepare_student(
             student, num_classes=num_classes, seed=seed
         )
     return student, report
+
+
+def suggest_for_run(weights, source, data):
+    """Suggests a learning rate and a momentum for fine-tuning these weights.
+
+    The mean features of the classes that the weights were trained on are in
+    `class_means.npz` beside them, where `save_class_means` has put them.
+
+    Args:
+        weights: What the source was built from.
+        source: The source network.
+        data: The `apps.ImageData` of the new task.
+
+    Returns:
+        A `kerastl.HyperparameterSuggestion`, or `None` where nothing is known
+        of the weights' own task.
+
+    Raises:
+        ValueError: If the file of the class means is damaged.
+    """
+    if not isinstance(weights, str | pathlib.Path):
+        return None
+    path = pathlib.Path(weights).with_name("class_means.npz")
+    if not path.is_file():
+        return None
+    embedding = embed(source)
+    try:
+        with np.load(path) as saved:
+            means, sizes = saved["means"], saved["sizes"]
+    except Exception as error:
+        raise ValueError(
+            "The class means beside the weights are damaged "
+            f"({type(error).__name__}: {error}). Delete the file: without it "
+            "no learning rate is suggested, and nothing else changes. "
+            f"Received: {str(path)!r}"
+        ) from error
+    if means.ndim != 2 or means.shape[1] != embedding.output_shape[-1]:
+        return None
+    target_means, target_sizes = class_means(
+        embedding, data.calibration, data.num_classes
+    )
+    return kerastl.suggest_hyperparameters(
+        means, target_means, sizes, target_sizes
+    )
+
+
+def save_class_means(path, model, data):
+    """Writes the mean features of the training classes to a `.npz`.
+
+    They tell a later fine-tune from these weights how near its own task is,
+    see `suggest_for_run`.
+
+    Args:
+        path: File to write; replaced if it exists.
+        model: The trained network.
+        data: The `apps.ImageData` that it was trained on.
+    """
+    means, sizes = class_means(embed(model), data.calibration, data.num_classes)
+    with staged_file(path, ".npz", overwrite=True) as temporary:
+        np.savez(temporary, means=means.astype("float32"), sizes=sizes)

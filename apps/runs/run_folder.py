@@ -6,15 +6,15 @@ import json
 import pathlib
 import warnings
 
-from kerastl.apps.data.literal import literal
 from kerastl.apps.runs.run_identity import describe_changes
-from kerastl.export.lock import FileLock
-from kerastl.export.lock import LockedError
-from kerastl.export.lock import is_locked
-from kerastl.export.stage import is_leftover
-from kerastl.export.stage import make_folder
-from kerastl.export.stage import remove_leftovers
-from kerastl.export.stage import staged_file
+from kerastl.apps.texts import literal
+from kerastl.export.utils.atomic_write import is_leftover
+from kerastl.export.utils.atomic_write import make_folder
+from kerastl.export.utils.atomic_write import remove_leftovers
+from kerastl.export.utils.atomic_write import staged_file
+from kerastl.export.utils.file_lock import FileLock
+from kerastl.export.utils.file_lock import LockedError
+from kerastl.export.utils.file_lock import is_locked
 
 # What may change between a run and its resumption: none of it touches the
 # weights.

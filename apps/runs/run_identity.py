@@ -1,17 +1,19 @@
 """What a run is made from, as digests that a resumption is held against."""
 
 import hashlib
+import importlib.metadata
 import os
 import pathlib
+import platform
 import unicodedata
 
 import keras
 import numpy as np
 
-from kerastl.apps.data.digest_file import digest_file
+from kerastl.apps.data.class_names import labels_beside
 from kerastl.apps.data.image_part import map_in_threads
-from kerastl.apps.data.labels_file import labels_beside
-from kerastl.apps.data.literal import literal
+from kerastl.apps.data.same_photos import digest_file
+from kerastl.apps.texts import literal
 
 _LENGTH = 16
 
@@ -144,3 +146,30 @@ def _digest(values):
             digest.update(value.tobytes())
         digest.update(b"\0")
     return digest.hexdigest()
+
+
+_PACKAGES = (
+    "keras",
+    "tensorflow",
+    "ai-edge-litert",
+    "onnx",
+    "onnxruntime",
+    "tf2onnx",
+    "numpy",
+)
+
+
+def versions():
+    """Returns a dict of name to version, the backend included."""
+    import kerastl
+
+    found = {
+        "kerastl": kerastl.__version__,
+        "python": platform.python_version(),
+    }
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return {**found, "backend": keras.backend.backend()}

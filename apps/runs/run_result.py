@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from kerastl.apps.page.write_page import NAME as PAGE
-from kerastl.apps.report.printable import Printable
+from kerastl.apps.texts import Printable
 
 if TYPE_CHECKING:
     import keras
@@ -52,10 +52,10 @@ class RunResult(Printable):
     def print(self, console: Console) -> None:
         """Prints the figures as tables to a `rich.console.Console`."""
         from kerastl.apps.report import tables
-        from kerastl.apps.report.describe_confidence import describe_confidence
-        from kerastl.apps.report.describe_origins import describe_origins
-        from kerastl.apps.report.say import say
-        from kerastl.apps.report.shipped_rows import shipped_rows
+        from kerastl.apps.report.describe_results import describe_confidence
+        from kerastl.apps.report.describe_results import describe_origins
+        from kerastl.apps.report.describe_results import shipped_rows
+        from kerastl.apps.texts import say
 
         report = self.report
         if report.get("comparison"):

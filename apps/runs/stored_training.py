@@ -7,7 +7,7 @@ import numpy as np
 import kerastl
 from kerastl.apps.data.image_pipeline import batch_bounds
 from kerastl.apps.data.image_pipeline import evaluation_batches
-from kerastl.apps.data.prefetch_batches import prefetch_batches
+from kerastl.apps.data.image_pipeline import prefetch_batches
 from kerastl.apps.recipes.recipe import nothing
 from kerastl.apps.recipes.recipe import same_dataset
 from kerastl.apps.recipes.recipe import same_student

@@ -1,27 +1,64 @@
 """One training, as a recipe says."""
 
+import contextlib
+
 import keras
 
 import kerastl
-from kerastl.apps.recipes.setting import Setting
+from kerastl.apps.recipes.recipe import Setting
 from kerastl.apps.runs.epoch_checkpoint import EpochCheckpoint
 from kerastl.apps.runs.fit_progress import FitProgress
-from kerastl.apps.runs.make_tuner import below_head
-from kerastl.apps.runs.make_tuner import make_tuner
-from kerastl.apps.runs.released_graphs import released_graphs
 from kerastl.apps.runs.stored_training import stored_training
 from kerastl.apps.runs.stored_training import trains_on_features
-from kerastl.callbacks.optimizer_parts import optimizer_parts
 from kerastl.data import FilteredBatches
+from kerastl.has_accelerator import has_accelerator
+from kerastl.optimizers.grouped_optimizer import optimizer_parts
+from kerastl.surgery import default_taps
+from kerastl.surgery.batch_norm import batch_normalizations
 from kerastl.surgery.downsampling import is_blur
 from kerastl.surgery.graph import hidden_layers
-from kerastl.surgery.set_batch_norm import batch_normalizations
-from kerastl.training.finite_images import check_finite_images
+from kerastl.training.fine_tuner_checks import check_finite_images
 
 WAY_ON = (
     "Go on with resume=True (--resume) and a lower learning rate or strength "
     "(--learning-rate, --strength), or begin anew in another folder."
 )
+
+
+@contextlib.contextmanager
+def released_graphs():
+    """Forgets the gradients that graphs made in the block gave to TensorFlow.
+
+    On TensorFlow every optimizer of Keras all-reduces the gradients, which
+    defines a gradient of its own (`tf.custom_gradient`). TensorFlow keeps
+    these by name for the life of the process, and with each the graph of the
+    step, 45 MB where a network is small. Who trains often in one process runs
+    out of memory. A graph that is built already does not look them up again.
+
+    On other backends nothing is done.
+    """
+    before = set(_registry())
+    try:
+        yield
+    finally:
+        forget_gradients(before)
+
+
+def forget_gradients(kept=()):
+    """Forgets the gradients that graphs defined, except those in `kept`."""
+    registry = _registry()
+    for name in [name for name in registry if name not in kept]:
+        if name.startswith("CustomGradient-"):
+            del registry[name]
+
+
+def _registry():
+    if keras.backend.backend() != "tensorflow":
+        return {}
+    from tensorflow.python.framework import ops
+
+    # There is no public way to it.
+    return getattr(ops.gradient_registry, "_registry", {})
 
 
 @released_graphs()
@@ -184,7 +221,7 @@ def train_network(
     if setting.by_epoch:
         setting.findings["by_epoch"] = setting.by_epoch
     if recipe.trainable == "head":
-        for layer in below_head(setting.student):
+        for layer in _below_head(setting.student):
             layer.trainable = True
     # Held for this training, not for what its user does next.
     for layer in batch_normalizations(setting.student):
@@ -216,3 +253,71 @@ def training_data(recipe, setting):
     if recipe.hides_samples:
         batches = FilteredBatches(batches, data.sample_filter, data.batch_size)
     return batches
+
+
+def make_tuner(recipe, setting, jit_compile=None) -> kerastl.FineTuner:
+    """Makes the tuner that trains a network as a recipe says.
+
+    Args:
+        recipe: An `apps.Recipe` that trains.
+        setting: The `Setting` of the run. Its student is replaced by the one
+            that the recipe's surgery makes of it.
+        jit_compile: Compile the step with XLA. `None` does so on a GPU only.
+
+    Returns:
+        A compiled `kerastl.FineTuner` of `setting.student`.
+    """
+    setting.student = recipe.surgery(setting)
+    if recipe.regularizer is not None:
+        regularizer = recipe.regularizer(setting)
+        # Of the pre-trained weights alone: the head's is common to all.
+        regularizer.strength *= setting.strength
+        regularizer.attach(setting.student)
+    if recipe.trainable == "head":
+        for layer in _below_head(setting.student):
+            layer.trainable = False
+    losses = recipe.transfer_losses(setting)
+    for term in losses:
+        term.weight *= setting.strength
+    tuner = kerastl.FineTuner(
+        setting.student,
+        source=setting.source if recipe.uses_source else None,
+        taps=_taps(losses, setting) if recipe.uses_source else None,
+        batch_norm=recipe.batch_norm,
+    )
+    tuner.compile(
+        optimizer=recipe.optimizer(setting),
+        loss=(
+            "binary_crossentropy"
+            if setting.student.output_shape[-1] == 1
+            else "sparse_categorical_crossentropy"
+        ),
+        transfer_losses=losses,
+        metrics=["accuracy"],
+        jit_compile=has_accelerator() if jit_compile is None else jit_compile,
+    )
+    return tuner
+
+
+def _taps(losses, setting):
+    """The taps that the losses name, and the default ones for the others.
+
+    `None`, the tuner's default, where no loss names any. Otherwise the others
+    are given theirs: they would compare at the named ones too.
+    """
+    named = [tap for term in losses for tap in term.taps or []]
+    if not named:
+        return None
+    others = [term for term in losses if term.taps is None]
+    if others:
+        default = default_taps(setting.source, setting.student)
+        for term in others:
+            term.taps = default
+        named = [*default, *named]
+    return list(dict.fromkeys(named))
+
+
+def _below_head(student):
+    """The layers with weights in front of the classifier."""
+    *below, _ = [layer for layer in student.layers if layer.weights]
+    return below

@@ -6,29 +6,29 @@ from typing import Any
 
 import keras
 
-from kerastl.apps.data.describe_data import class_counts
-from kerastl.apps.data.describe_data import describe_data
-from kerastl.apps.data.labels_file import labels_text
-from kerastl.apps.data.seen_photos import SEEN
-from kerastl.apps.data.seen_photos import seen_text
-from kerastl.apps.report.describe_confidence import is_sure
+from kerastl.apps.data.class_names import labels_text
+from kerastl.apps.data.same_photos import SEEN
+from kerastl.apps.data.same_photos import seen_text
+from kerastl.apps.report.describe_results import is_sure
+from kerastl.apps.runs.describe_run import class_counts
+from kerastl.apps.runs.describe_run import describe_data
 from kerastl.apps.runs.describe_run import describe_measures
 from kerastl.apps.runs.describe_run import describe_title
 from kerastl.apps.runs.describe_run import describe_training
-from kerastl.apps.runs.measure import measure
-from kerastl.apps.runs.measure import measure_before
-from kerastl.apps.runs.measure_confidence import measure_confidence
+from kerastl.apps.runs.epoch_checkpoint import save_history
+from kerastl.apps.runs.measure_network import measure
+from kerastl.apps.runs.measure_network import measure_before
+from kerastl.apps.runs.measure_network import measure_confidence
 from kerastl.apps.runs.prepare_student import prepare_student
-from kerastl.apps.runs.save_class_means import save_class_means
-from kerastl.apps.runs.save_history import save_history
+from kerastl.apps.runs.prepare_student import save_class_means
+from kerastl.apps.runs.run_identity import versions
 from kerastl.apps.runs.train_soup import remove_state
 from kerastl.apps.runs.train_soup import train_soup
-from kerastl.apps.runs.versions import versions
 from kerastl.apps.teachers.prepare_teachers import prepare_teachers
 from kerastl.apps.teachers.prepare_teachers import remove_teachers
-from kerastl.apps.teachers.taught import taught
+from kerastl.apps.teachers.prepare_teachers import taught
 from kerastl.export import load
-from kerastl.export.remembered_runner import RememberedRunner
+from kerastl.export.runners.keras_runner import RememberedRunner
 from kerastl.surgery import adjust_logits
 from kerastl.surgery import scale_temperature
 

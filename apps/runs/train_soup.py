@@ -5,8 +5,8 @@ import copy
 import keras
 import numpy as np
 
+from kerastl.apps.runs.epoch_checkpoint import save_table
 from kerastl.apps.runs.run_progress import RunProgress
-from kerastl.apps.runs.save_history import save_table
 from kerastl.apps.runs.train_network import train_network
 from kerastl.surgery import copy_model
 

@@ -2,8 +2,8 @@
 
 from kerastl.apps.choice.choose_method import LEAST_STEPS
 from kerastl.apps.choice.evidence import BASELINE
-from kerastl.apps.presets.get_preset import get_preset
-from kerastl.apps.recipes.table import RECIPES
+from kerastl.apps.presets.preset_table import get_preset
+from kerastl.apps.recipes.recipe_table import RECIPES
 from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.train_network import train_network
 

@@ -5,10 +5,10 @@ import unicodedata
 import keras
 import numpy as np
 
-from kerastl.apps.data.read_class_names import read_class_names
-from kerastl.apps.presets.get_preset import get_preset
-from kerastl.apps.recipes.table import RECIPES
-from kerastl.apps.runs.check_training_fits import check_training_fits
+from kerastl.apps.data.check_memory import check_training_fits
+from kerastl.apps.data.class_names import read_class_names
+from kerastl.apps.presets.preset_table import get_preset
+from kerastl.apps.recipes.recipe_table import RECIPES
 from kerastl.apps.teachers.adapt_teacher import METHOD
 from kerastl.apps.teachers.adapt_teacher import build_source
 from kerastl.apps.teachers.adapt_teacher import teacher_size

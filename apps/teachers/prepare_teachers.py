@@ -1,5 +1,6 @@
 """From what a user names to networks that teach."""
 
+import dataclasses
 import time
 import warnings
 
@@ -7,12 +8,11 @@ import keras
 import numpy as np
 
 from kerastl.apps.choice.judge_features import discriminant_accuracy
-from kerastl.apps.choice.look import look
-from kerastl.apps.presets.get_preset import get_preset
+from kerastl.apps.choice.judge_features import look
+from kerastl.apps.presets.preset_table import get_preset
 from kerastl.apps.report.figures import percent
 from kerastl.apps.teachers.adapt_teacher import adapt_teacher
 from kerastl.apps.teachers.adapt_teacher import teacher_size
-from kerastl.apps.teachers.describe_teacher import describe_teacher
 from kerastl.surgery.class_outputs import class_outputs
 from kerastl.surgery.class_outputs import class_probabilities
 
@@ -138,3 +138,45 @@ def _warn_of_less_than_the_student(found, source, data):
                 "255, and are its classes in this order?",
                 stacklevel=4,
             )
+
+
+def describe_teacher(row) -> str:
+    """Returns the sentence that says what a teacher knows."""
+    size = row["image_size"]
+    at = f" at {size} px" if size else ""
+    taken = f", adapted in {row['seconds']} s" if "seconds" in row else ""
+    return (
+        f"teacher {row['label']}{at}: {percent(row['accuracy'])} of the "
+        f"{row['part']} images{taken}"
+    )
+
+
+def taught(recipe, teachers, data):
+    """The recipe, with the answers of teachers as one more term.
+
+    Args:
+        recipe: The `apps.Recipe`.
+        teachers: List of `keras.Model`s; with none the recipe stays.
+        data: The `apps.ImageData`; its unlabelled images are learned from,
+            too.
+
+    Returns:
+        An `apps.Recipe`.
+    """
+    if not teachers:
+        return recipe
+
+    def transfer_losses(setting):
+        from kerastl.losses import TeacherDistillation
+
+        return [
+            *recipe.transfer_losses(setting),
+            TeacherDistillation(teachers),
+        ]
+
+    return dataclasses.replace(
+        recipe,
+        transfer_losses=transfer_losses,
+        needs_unlabelled=recipe.needs_unlabelled or data.unlabelled is not None,
+        weighted=True,
+    )

@@ -8,8 +8,8 @@ import keras
 
 from kerastl.apps.choice.weights_at_hand import preset_of
 from kerastl.apps.choice.weights_at_hand import width_of
-from kerastl.apps.presets.get_preset import get_preset
-from kerastl.apps.presets.table import PRESETS
+from kerastl.apps.presets.preset_table import PRESETS
+from kerastl.apps.presets.preset_table import get_preset
 from kerastl.arguments import unknown_name_error
 
 _MODEL = "model.keras"

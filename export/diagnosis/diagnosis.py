@@ -6,7 +6,7 @@ import math
 import textwrap
 from typing import Any
 
-from kerastl.export.stage import staged_file
+from kerastl.export.utils.atomic_write import staged_file
 from kerastl.types import PathLike
 
 _SHOWN = 20

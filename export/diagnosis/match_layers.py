@@ -6,8 +6,8 @@ import re
 
 import keras
 
-from kerastl.export.diagnosis.file_graph import FileTensor
-from kerastl.export.diagnosis.signal_to_noise import signal_to_noise
+from kerastl.export.diagnosis.layer_statistics import signal_to_noise
+from kerastl.export.runners.file_graph import FileTensor
 
 # From how many decibels on a tensor and a layer are taken as the same at once.
 _SURE = 25.0

@@ -11,20 +11,20 @@ import numpy as np
 
 from kerastl.arguments import checked_count
 from kerastl.arguments import nearest_hint
+from kerastl.export.conversion.pipeline import export_model
 from kerastl.export.diagnosis.examine import examine
-from kerastl.export.diagnosis.float_candidates import float_candidates
 from kerastl.export.diagnosis.float_search import FloatSearch
-from kerastl.export.diagnosis.onnx_variants import OnnxVariants
+from kerastl.export.diagnosis.float_search import float_candidates
+from kerastl.export.diagnosis.float_variants import OnnxVariants
+from kerastl.export.diagnosis.float_variants import TFLiteVariants
 from kerastl.export.diagnosis.selective_report import SelectiveReport
-from kerastl.export.diagnosis.tflite_variants import TFLiteVariants
-from kerastl.export.diagnosis.unreachable_error import UnreachableError
-from kerastl.export.image_batches import ImageBatches
-from kerastl.export.lower import lower
-from kerastl.export.pipeline import export_model
-from kerastl.export.quantization.find_quantizers import is_quantization_aware
-from kerastl.export.refinement.steps import chosen_steps
+from kerastl.export.diagnosis.selective_report import UnreachableError
+from kerastl.export.quantization.freeze import is_quantization_aware
+from kerastl.export.refinement.write_refined import chosen_steps
 from kerastl.export.refinement.write_refined import write_refined
-from kerastl.export.runner import load
+from kerastl.export.runners.image_batches import ImageBatches
+from kerastl.export.runners.inference_model import lower
+from kerastl.export.runners.runner import load
 from kerastl.types import Data
 from kerastl.types import PathLike
 

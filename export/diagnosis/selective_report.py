@@ -1,12 +1,16 @@
 """What it costs to keep some layers of an int8 file in float."""
 
+from __future__ import annotations
+
 import dataclasses
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
-from kerastl.export.format_figures import format_change
-from kerastl.export.format_figures import format_size
-from kerastl.export.report import ExportReport
+from kerastl.export.conversion.report import AccuracyDropError
+from kerastl.export.conversion.report import ExportReport
+from kerastl.export.utils.text_tables import format_change
+from kerastl.export.utils.text_tables import format_size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,3 +106,38 @@ def frontier_table(frontier, chosen=None):
             f"{' *' if point is chosen else ''}"
         )
     return "\n".join(lines)
+
+
+class UnreachableError(AccuracyDropError):
+    """Raised when no file that may be written loses as little as allowed.
+
+    No file is left behind.
+
+    Args:
+        frontier: `FrontierPoint`s of the files that were tried.
+        max_accuracy_drop: The allowed loss, as a fraction.
+        max_float_layers: How many layers were allowed in float, or `None`.
+    """
+
+    def __init__(
+        self,
+        frontier: Sequence[FrontierPoint],
+        max_accuracy_drop: float,
+        max_float_layers: int | None,
+    ) -> None:
+        best = min(frontier, key=lambda point: point.accuracy_drop)
+        RuntimeError.__init__(
+            self,
+            "No choice of float layers keeps the loss within the allowed "
+            f"{100 * max_accuracy_drop:.2f} points of accuracy. The best "
+            f"reached is {100 * best.accuracy_drop:.2f} points, with "
+            f"{best.num_layers} layers in float. No file was written. Allow "
+            "more loss or more float layers, calibrate with more images, or "
+            "train with `quantization_aware`. "
+            f"Received: max_accuracy_drop={max_accuracy_drop}, "
+            f"max_float_layers={max_float_layers}\n"
+            f"{frontier_table(frontier, best)}",
+        )
+        self.frontier = tuple(frontier)
+        self.best = best
+        self.max_accuracy_drop = max_accuracy_drop

@@ -3,15 +3,15 @@
 import pathlib
 
 from kerastl.export.package.c_example import c_example
-from kerastl.export.package.c_identifier import c_identifier
-from kerastl.export.package.read_metadata import read_metadata
-from kerastl.export.package.tflite_archive import split_archive
+from kerastl.export.package.c_example import c_identifier
+from kerastl.export.package.metadata import read_metadata
 from kerastl.export.package.tflite_metadata import set_metadata
-from kerastl.export.runner import load
-from kerastl.export.stage import make_folder
-from kerastl.export.stage import staged_file
-from kerastl.export.targets.op_table import load_op_table
-from kerastl.export.targets.require_target import require_target
+from kerastl.export.package.tflite_metadata import split_archive
+from kerastl.export.runners.runner import load
+from kerastl.export.targets.check import load_op_table
+from kerastl.export.targets.check import require_target
+from kerastl.export.utils.atomic_write import make_folder
+from kerastl.export.utils.atomic_write import staged_file
 from kerastl.types import PathLike
 
 _BYTES_A_LINE = 12

@@ -6,12 +6,12 @@ import warnings
 
 from kerastl.export.package.c_example import FRAME_BYTES
 from kerastl.export.package.c_example import c_example
-from kerastl.export.package.c_identifier import c_identifier
+from kerastl.export.package.c_example import c_identifier
 from kerastl.export.package.write_c_array import write_c_array
-from kerastl.export.runner import load
-from kerastl.export.stage import make_folder
-from kerastl.export.stage import staged_file
-from kerastl.export.targets.require_target import require_target
+from kerastl.export.runners.runner import load
+from kerastl.export.targets.check import require_target
+from kerastl.export.utils.atomic_write import make_folder
+from kerastl.export.utils.atomic_write import staged_file
 from kerastl.types import PathLike
 
 # An app of ESP-IDF with TensorFlow Lite Micro takes half of this, and a

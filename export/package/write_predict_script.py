@@ -2,7 +2,7 @@
 
 import pathlib
 
-from kerastl.export.stage import staged_file
+from kerastl.export.utils.atomic_write import staged_file
 
 _SCRIPT = pathlib.Path(__file__).with_name("predict_script.py")
 NAME = "predict.py"

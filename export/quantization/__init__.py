@@ -1,13 +1,13 @@
 """Training that knows how an int8 file rounds, and exact fixed kernels."""
 
-from kerastl.export.quantization.activation_quantizer import ActivationQuantizer
+from kerastl.export.quantization.quantized_activation import ActivationQuantizer
 from kerastl.export.quantization.quantized_activation import QuantizedActivation
-from kerastl.export.quantization.quantized_conv_2d import QuantizedConv2D
-from kerastl.export.quantization.quantized_dense import QuantizedDense
-from kerastl.export.quantization.quantized_depthwise_conv_2d import (
+from kerastl.export.quantization.quantized_layers import QuantizedConv2D
+from kerastl.export.quantization.quantized_layers import QuantizedDense
+from kerastl.export.quantization.quantized_layers import (
     QuantizedDepthwiseConv2D,
 )
-from kerastl.export.quantization.quantized_separable_conv_2d import (
+from kerastl.export.quantization.quantized_layers import (
     QuantizedSeparableConv2D,
 )
 

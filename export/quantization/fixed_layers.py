@@ -4,9 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerastl.export.quantization.activation_quantizer import nudged_range
-from kerastl.export.quantization.exact_blur import exact_blur
+from kerastl.export.quantization.exact_blurs import exact_blur
 from kerastl.export.quantization.quantized_activation import fixed_quantization
+from kerastl.export.quantization.quantized_activation import nudged_range
 from kerastl.layers import BlurPooling2D
 
 _LEVELS = 127

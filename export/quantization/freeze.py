@@ -10,14 +10,16 @@ from kerastl.export.quantization import node_kinds
 from kerastl.export.quantization.fixed_layers import FixedBlur
 from kerastl.export.quantization.fixed_layers import FixedKernel
 from kerastl.export.quantization.fixed_layers import FixedRange
-from kerastl.export.quantization.input_scales import input_scales
-from kerastl.export.quantization.input_scales import range_scale
 from kerastl.export.quantization.placement import affine_chain
+from kerastl.export.quantization.placement import input_scales
+from kerastl.export.quantization.placement import range_scale
+from kerastl.export.quantization.quantized_activation import ActivationQuantizer
 from kerastl.export.quantization.quantized_activation import apply_activation
+from kerastl.export.runners.inference_model import is_augmentation
 from kerastl.layers.kernel_blur import KernelBlur
 from kerastl.surgery import graph as graphs
+from kerastl.surgery.layer_paths import UniqueNames
 from kerastl.surgery.rebuild import rebuild
-from kerastl.surgery.unique_names import UniqueNames
 
 _LEVELS = 127
 # With an even number the offset of x / 127.5 - 1 is a whole number of levels.
@@ -312,3 +314,31 @@ def _tensor(args, kwargs):
 
 def _numpy(variable):
     return ops.convert_to_numpy(variable).astype("float64")
+
+
+def is_quantization_aware(model):
+    """Whether `model` was made by `quantization_aware`."""
+    return any(
+        isinstance(layer, ActivationQuantizer)
+        for layer in find_quantizers(model)
+    )
+
+
+def find_quantizers(model):
+    """All `ActivationQuantizer`s in a model, those inside layers too."""
+    return [
+        layer
+        for layer in graphs.hidden_layers(model)
+        if isinstance(layer, ActivationQuantizer)
+    ]
+
+
+def float_layers(model):
+    """Paths of the calls in `model` that have no 8-bit form."""
+    paths = [
+        node.path
+        for _, node in graphs.walk(model)
+        if node_kinds.node_kind(node) == node_kinds.FLOAT
+        and not is_augmentation(node)
+    ]
+    return list(dict.fromkeys(paths))

@@ -4,29 +4,29 @@ import keras
 import numpy as np
 from keras import layers
 
-from kerastl.export.quantization.activation_quantizer import ActivationQuantizer
 from kerastl.export.quantization.quantized_activation import FUSED
+from kerastl.export.quantization.quantized_activation import ActivationQuantizer
 from kerastl.export.quantization.quantized_activation import QuantizedActivation
-from kerastl.export.quantization.quantized_conv_2d import QuantizedBlurredConv2D
-from kerastl.export.quantization.quantized_conv_2d import QuantizedConv2D
-from kerastl.export.quantization.quantized_dense import QuantizedDense
-from kerastl.export.quantization.quantized_depthwise_conv_2d import (
+from kerastl.export.quantization.quantized_layers import QuantizedBlurredConv2D
+from kerastl.export.quantization.quantized_layers import (
     QuantizedBlurredDepthwiseConv2D,
 )
-from kerastl.export.quantization.quantized_depthwise_conv_2d import (
-    QuantizedDepthwiseConv2D,
-)
-from kerastl.export.quantization.quantized_separable_conv_2d import (
+from kerastl.export.quantization.quantized_layers import (
     QuantizedBlurredSeparableConv2D,
 )
-from kerastl.export.quantization.quantized_separable_conv_2d import (
+from kerastl.export.quantization.quantized_layers import QuantizedConv2D
+from kerastl.export.quantization.quantized_layers import QuantizedDense
+from kerastl.export.quantization.quantized_layers import (
+    QuantizedDepthwiseConv2D,
+)
+from kerastl.export.quantization.quantized_layers import (
     QuantizedSeparableConv2D,
 )
 from kerastl.layers import BlurPooling2D
 from kerastl.layers import BlurredConv2D
 from kerastl.layers import BlurredDepthwiseConv2D
 from kerastl.layers import BlurredSeparableConv2D
-from kerastl.layers.shifted_depthwise_conv_2d import ShiftedDepthwiseConv2D
+from kerastl.layers.sum_of_shifts import ShiftedDepthwiseConv2D
 from kerastl.surgery.graph import is_graph
 
 #: Keras layer -> the layer that simulates its int8 kernel.

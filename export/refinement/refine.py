@@ -7,20 +7,20 @@ from collections import Counter
 import numpy as np
 
 from kerastl.export.quantization import node_kinds
-from kerastl.export.quantization.find_quantizers import float_layers
-from kerastl.export.refinement.calibrated_rounding import calibrated_rounding
+from kerastl.export.quantization.freeze import float_layers
 from kerastl.export.refinement.equalise import equalise
-from kerastl.export.refinement.kernel_data import KernelData
-from kerastl.export.refinement.kernel_grid import KernelGrid
 from kerastl.export.refinement.kernel_matrix import KernelMatrix
 from kerastl.export.refinement.kernel_matrix import is_clustered
-from kerastl.export.refinement.levels import Levels
-from kerastl.export.refinement.pixel_kernel import offset_to_levels
+from kerastl.export.refinement.kernel_rounding import KernelData
+from kerastl.export.refinement.kernel_rounding import KernelGrid
+from kerastl.export.refinement.kernel_rounding import calibrated_rounding
 from kerastl.export.refinement.record import LayerRecord
+from kerastl.export.refinement.refinable_copy import Schedule
 from kerastl.export.refinement.refinable_copy import find_pixels
+from kerastl.export.refinement.refinable_copy import offset_to_levels
 from kerastl.export.refinement.refinable_copy import refinable_copy
 from kerastl.export.refinement.refinable_copy import shifting_layer
-from kerastl.export.refinement.schedule import Schedule
+from kerastl.export.refinement.streams import Levels
 from kerastl.export.refinement.streams import Streams
 from kerastl.surgery.find_kernels import find_kernels
 
@@ -49,7 +49,7 @@ def refine(
         model: Functional float32 model.
         fit: float32 array of images that the weights are fitted to.
         held: Images that judge.
-        steps: Names of `kerastl.export.refinement.steps.STEPS`.
+        steps: Names of `kerastl.export.refinement.write_refined.STEPS`.
         per_channel: Whether each channel of a kernel has a scale.
         rounds: Whether activations have 8 bits.
         seconds: Dict that gets the seconds of each step, or `None`.

@@ -7,13 +7,14 @@ import time
 
 import numpy as np
 
-from kerastl.export.class_scores import predicted
-from kerastl.export.lower import Lowered
+from kerastl.arguments import unknown_name_error
 from kerastl.export.refinement.record import RefinementRecord
+from kerastl.export.refinement.refinable_copy import Schedule
 from kerastl.export.refinement.refine import refine
-from kerastl.export.refinement.schedule import Schedule
-from kerastl.export.runner import load
-from kerastl.export.trust import trust_file
+from kerastl.export.runners.class_scores import predicted
+from kerastl.export.runners.inference_model import Lowered
+from kerastl.export.runners.runner import load
+from kerastl.export.utils.third_party import trust_file
 
 # With fewer images there is none to spare for judging.
 _FEWEST = 10
@@ -197,3 +198,34 @@ def _gain(step, steps, layers):
         if before > 0 and layer.errors[step] > 0:
             factors.append(np.log(before / layer.errors[step]))
     return float(np.exp(np.mean(factors))) if factors else 1.0
+
+
+#: Preprocessing that keeps bytes, equal ranges of the channels, calibrated
+#: rounding of the kernels, and correction of the biases.
+STEPS = ("pixels", "equalisation", "rounding", "bias")
+#: Once the others are done, equalisation changes what files of fine-tuned
+#: networks answer no more than chance does, so that it is not worth the time.
+AUTO = ("pixels", "rounding", "bias")
+
+
+def chosen_steps(refine):
+    """Returns the steps that `refine` asks for, in the order of `STEPS`.
+
+    Args:
+        refine: "auto" for `AUTO`, "none", a name of `STEPS`, or several in a
+            sequence.
+
+    Raises:
+        ValueError: If a name is unknown; it says the nearest.
+    """
+    if refine == "auto":
+        return AUTO
+    if refine in ("none", None):
+        return ()
+    names = (refine,) if isinstance(refine, str) else tuple(refine)
+    for name in names:
+        if name not in STEPS:
+            raise unknown_name_error(
+                "refinement", name, ("auto", "none", *STEPS)
+            )
+    return tuple(step for step in STEPS if step in names)

@@ -1,16 +1,18 @@
 """Says before a device does whether it can run a file."""
 
 import collections
+import dataclasses
+import json
 import pathlib
 
+from kerastl.arguments import unknown_name_error
 from kerastl.export.targets.check_report import CheckReport
-from kerastl.export.targets.count_graph_multiply_adds import (
-    count_graph_multiply_adds,
-)
-from kerastl.export.targets.find_delegated import find_delegated
-from kerastl.export.targets.op_table import load_op_table
+from kerastl.export.targets.check_report import TargetError
+from kerastl.export.targets.litert_graph import count_graph_multiply_adds
+from kerastl.export.targets.litert_graph import read_litert_graph
 from kerastl.export.targets.plan_arena import plan_arena
-from kerastl.export.targets.read_litert_graph import read_litert_graph
+from kerastl.export.utils.third_party import quiet_console
+from kerastl.export.utils.third_party import require
 from kerastl.types import PathLike
 
 _INTEGER_WEIGHTS = ("int8", "uint8", "int4")
@@ -237,3 +239,120 @@ def _notes(graph, table):
             f"Listed, but not tried with any dtype: {', '.join(untried)}."
         )
     return notes
+
+
+def require_target(path, target):
+    """Checks a file for a target, and raises if it fails.
+
+    Args:
+        path: The .tflite file.
+        target: "xnnpack", "tflite-micro" or "full-int8".
+
+    Returns:
+        The `CheckReport` of a file that passes.
+
+    Raises:
+        TargetError: If the file fails; its `report` has the figures.
+        ValueError: If there is no such target, or the file cannot be read.
+
+    Example:
+
+    ```python
+    require_target("model.tflite", "tflite-micro")
+    ```
+    """
+    report = check(path, target)
+    if not report.passed:
+        raise TargetError(report)
+    return report
+
+
+_FILES = {
+    "xnnpack": "xnnpack.json",
+    "tflite-micro": "tflite_micro.json",
+    "full-int8": "full_int8.json",
+}
+TARGETS = tuple(_FILES)
+
+
+@dataclasses.dataclass(frozen=True)
+class OpTable:
+    """What one target computes.
+
+    Attributes:
+        name: Name of the target.
+        title: What it is, in a few words.
+        sources: List of dictionaries: where the table is from, and when it
+            was read.
+        hybrid: Whether float activations may meet integer weights.
+        operators: Dictionary of operator name to its row: `types`, the
+            dtypes of activations; where there are any, `max_inputs`, `limit`
+            and `add`, the method of a `MicroMutableOpResolver`.
+    """
+
+    name: str
+    title: str
+    sources: list
+    hybrid: bool
+    operators: dict
+
+
+def load_op_table(target):
+    """Returns the `OpTable` of a target.
+
+    Args:
+        target: "xnnpack", "tflite-micro" or "full-int8".
+
+    Raises:
+        ValueError: If there is no such target; with the nearest name.
+    """
+    if target not in _FILES:
+        raise unknown_name_error("target", target, TARGETS)
+    path = pathlib.Path(__file__).with_name(_FILES[target])
+    return OpTable(name=target, **json.loads(path.read_text(encoding="utf-8")))
+
+
+def find_delegated(path, graph):
+    """Returns how many delegate partitions there are, and what is in them.
+
+    The file is loaded, so that this is what happens and not what a table
+    says. A partition computes its outputs from its inputs: the operators
+    between them are in it.
+
+    Args:
+        path: The .tflite file.
+        graph: Its `LitertGraph`.
+
+    Returns:
+        The number of partitions, and the set of positions of the operators
+        inside; `None` and an empty set if the runtime cannot run the file.
+    """
+    litert = require("ai_edge_litert.interpreter", "ai-edge-litert")
+    try:
+        with quiet_console():
+            interpreter = litert.Interpreter(
+                model_content=pathlib.Path(path).read_bytes(), num_threads=1
+            )
+            interpreter.allocate_tensors()
+    except (RuntimeError, ValueError):
+        return None, set()
+    writers = {
+        index: position
+        for position, operator in enumerate(graph.operators)
+        for index in operator.outputs
+    }
+    partitions, inside = 0, set()
+    for details in interpreter._get_ops_details():
+        if details["op_name"] != "DELEGATE":
+            continue
+        partitions += 1
+        known = {int(index) for index in details["inputs"]}
+        wanted = [int(index) for index in details["outputs"]]
+        while wanted:
+            index = wanted.pop()
+            position = writers.get(index)
+            if index in known or position is None or position in inside:
+                continue
+            inside.add(position)
+            wanted.extend(graph.operators[position].inputs)
+    return partitions, inside

@@ -1,10 +1,12 @@
 """What a file needs of a device, and what the device lacks."""
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Any
 
-from kerastl.export.format_figures import format_size
-from kerastl.export.format_rows import format_rows
+from kerastl.export.utils.text_tables import format_rows
+from kerastl.export.utils.text_tables import format_size
 
 
 @dataclasses.dataclass
@@ -98,3 +100,19 @@ def _delegate(partitions, outside):
         return "the runtime on this machine cannot run the file"
     text = f"{partitions} partition{'' if partitions == 1 else 's'}"
     return f"{text}; outside: {_counts(outside)}" if outside else text
+
+
+class TargetError(RuntimeError):
+    """Raised when a file fails the check of the target it is meant for.
+
+    Args:
+        report: `CheckReport` of the file.
+    """
+
+    def __init__(self, report: CheckReport) -> None:
+        super().__init__(
+            f"The file fails the check for {report.target}: "
+            f"{' '.join(report.problems)} No file is written that the "
+            f"target cannot run. Received: target={report.target!r}"
+        )
+        self.report = report

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from kerastl.callbacks.sample_hiding import SampleHiding
-from kerastl.data.predict_batch import predict_batch
+from kerastl.data.batches import predict_batch
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:

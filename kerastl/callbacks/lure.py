@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from keras import ops
 
-from kerastl.callbacks.fan_in_draw import fan_in_draw
-from kerastl.callbacks.period_callback import PeriodCallback
-from kerastl.callbacks.reset_slots import reset_slots
-from kerastl.data.labelled_batches import labelled_batches
-from kerastl.data.targets import class_numbers
+from kerastl.callbacks.reinitialization import PeriodCallback
+from kerastl.callbacks.reinitialization import fan_in_draw
+from kerastl.callbacks.reinitialization import reset_slots
+from kerastl.data.batches import class_numbers
+from kerastl.data.batches import labelled_batches
 from kerastl.surgery.class_outputs import class_outputs
-from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.graph import hidden_layers
-from kerastl.training.gradient_sums import GradientSums
-from kerastl.training.loss_probe import LossProbe
+from kerastl.surgery.rebuild import copy_model
+from kerastl.training.gradients import GradientSums
+from kerastl.training.gradients import LossProbe
 from kerastl.types import Data
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerastl.data.labelled_batches import labelled_batches
-from kerastl.data.targets import class_numbers
+from kerastl.data.batches import class_numbers
+from kerastl.data.batches import labelled_batches
 from kerastl.losses.pseudo_labels import PseudoLabels
 from kerastl.types import Data
 

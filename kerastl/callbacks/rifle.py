@@ -6,10 +6,10 @@ import numpy as np
 from keras.ops import convert_to_numpy
 
 from kerastl.arguments import nearest_hint
-from kerastl.callbacks.fan_in_draw import fan_in_draw
-from kerastl.callbacks.optimizer_parts import optimizer_parts
-from kerastl.callbacks.period_callback import PeriodCallback
-from kerastl.callbacks.reset_slots import reset_slots
+from kerastl.callbacks.reinitialization import PeriodCallback
+from kerastl.callbacks.reinitialization import fan_in_draw
+from kerastl.callbacks.reinitialization import reset_slots
+from kerastl.optimizers.grouped_optimizer import optimizer_parts
 from kerastl.schedules import CyclicCosine
 from kerastl.surgery.find_head import find_head
 from kerastl.surgery.graph import hidden_layers

@@ -1,3 +1,5 @@
+"""What pruning and clustering share: weights that are held while they train."""
+
 from __future__ import annotations
 
 import contextlib
@@ -7,13 +9,131 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 import keras
+import numpy as np
+from keras import constraints
+from keras import ops
 
-from kerastl.callbacks.held_constraint import HeldConstraint
 from kerastl.surgery.find_kernels import find_kernels
 from kerastl.surgery.plain_weights import is_plain
 
 if TYPE_CHECKING:
     from kerastl.surgery.find_kernels import Kernel
+
+
+class HeldConstraint(constraints.Constraint):
+    """Base of the constraints that a callback holds on weights in training.
+
+    It runs inside the optimizer's step. A subclass implements
+    `project(weights)`. It is never saved: the callback finds what it needs in
+    the weights again.
+
+    Args:
+        inner: the constraint that the weight has of its own, or `None`; it is
+            applied first.
+    """
+
+    def __init__(self, inner=None):
+        self.inner = inner
+
+    def __call__(self, w):
+        if self.inner is not None:
+            w = self.inner(w)
+        return self.project(w)
+
+    def project(self, w):
+        """The weights as they may be."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement `project(weights)`."
+        )
+
+    def attach(self, variable):
+        """Puts the constraint on top of the one that a weight has.
+
+        Raises:
+            ValueError: If another callback holds the weight.
+        """
+        if isinstance(variable.constraint, HeldConstraint):
+            raise ValueError(
+                "Two callbacks of one training hold the same kernel. Prune "
+                "first; `WeightClustering(keep_zeros=True)` or "
+                "`KeepClusters()` keep the zeros in a training after that. "
+                f"Received: kernel={variable.path!r}, held by "
+                f"{type(variable.constraint).__name__}, and now by "
+                f"{type(self).__name__}"
+            )
+        self.inner = variable.constraint
+        variable.constraint = self
+
+    @staticmethod
+    def release(variable):
+        """Leaves a weight the constraint of its own."""
+        if isinstance(variable.constraint, HeldConstraint):
+            variable.constraint = variable.constraint.inner
+
+
+class PruningConstraint(HeldConstraint):
+    """Keeps pruned weights at zero, whatever the optimizer does.
+
+    Args:
+        mask: boolean array, `True` where a weight is kept.
+    """
+
+    def __init__(self, mask):
+        super().__init__()
+        self.mask = keras.Variable(
+            mask, dtype="bool", trainable=False, name="pruning_mask"
+        )
+
+    @classmethod
+    def of_zeros(cls, weights):
+        """The constraint that keeps zeros; `None` if all or none are."""
+        mask = weights != 0
+        if np.all(mask) or not np.any(mask):
+            return None
+        return cls(mask)
+
+    def project(self, w):
+        w = ops.convert_to_tensor(w)
+        mask = ops.convert_to_tensor(self.mask)
+        return ops.where(mask, w, ops.zeros_like(w))
+
+
+class ClusteringConstraint(HeldConstraint):
+    """Gives the weights of a cluster one value, that of their mean.
+
+    The mean of weights that were equal before a step moves by the mean of
+    their steps: the centroid follows the mean gradient of its weights.
+
+    Args:
+        labels: array of the kernel's shape that numbers the clusters from 1;
+            weights with 0 are held at zero.
+        num_clusters: number of clusters, those held at zero not counted.
+    """
+
+    def __init__(self, labels, num_clusters):
+        super().__init__()
+        counts = np.bincount(labels.ravel(), minlength=num_clusters + 1)
+        shares = 1 / np.maximum(counts, 1)
+        shares[0] = 0
+
+        def variable(value, dtype, name):
+            return keras.Variable(
+                value, dtype=dtype, trainable=False, name=name
+            )
+
+        self.labels = variable(labels, "int32", "cluster_labels")
+        self.shares = variable(shares, "float32", "cluster_shares")
+
+    def project(self, w):
+        w = ops.convert_to_tensor(w)
+        labels = ops.convert_to_tensor(self.labels)
+        sums = ops.segment_sum(
+            ops.reshape(w, (-1,)),
+            ops.reshape(labels, (-1,)),
+            num_segments=self.shares.shape[0],
+        )
+        centroids = sums * ops.convert_to_tensor(self.shares)
+        return ops.cast(ops.take(centroids, labels), w.dtype)
 
 
 class WeightCallback(keras.callbacks.Callback):

@@ -3,8 +3,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerastl.data.batch_inputs import images_of
-from kerastl.data.batch_inputs import joined
+from kerastl.data.batches import images_of
+from kerastl.data.batches import joined
 from kerastl.types import Data
 
 _IMAGE_RANK = 3

@@ -5,8 +5,8 @@ import numpy as np
 
 from kerastl.arguments import checked_count
 from kerastl.data.array_batches import ArrayBatches
-from kerastl.data.batch_inputs import images_of
-from kerastl.data.batch_inputs import joined
+from kerastl.data.batches import images_of
+from kerastl.data.batches import joined
 from kerastl.types import Data
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
@@ -9,9 +10,7 @@ import keras
 from keras import ops
 
 from kerastl.arguments import unknown_name_error
-from kerastl.losses.confident import confident
 from kerastl.losses.source_head_loss import SourceHeadLoss
-from kerastl.losses.warm_up import WarmUp
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:
@@ -119,3 +118,50 @@ class AKC(SourceHeadLoss):
             "compare": self.compare,
             "warmup_steps": self.warm_up.steps,
         }
+
+
+class WarmUp(keras.layers.Layer):
+    """Counts the training steps and returns their share of the warm-up.
+
+    Args:
+        steps: Steps until the factor is 1; 0 for no warm-up.
+    """
+
+    def __init__(self, steps):
+        super().__init__(name="warm_up", dtype="float32")
+        self.steps = steps
+        self.seen = self.add_weight(
+            name="seen",
+            shape=(),
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+        self.built = True
+
+    def factor(self):
+        """The factor of this step; the next call is for the next step.
+
+        It is `1 / steps` in the first step, as in the code of the authors of
+        AKC and ARC, and 1 from the last of the `steps` on.
+        """
+        self.seen.assign(self.seen + 1.0)
+        return ops.minimum(self.seen / max(self.steps, 1), 1.0)
+
+
+def confident(probabilities, threshold):
+    """1 where the entropy is at most `threshold` of the largest, else 0.
+
+    Args:
+        probabilities: float32 `(batch, classes)`.
+        threshold: Share of `log(classes)`, the entropy of not knowing.
+
+    Returns:
+        float32 `(batch,)`, without gradient.
+    """
+    logarithms = ops.log(ops.maximum(probabilities, 1e-12))
+    entropy = -ops.sum(probabilities * logarithms, axis=-1)
+    largest = math.log(probabilities.shape[-1])
+    return ops.stop_gradient(
+        ops.cast(entropy <= threshold * largest, "float32")
+    )

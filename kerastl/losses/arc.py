@@ -6,14 +6,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerastl.losses.confident import confident
-from kerastl.losses.embedding_units import embedding_units
-from kerastl.losses.feature_queue import FeatureQueue
-from kerastl.losses.mmd import mmd
-from kerastl.losses.warm_up import WarmUp
+from kerastl.losses.akc import WarmUp
+from kerastl.losses.akc import confident
 from kerastl.surgery.class_outputs import class_outputs
 from kerastl.surgery.class_outputs import class_probabilities
 from kerastl.training.transfer_loss import TransferLoss
+from kerastl.training.transfer_loss import embedding_units
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:
@@ -105,7 +103,7 @@ class ARC(TransferLoss):
         units = embedding_units(tuner)
         self.kind = class_outputs(tuner.student, tuner.loss)
         self.queues = [
-            FeatureQueue(self.queue, units, name)
+            _FeatureQueue(self.queue, units, name)
             for name in ("labelled", "unlabelled")
         ]
 
@@ -127,7 +125,7 @@ class ARC(TransferLoss):
         begun = self.warm_up.seen > (_WAIT * self.warm_up.steps or -1.0)
         enough = ops.sum(here) > _LEAST * self.queue
         counts = both * ops.cast(ops.logical_and(begun, enough), "float32")
-        value = counts * mmd(labelled, unlabelled, here, there)
+        value = counts * _mmd(labelled, unlabelled, here, there)
         return self.warm_up.factor() * value
 
     def get_config(self) -> dict[str, Any]:
@@ -139,3 +137,96 @@ class ARC(TransferLoss):
             "queue": self.queue,
             "warmup_steps": self.warm_up.steps,
         }
+
+
+class _FeatureQueue(keras.layers.Layer):
+    """Keeps the newest rows, in weights, so that they are saved.
+
+    With several replicas the rows are those of the first.
+
+    Args:
+        size: How many rows are kept.
+        units: Width of a row.
+        name: Name of the layer.
+    """
+
+    def __init__(self, size, units, name):
+        super().__init__(name=name, dtype="float32")
+        self.size = size
+        options = {
+            "initializer": "zeros",
+            "trainable": False,
+            "autocast": False,
+            "aggregation": "only_first_replica",
+        }
+        self.rows = self.add_weight(name="rows", shape=(size, units), **options)
+        self.filled = self.add_weight(name="filled", shape=(size,), **options)
+        self.built = True
+
+    def push(self, rows, keep):
+        """Puts rows behind the stored ones, and stores the last of them.
+
+        Args:
+            rows: float32 `(batch, units)`.
+            keep: 1 for the rows to put in, 0 for the others, `(batch,)`.
+
+        Returns:
+            All rows `(size + batch, units)`, the oldest first, and a mask of
+            those that are in the queue now. The stored ones have no gradient.
+        """
+        rows = ops.concatenate([ops.convert_to_tensor(self.rows), rows])
+        keep = ops.concatenate([ops.convert_to_tensor(self.filled), keep])
+        behind = ops.sum(keep) - ops.cumsum(keep)
+        mask = keep * ops.cast(behind < self.size, "float32")
+        self._store(ops.stop_gradient(rows), mask)
+        return rows, mask
+
+    def _store(self, rows, mask):
+        places = ops.arange(ops.shape(mask)[0], dtype="float32")
+        # Distinct keys, so that the order is the same everywhere.
+        behind = (1.0 - mask) * ops.cast(ops.shape(mask)[0], "float32")
+        order = ops.argsort(places + behind)[: self.size]
+        self.rows.assign(ops.take(rows, order, axis=0))
+        self.filled.assign(ops.take(mask, order, axis=0))
+
+
+def _mmd(first, second, first_mask=None, second_mask=None):
+    """The squared maximum mean discrepancy, 0 for a set and itself.
+
+        mean k(a, a') + mean k(b, b') - 2 mean k(a, b)
+        k(a, b) = exp(- mean_d (a_d - b_d)^2)
+
+    The means are over all pairs, an element with itself included.
+
+    Args:
+        first: float32 `(n, units)`.
+        second: float32 `(m, units)`.
+        first_mask: 1 for the rows of `first` that count, 0 for others, `(n,)`.
+            `None` counts all.
+        second_mask: The same for `second`.
+
+    Returns:
+        A scalar; 0 where one of the sets is empty.
+    """
+    pairs = [(first, first_mask), (second, second_mask)]
+    pairs = [
+        (rows, ops.ones_like(rows[:, 0]) if mask is None else mask)
+        for rows, mask in pairs
+    ]
+    a, b = pairs
+    value = (
+        _mean_kernel(*a, *a) + _mean_kernel(*b, *b) - 2 * _mean_kernel(*a, *b)
+    )
+    filled = ops.sign(ops.sum(a[1])) * ops.sign(ops.sum(b[1]))
+    return filled * value
+
+
+def _mean_kernel(first, first_mask, second, second_mask):
+    squares = (
+        ops.sum(ops.square(first), axis=1)[:, None]
+        + ops.sum(ops.square(second), axis=1)[None]
+        - 2 * ops.matmul(first, ops.transpose(second))
+    )
+    kernel = ops.exp(-ops.maximum(squares, 0.0) / first.shape[1])
+    counts = first_mask[:, None] * second_mask[None]
+    return ops.sum(counts * kernel) / ops.maximum(ops.sum(counts), 1.0)

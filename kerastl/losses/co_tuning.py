@@ -8,10 +8,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerastl.data.targets import one_hot
-from kerastl.losses.batch_mean import batch_mean
+from kerastl.data.batches import one_hot
 from kerastl.losses.source_head_loss import SourceHeadLoss
 from kerastl.surgery.class_outputs import check_classes
+from kerastl.training.transfer_loss import batch_mean
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from keras import ops
 from numpy.typing import ArrayLike
 
 from kerastl.losses.feature_distance import FeatureDistance
-from kerastl.losses.missed_share import missed_share
+from kerastl.losses.feature_distance import missed_share
 from kerastl.types import TapWeights
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerastl.losses.label_change import LabelChange
+from kerastl.training.transfer_loss import LabelChange
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerastl.losses.descriptors import gap
+from kerastl.losses.global_level import gap
 from kerastl.training.transfer_loss import TransferLoss
 from kerastl.types import TapWeights
 from kerastl.types import Tensor

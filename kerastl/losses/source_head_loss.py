@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
-from kerastl.losses.embedding_units import embedding_units
 from kerastl.surgery.head_weights import head_weights
 from kerastl.training.transfer_loss import TransferLoss
+from kerastl.training.transfer_loss import embedding_units
 
 if TYPE_CHECKING:
     from kerastl.fine_tuner import FineTuner

@@ -6,12 +6,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerastl.data.targets import one_hot
-from kerastl.losses.label_change import LabelChange
-from kerastl.losses.sample_store import SampleStore
-from kerastl.losses.sample_store import replicas_of
+from kerastl.data.batches import one_hot
+from kerastl.losses.sample_statistics import SampleStore
+from kerastl.losses.sample_statistics import replicas_of
 from kerastl.surgery.class_outputs import class_outputs
 from kerastl.surgery.class_outputs import class_probabilities
+from kerastl.training.transfer_loss import LabelChange
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from keras import ops
 
 from kerastl.arguments import checked_model
 from kerastl.arguments import checked_number
-from kerastl.losses.batch_mean import batch_mean
 from kerastl.surgery.class_outputs import class_outputs
 from kerastl.surgery.class_outputs import class_probabilities
+from kerastl.surgery.feature_extractor import frozen_copy
 from kerastl.surgery.graph import is_graph
-from kerastl.training.frozen_source import frozen_copy
 from kerastl.training.transfer_loss import TransferLoss
+from kerastl.training.transfer_loss import batch_mean
 from kerastl.types import Tensor
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from kerastl.metrics.expected_calibration_error import (
 )
 from kerastl.metrics.fit_gaussians import Gaussian
 from kerastl.metrics.fit_gaussians import fit_gaussians
+from kerastl.metrics.fit_gaussians import mahalanobis_score
 from kerastl.metrics.fit_temperature import TemperatureFit
 from kerastl.metrics.fit_temperature import fit_temperature
 from kerastl.metrics.grad_cam import grad_cam
-from kerastl.metrics.mahalanobis_score import mahalanobis_score
 from kerastl.metrics.shift_consistency import shift_consistency
 
 __all__ = [

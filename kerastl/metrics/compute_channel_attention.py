@@ -9,16 +9,16 @@ import numpy as np
 from keras import layers
 from keras import ops
 
-from kerastl.data.labelled_batches import labelled_batches
-from kerastl.data.targets import one_hot
+from kerastl.data.batches import labelled_batches
+from kerastl.data.batches import one_hot
 from kerastl.surgery.class_outputs import class_outputs
 from kerastl.surgery.convolution_taps import convolution_taps
-from kerastl.surgery.embed import pool
 from kerastl.surgery.feature_extractor import feature_extractor
+from kerastl.surgery.feature_extractor import pool
 from kerastl.surgery.find_head import find_head
 from kerastl.surgery.graph import read_graph
-from kerastl.surgery.open_nested import open_nested
-from kerastl.surgery.split_at import split_at
+from kerastl.surgery.repeat_calls import open_nested
+from kerastl.surgery.repeat_calls import split_at
 from kerastl.types import Data
 
 _PLACES = ("convolution", "batch_norm")

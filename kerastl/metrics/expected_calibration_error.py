@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerastl.arguments import checked_count
-from kerastl.data.targets import class_numbers
+from kerastl.data.batches import class_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -1,23 +1,35 @@
-"""What normal images look like to a network, as Gaussians of its features."""
+"""What normal images look like to a network, and how unlike them an image is.
+
+The first as Gaussians of the network's features, the second as the distance
+from their means.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from typing import Literal
 from typing import NamedTuple
 
 import keras
 import numpy as np
 from keras import layers
 
-from kerastl.data.labelled_batches import labelled_batches
-from kerastl.data.predict_batch import predict_batch
+from kerastl.data.batches import labelled_batches
+from kerastl.data.batches import predict_batch
 from kerastl.surgery.default_taps import default_taps
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.types import Data
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+_REDUCTIONS: dict[str, Callable[..., np.ndarray]] = {
+    "mean": np.mean,
+    "sum": np.sum,
+}
 
 
 class Gaussian(NamedTuple):
@@ -76,7 +88,7 @@ def fit_gaussians(
         Ledoit and Wolf, "A Well-Conditioned Estimator for Large-Dimensional
         Covariance Matrices", 2004.
     """
-    features = pooled_features(
+    features = _pooled_features(
         model, images, taps or default_taps(model), batch_size
     )
     gaussians = {}
@@ -92,7 +104,7 @@ def fit_gaussians(
     return gaussians
 
 
-def pooled_features(model, images, taps, batch_size) -> dict:
+def _pooled_features(model, images, taps, batch_size) -> dict:
     """The features at `taps`, averaged over space, float64."""
     extractor = feature_extractor(model, taps)
     pooled = {}
@@ -119,3 +131,59 @@ def _covariance(centred):
     # Features that never change have no variance to invert.
     tiny = np.finfo("float32").eps
     return covariance + tiny * max(level, tiny) * np.eye(len(covariance))
+
+
+def mahalanobis_score(
+    model: keras.Model,
+    images: Data,
+    gaussians: Mapping[str, Gaussian],
+    reduction: Literal["mean", "sum"] = "mean",
+    batch_size: int = 32,
+) -> np.ndarray:
+    """Scores images by their distance from normal ones.
+
+        d_l(x) = sqrt((f_l(x) - mu_l)^T Sigma_l^-1 (f_l(x) - mu_l))
+
+    with the features `f_l` of level `l`, averaged over space.
+
+    Args:
+        model: the network that the Gaussians were fitted with, or its
+            fine-tuned copy.
+        images: an array of images, or an iterable of batches.
+        gaussians: dict from tap name to a Gaussian, see
+            `kerastl.metrics.fit_gaussians`.
+        reduction: `"mean"` or `"sum"` of the levels.
+        batch_size: batch size for arrays.
+
+    Returns:
+        One score an image, float64; the higher, the less normal.
+
+    Raises:
+        ValueError: if the reduction is unknown, or features do not fit.
+
+    Example:
+
+    ```python
+    scores = kerastl.metrics.mahalanobis_score(model, images, gaussians)
+    ```
+
+    Reference:
+        Rippel et al., "Transfer Learning Gaussian Anomaly Detection by
+        Fine-tuning Representations", VISAPP 2022.
+    """
+    if reduction not in _REDUCTIONS:
+        raise ValueError(
+            f"`reduction` must be one of {sorted(_REDUCTIONS)}. "
+            f"Received: reduction={reduction!r}"
+        )
+    features = _pooled_features(model, images, list(gaussians), batch_size)
+    distances = []
+    for tap, gaussian in gaussians.items():
+        if features[tap].shape[1:] != gaussian.mean.shape:
+            raise ValueError(
+                "The Gaussians are of another network. Received: "
+                f"{features[tap].shape[1]} features at {tap!r}, a Gaussian "
+                f"of {len(gaussian.mean)}"
+            )
+        distances.append(gaussian.distance(features[tap]))
+    return _REDUCTIONS[reduction](distances, axis=0)

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 
 from kerastl.arguments import checked_model
-from kerastl.data.labelled_batches import labelled_batches
-from kerastl.data.predict_batch import predict_batch
-from kerastl.data.targets import class_numbers
+from kerastl.data.batches import class_numbers
+from kerastl.data.batches import labelled_batches
+from kerastl.data.batches import predict_batch
 from kerastl.surgery.class_outputs import class_outputs
 from kerastl.types import Data
 

@@ -15,7 +15,7 @@ from kerastl.surgery.find_head import find_head
 from kerastl.surgery.find_head import spatial_size
 from kerastl.surgery.flat_graph import FlatGraph
 from kerastl.surgery.plain_weights import weights_in_effect
-from kerastl.training.input_gradient import input_gradient
+from kerastl.training.gradients import input_gradient
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -11,7 +11,7 @@ from typing import overload
 import keras
 import numpy as np
 
-from kerastl.data.predict_batch import predict_batch
+from kerastl.data.batches import predict_batch
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

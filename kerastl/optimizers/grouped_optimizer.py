@@ -1,4 +1,4 @@
-"""One optimizer for each group of layers."""
+"""One optimizer for each group of layers, and which trains which weights."""
 
 import re
 
@@ -110,3 +110,29 @@ def scaled_copy(base, name, factor=1.0, start=0):
     return type(base).from_config(
         {**config, "learning_rate": rate, "name": name}
     )
+
+
+def optimizer_parts(optimizer, variables) -> list:
+    """The optimizers that do the work, each with the weights that it trains.
+
+    Looks through `LossScaleOptimizer` and `MultiOptimizer`. Builds the
+    optimizer if it has not been.
+
+    Args:
+        optimizer: a `keras.optimizers.Optimizer`.
+        variables: all trainable weights of the model.
+
+    Returns:
+        A list of pairs of optimizer and list of variables.
+    """
+    if not optimizer.built:
+        optimizer.build(variables)
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return optimizer_parts(optimizer.inner_optimizer, variables)
+    if isinstance(optimizer, keras.optimizers.MultiOptimizer):
+        return [
+            (part, list(part._trainable_variables))
+            for part in optimizer.optimizers
+            if part.built
+        ]
+    return [(optimizer, list(optimizer._trainable_variables))]

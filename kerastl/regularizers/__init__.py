@@ -1,9 +1,9 @@
 """Penalties on weights."""
 
-from kerastl.regularizers.anchored_l2 import AnchoredL2
 from kerastl.regularizers.estimate_fisher import estimate_fisher
 from kerastl.regularizers.l2 import L2
 from kerastl.regularizers.l2_sp import L2SP
+from kerastl.regularizers.penalty import AnchoredL2
 from kerastl.regularizers.penalty import detach
 
 __all__ = [

@@ -6,16 +6,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerastl.data.labelled_batches import labelled_batches
-from kerastl.data.targets import class_numbers
+from kerastl.data.batches import class_numbers
+from kerastl.data.batches import labelled_batches
 from kerastl.surgery.class_outputs import class_outputs
 from kerastl.surgery.class_outputs import class_probabilities
-from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.find_head import find_head
 from kerastl.surgery.layer_paths import weight_paths
-from kerastl.training.finite_images import check_finite_images
-from kerastl.training.gradient_sums import GradientSums
-from kerastl.training.loss_probe import LossProbe
+from kerastl.surgery.rebuild import copy_model
+from kerastl.training.fine_tuner_checks import check_finite_images
+from kerastl.training.gradients import GradientSums
+from kerastl.training.gradients import LossProbe
 from kerastl.types import Data
 
 _LABELS = ("sampled", "expected", "data")

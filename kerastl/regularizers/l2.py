@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from kerastl.arguments import checked_weight
 from kerastl.regularizers import penalty
-from kerastl.regularizers.anchored_l2 import AnchoredL2
+from kerastl.regularizers.penalty import AnchoredL2
 
 if TYPE_CHECKING:
     import keras

@@ -10,7 +10,7 @@ import numpy as np
 from kerastl.arguments import checked_weight
 from kerastl.arguments import nearest_hint
 from kerastl.regularizers import penalty
-from kerastl.regularizers.anchored_l2 import AnchoredL2
+from kerastl.regularizers.penalty import AnchoredL2
 from kerastl.surgery.layer_paths import match_paths
 from kerastl.surgery.layer_paths import weight_paths
 

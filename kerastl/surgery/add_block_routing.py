@@ -8,12 +8,12 @@ import keras
 from keras import layers
 
 from kerastl.arguments import nearest_hint
-from kerastl.layers.binary_gates import BinaryGates
+from kerastl.layers.gates import BinaryGates
 from kerastl.surgery.gated_parts import Part
 from kerastl.surgery.gated_parts import add_gates
 from kerastl.surgery.gated_parts import pooled
 from kerastl.surgery.graph import read_graph
-from kerastl.surgery.open_nested import open_nested
+from kerastl.surgery.repeat_calls import open_nested
 from kerastl.types import Tensor
 
 # What may follow the sum of a block and still belongs to it.

@@ -7,15 +7,15 @@ import keras
 from keras import layers as keras_layers
 
 from kerastl.arguments import nearest_hint
-from kerastl.layers.binary_gates import BinaryGates
-from kerastl.layers.recurrent_gate import RecurrentGate
+from kerastl.layers.gates import BinaryGates
+from kerastl.layers.gates import RecurrentGate
 from kerastl.surgery.find_head import find_head
 from kerastl.surgery.gated_parts import Part
 from kerastl.surgery.gated_parts import add_gates
 from kerastl.surgery.gated_parts import channels_of
 from kerastl.surgery.gated_parts import pooled
 from kerastl.surgery.graph import read_graph
-from kerastl.surgery.open_nested import open_nested
+from kerastl.surgery.repeat_calls import open_nested
 
 
 def add_gated_filters(

@@ -2,7 +2,7 @@
 
 import keras
 
-from kerastl.layers.stochastic_depth import StochasticDepth
+from kerastl.layers.training_layers import StochasticDepth
 from kerastl.surgery.graph import walk
 from kerastl.surgery.rebuild import rebuild
 

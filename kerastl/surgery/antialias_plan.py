@@ -9,15 +9,15 @@ from kerastl.layers import blur_grid
 from kerastl.layers.blur_pooling_2d import MAX_KERNEL_SIZE
 from kerastl.surgery import downsampling as sampling
 from kerastl.surgery import graph as graphs
-from kerastl.surgery.antialias_arguments import check_arguments
-from kerastl.surgery.antialias_arguments import check_exclude
-from kerastl.surgery.antialias_arguments import names_of
 from kerastl.surgery.antialias_report import AntialiasRow
-from kerastl.surgery.blur_place import blur_place
+from kerastl.surgery.blur_placement import blur_place
+from kerastl.surgery.blur_placement import check_arguments
+from kerastl.surgery.blur_placement import check_exclude
+from kerastl.surgery.blur_placement import names_of
+from kerastl.surgery.blur_placement import plan_kernel_blur
 from kerastl.surgery.count_multiply_adds import has_multiply_adds
 from kerastl.surgery.count_multiply_adds import layer_multiply_adds
 from kerastl.surgery.count_multiply_adds import sizes_are_known
-from kerastl.surgery.kernel_blurs import plan_kernel_blur
 
 _SHORT_KINDS = {
     "AveragePooling2D": "AvgPool",

@@ -8,11 +8,11 @@ from keras import layers
 from keras import ops
 
 from kerastl.layers.blur_pooling_2d import BlurPooling2D
-from kerastl.layers.blurred_conv_2d import BlurredConv2D
-from kerastl.layers.blurred_depthwise_conv_2d import BlurredDepthwiseConv2D
-from kerastl.layers.blurred_separable_conv_2d import BlurredSeparableConv2D
+from kerastl.layers.blurred_convolutions import BlurredConv2D
+from kerastl.layers.blurred_convolutions import BlurredDepthwiseConv2D
+from kerastl.layers.blurred_convolutions import BlurredSeparableConv2D
 from kerastl.layers.gaussian_smoothing_2d import GaussianSmoothing2D
-from kerastl.layers.shifted_depthwise_conv_2d import ShiftedDepthwiseConv2D
+from kerastl.layers.sum_of_shifts import ShiftedDepthwiseConv2D
 from kerastl.surgery import graph as graphs
 from kerastl.surgery.channel_use import ChannelUse
 from kerastl.surgery.pointwise import pointwise_effect

@@ -9,7 +9,7 @@ from keras import layers
 from kerastl.surgery.default_taps import default_taps
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.graph import read_graph
-from kerastl.surgery.open_nested import open_nested
+from kerastl.surgery.repeat_calls import open_nested
 
 if TYPE_CHECKING:
     import keras

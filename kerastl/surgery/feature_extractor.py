@@ -1,13 +1,16 @@
-"""A model that also returns what its inner layers say."""
+"""Models that return what layers say, or what a head reads, frozen or not."""
 
 from collections.abc import Iterable
 
 import keras
 
 from kerastl.arguments import nearest_hint
+from kerastl.layers.sum_of_shifts import ShiftedDepthwiseConv2D
+from kerastl.surgery.find_head import find_head
 from kerastl.surgery.graph import is_graph
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.graph import walk
+from kerastl.surgery.rebuild import rebuild
 
 
 def feature_extractor(
@@ -138,3 +141,48 @@ def _nested(model, path=""):
         if is_graph(node.operation):
             yield node
             yield from _nested(node.operation, node.path)
+
+
+def embed(model: keras.Model) -> keras.Model:
+    """The model up to what its head reads, as `(batch, units)`.
+
+    A feature map is averaged over space. Shares its layers with `model`.
+
+    Args:
+        model: A functional or built sequential `keras.Model`, with or without
+            a head.
+
+    Example:
+
+    >>> embeddings = kerastl.surgery.embed(source).predict(images)
+    """
+    tap = find_head(model).tap
+    features = feature_extractor(model, [tap])
+    return keras.Model(features.input, pool(features.output[tap]))
+
+
+def pool(features):
+    """Features of a graph as `(batch, units)`, averaged over space."""
+    if len(features.shape) == 4:
+        features = keras.layers.GlobalAveragePooling2D()(features)
+    return features
+
+
+def frozen_source(source, taps) -> keras.Model:
+    """A frozen copy of `source` that returns its features at `taps`."""
+    features = feature_extractor(rebuild(source, clone=_fast_under_xla), taps)
+    features.trainable = False
+    return features
+
+
+def frozen_copy(model) -> keras.Model:
+    """A frozen copy of `model`, as fast under XLA as it can be on a CPU."""
+    copy = rebuild(model, clone=_fast_under_xla)
+    copy.trainable = False
+    return copy
+
+
+def _fast_under_xla(layer):
+    if type(layer) is not keras.layers.DepthwiseConv2D:
+        return None
+    return ShiftedDepthwiseConv2D.from_config(layer.get_config())

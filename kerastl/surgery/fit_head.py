@@ -5,9 +5,9 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from kerastl.data.labelled_batches import labelled_batches
-from kerastl.data.targets import class_numbers
-from kerastl.surgery.embed import embed
+from kerastl.data.batches import class_numbers
+from kerastl.data.batches import labelled_batches
+from kerastl.surgery.feature_extractor import embed
 from kerastl.surgery.head_weights import head_weights
 from kerastl.surgery.head_weights import write_head
 from kerastl.types import Data

@@ -9,9 +9,9 @@ from kerastl.layers import BlurredDepthwiseConv2D
 from kerastl.layers import BlurredSeparableConv2D
 from kerastl.surgery import graph as graphs
 from kerastl.surgery.carry_state import carry_inside
+from kerastl.surgery.layer_paths import UniqueNames
 from kerastl.surgery.plain_weights import with_plain_weights
 from kerastl.surgery.rebuild import rebuild
-from kerastl.surgery.unique_names import UniqueNames
 
 _PLAIN = {
     BlurredConv2D: layers.Conv2D,

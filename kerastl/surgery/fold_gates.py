@@ -6,10 +6,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerastl.data.labelled_batches import labelled_batches
-from kerastl.data.targets import class_numbers
+from kerastl.data.batches import class_numbers
+from kerastl.data.batches import labelled_batches
 from kerastl.layers.frozen import Frozen
-from kerastl.layers.mix_by_gates import MixByGates
+from kerastl.layers.gates import MixByGates
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.rebuild import rebuild

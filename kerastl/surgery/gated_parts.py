@@ -6,11 +6,11 @@ import keras
 from keras import layers
 
 from kerastl.layers.frozen import Frozen
-from kerastl.layers.mix_by_gates import MixByGates
-from kerastl.surgery.copy_model import copy_model
+from kerastl.layers.gates import MixByGates
 from kerastl.surgery.graph import Node
+from kerastl.surgery.rebuild import copy_model
 from kerastl.surgery.rebuild import rebuild
-from kerastl.surgery.replay import replay
+from kerastl.surgery.repeat_calls import repeat_calls
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +93,6 @@ def pooled(tensor, name):
 def _frozen_twin(part):
     inputs = keras.Input(batch_shape=part.start.shape, dtype=part.start.dtype)
     tensors = {id(part.start): inputs}
-    replay(part.nodes, tensors)
+    repeat_calls(part.nodes, tensors)
     twin = keras.Model(inputs, tensors[id(part.end)], name="twin")
     return Frozen(copy_model(twin), name=f"{part.name}_frozen")

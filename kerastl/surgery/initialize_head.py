@@ -12,6 +12,7 @@ import numpy as np
 
 from kerastl.surgery.head_weights import head_weights
 from kerastl.surgery.head_weights import write_head
+from kerastl.surgery.imprint_head import mean_cosine
 from kerastl.surgery.similarity_matrix import similarity_matrix
 from kerastl.types import Data
 from kerastl.types import PathLike
@@ -151,15 +152,6 @@ def initialize_head(
         rows = rows * wanted / np.maximum(norms, np.finfo("float32").tiny)
     write_head(model, rows, shares @ bias)
     return HeadInitialization(matrix, shares, mean_cosine(rows))
-
-
-def mean_cosine(rows):
-    """The mean cosine between any two rows."""
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit = rows / np.maximum(norms, np.finfo("float32").tiny)
-    count = len(rows)
-    between = np.sum(unit @ unit.T) - np.sum(unit**2)
-    return float(between) / (count * (count - 1))
 
 
 def _shares(matrix, top_k, normalization, temperature):

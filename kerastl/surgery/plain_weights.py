@@ -7,7 +7,7 @@ from kerastl.surgery.carry_state import carry_inside
 from kerastl.surgery.carry_state import carry_state
 from kerastl.surgery.graph import walk
 from kerastl.surgery.rebuild import rebuild
-from kerastl.surgery.remake import remake
+from kerastl.surgery.rebuild import remake
 
 _OF_LORA = ("lora_rank", "lora_alpha")
 _OF_QUANTIZATION = ("quantization_config",)

@@ -7,7 +7,6 @@ import keras
 
 from kerastl.surgery import graph as graphs
 from kerastl.surgery.carry_state import carry_state
-from kerastl.surgery.remake import remake
 from kerastl.types import Tensor
 
 
@@ -160,3 +159,60 @@ def _from_config(node):
     # are what saved files and users find a node by.
     clone.name = operation.name
     return clone
+
+
+def copy_model(model: keras.Model, name: str | None = None) -> keras.Model:
+    """Copies a functional model: same layers, same weights, nothing shared.
+
+    `keras.models.clone_model` starts from fresh weights and copies `trainable`
+    through the configs, so that the clone of a frozen model is frozen. Here
+    weights, statistics and seeds are carried over, and every layer of the copy
+    is trainable.
+
+    Args:
+        model: a functional or built sequential `keras.Model`.
+        name: name of the copy. Defaults to the name of `model`.
+
+    Returns:
+        A functional `keras.Model`, not compiled.
+
+    Raises:
+        ValueError: if the model is subclassed or a layer cannot be made again
+            from its config.
+
+    Example:
+
+    >>> source = keras.applications.MobileNetV2(alpha=0.35, weights=None)
+    >>> source.trainable = False
+    >>> student = kerastl.surgery.copy_model(source, name="student")
+    >>> len(student.trainable_variables) == len(student.weights)
+    False
+    >>> len(student.trainable_variables) > 0
+    True
+    """
+    return rebuild(model, name=name)
+
+
+def remake(operation, config=None):
+    """Makes a layer or operation anew, without its state.
+
+    The function of a `keras.layers.Lambda` is at hand and used again. Keras
+    would make it from its code, which it refuses to do for good reasons where
+    that comes from a file.
+
+    Args:
+        operation: a `keras.Layer` or `keras.Operation`.
+        config: the config to make it from. Defaults to its own.
+    """
+    if type(operation) is keras.layers.Lambda:
+        dtype = operation.dtype_policy if config is None else config["dtype"]
+        return keras.layers.Lambda(
+            operation.function,
+            operation._output_shape,
+            operation.mask,
+            operation.arguments,
+            name=operation.name,
+            dtype=keras.dtype_policies.get(dtype),
+        )
+    config = operation.get_config() if config is None else config
+    return type(operation).from_config(config)

@@ -5,10 +5,10 @@ from keras import layers
 
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_probability
-from kerastl.surgery.copy_model import copy_model
 from kerastl.surgery.find_head import find_classifier
 from kerastl.surgery.graph import hidden_layers
 from kerastl.surgery.graph import read_graph
+from kerastl.surgery.rebuild import copy_model
 
 
 def replace_head(

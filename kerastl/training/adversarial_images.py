@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from kerastl.data.targets import one_hot
+from kerastl.data.batches import one_hot
 from kerastl.surgery.class_outputs import class_outputs
 from kerastl.surgery.class_outputs import class_probabilities
-from kerastl.training.input_gradient import input_gradient
+from kerastl.training.gradients import input_gradient
 from kerastl.types import Tensor
 
 # Keeps the logarithm finite. Larger ones take the gradient away from images

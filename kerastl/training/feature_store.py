@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerastl.data.batch_inputs import images_of
-from kerastl.data.batch_inputs import joined
-from kerastl.data.labelled_batches import labelled_batches
+from kerastl.data.batches import images_of
+from kerastl.data.batches import joined
+from kerastl.data.batches import labelled_batches
 from kerastl.training.stored_rows import stored_rows
 
 _DIGEST_BYTES = 16

@@ -1,6 +1,11 @@
-"""What `FineTuner` refuses, before any work is done."""
+"""What `FineTuner` refuses, before any work is done.
+
+And images that are no numbers, which must not go unnoticed.
+"""
 
 import keras
+import numpy as np
+from keras import ops
 
 from kerastl.arguments import checked_model
 from kerastl.surgery.default_taps import default_taps
@@ -8,7 +13,6 @@ from kerastl.surgery.find_head import find_head
 from kerastl.surgery.graph import is_graph
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.graph import walk
-from kerastl.training.transfer_loss import TransferLoss
 
 
 def check_models(student, source):
@@ -34,6 +38,16 @@ def check_inputs(student, source):
             "Student and source see the same images, so their inputs must "
             "have the same shape. "
             f"Received: student input={shapes[0]}, source input={shapes[1]}"
+        )
+
+
+def check_taps_have_a_source(taps):
+    """No taps of a tuner that has no source."""
+    if taps:
+        raise ValueError(
+            "Taps are where the student is compared with its source, so "
+            f"they need one. Pass `source=...`. Received: taps={taps}, "
+            "source=None"
         )
 
 
@@ -88,106 +102,14 @@ def default_taps_or_reason(source, student):
         return [], str(error)
 
 
-def listed_losses(transfer_losses):
-    """`transfer_losses` as a list of `TransferLoss` objects."""
-    if transfer_losses is None:
-        return []
-    is_list = isinstance(transfer_losses, (list, tuple))
-    if not is_list or not all(
-        isinstance(term, TransferLoss) for term in transfer_losses
-    ):
-        hint = ""
-        if isinstance(transfer_losses, TransferLoss):
-            hint = " Put the one into a list: `transfer_losses=[...]`."
-        elif (
-            isinstance(transfer_losses, type)
-            or is_list
-            and any(isinstance(term, type) for term in transfer_losses)
-        ):
-            hint = " A class is no object: call it."
+def check_reestimation(x):
+    """Data that statistics are re-estimated on, which is read once more."""
+    if iter(x) is x:
         raise ValueError(
-            "`transfer_losses` must be a list of "
-            "`kerastl.losses.TransferLoss` objects, such as "
-            f"`kerastl.losses.PixelLevel(1.0)`.{hint} "
-            f"Received: transfer_losses={transfer_losses!r}"
-        )
-    return list(transfer_losses)
-
-
-def check_losses(losses, tuner, why_no_taps=None):
-    """Transfer losses that the tuner can compute and tell apart."""
-    taps, source = tuner.taps, tuner.source
-    for term in losses:
-        if term.needs_source and source is None:
-            raise ValueError(
-                f"The transfer loss {term.name!r} compares the student "
-                "with its source, and the tuner has none. Build it with "
-                "`FineTuner(student, source=...)`. Received: source=None"
-            )
-        if term.needs_embedding and None in tuner.embedding[: 1 + bool(source)]:
-            raise ValueError(
-                f"The transfer loss {term.name!r} compares what the heads "
-                "read, and no layer was found that does. Name it: "
-                "`FineTuner(embedding=...)`. "
-                f"Received: embedding={tuner.embedding}"
-            )
-        if why_no_taps and _reads_taps(term):
-            raise ValueError(
-                f"The transfer loss {term.name!r} compares the student with "
-                "its source at taps, and none were found. "
-                f"{why_no_taps}"
-            )
-        unknown = set(term.taps or []) | set(term.tap_weights)
-        unknown -= set(taps)
-        if unknown:
-            raise ValueError(
-                f"The transfer loss {term.name!r} names taps that the "
-                "tuner does not read. Pass them to `FineTuner(taps=...)` "
-                f"too. Received: taps={sorted(unknown)}, the tuner's "
-                f"are {taps}"
-            )
-    names = [term.name for term in losses]
-    if len({"loss", *names}) <= len(names):
-        raise ValueError(
-            "Every transfer loss needs a name of its own, because it is "
-            "a column in `History`. Pass `name=...`. "
-            f"Received: names={names}"
-        )
-
-
-def _reads_taps(term):
-    """Whether a loss compares features at taps, rather than what heads read."""
-    calls = type(term).compute is TransferLoss.compute
-    return calls or term.needs_source and not term.needs_embedding
-
-
-def check_batch(losses, batch):
-    """A batch that has what every transfer loss reads."""
-    for term in losses:
-        for needed, field, function in (
-            (term.needs_unlabelled, "unlabelled", "with_unlabelled"),
-            (term.needs_index, "index", "with_index"),
-        ):
-            if needed and getattr(batch, field) is None:
-                raise ValueError(
-                    f"The transfer loss {term.name!r} reads {field!r} of a "
-                    "batch, which is not there. Train on the dataset that "
-                    f"`kerastl.data.{function}` makes. "
-                    f"Received: {field}=None"
-                )
-    if batch.source_features is not None:
-        check_images_stay(losses)
-
-
-def check_images_stay(losses):
-    """Images that no transfer loss changes, so that features can be stored."""
-    changing = [term.name for term in losses if term.changes_images]
-    if changing:
-        raise ValueError(
-            "The source's features are stored for the images of the data, and "
-            f"the transfer loss {changing[0]!r} trains on others. Fit on the "
-            "data without stored features. "
-            f"Received: transfer losses that change images={changing}"
+            "BatchNormalization statistics are re-estimated on the "
+            "training data after training, and a generator can be read "
+            "only once. Pass arrays or a `tf.data.Dataset`, or choose "
+            f"another `batch_norm` policy. Received: x={x!r}"
         )
 
 
@@ -217,3 +139,57 @@ def _fits(a, b):
     return len(a) == len(b) and all(
         i == j or i is None or j is None for i, j in zip(a, b, strict=True)
     )
+
+
+def nan_unless_finite(images):
+    """0, or NaN if any value of `images` is NaN or infinite.
+
+    Added to a loss it makes broken images show. A ReLU or a maximum turns NaN
+    into a number, on some devices, and the loss would look like any other.
+
+    Args:
+        images: A tensor, or a structure of tensors; whole numbers are finite.
+
+    Returns:
+        A float32 scalar.
+    """
+    total = ops.zeros((), "float32")
+    for values in keras.tree.flatten(images):
+        if keras.backend.is_float_dtype(values.dtype):
+            finite = ops.all(ops.isfinite(values))
+            total = total + ops.where(finite, 0.0, float("nan"))
+    return total
+
+
+def check_finite_images(images):
+    """Raises an error if a NumPy array of images holds no numbers somewhere.
+
+    What is not there yet, a dataset or a generator, is not looked at.
+
+    Args:
+        images: An array whose first axis counts the images, or a dict or
+            list of such, or anything else.
+
+    Raises:
+        ValueError: If a value is NaN or infinite.
+    """
+    arrays = [images]
+    if isinstance(images, (dict, list, tuple)):
+        arrays = keras.tree.flatten(images)
+    for values in arrays:
+        if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
+            continue
+        # A sum needs no copy; it may also overflow, so that is looked at.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not values.size or np.isfinite(values.sum(dtype="float64")):
+                continue
+        finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+        broken = np.flatnonzero(~finite)
+        if len(broken):
+            raise ValueError(
+                "The images hold values that are NaN or infinite, from which "
+                "nothing can be learned. Look at how they are read and "
+                "scaled: a division by a range of zero makes NaN. "
+                f"Received: {len(broken)} such images of {len(values)}, the "
+                f"first at index {broken[0]}"
+            )

@@ -1,3 +1,5 @@
+"""What a transfer loss is, and what several of them compute."""
+
 from __future__ import annotations
 
 import re
@@ -8,8 +10,10 @@ from typing import NamedTuple
 from typing import Self
 
 import keras
+from keras import ops
 
 from kerastl.arguments import checked_weight
+from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.types import TapWeights
 from kerastl.types import Tensor
 
@@ -214,3 +218,43 @@ class TransferLoss:
 
 def _snake_case(name):
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+class LabelChange(TransferLoss):
+    """Base of the terms that change labels and add nothing to the loss.
+
+    Args:
+        name: As in `TransferLoss`.
+    """
+
+    needs_source = False
+    changes_target = True
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(weight=0.0, name=name)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name}
+
+
+def embedding_units(tuner):
+    """Units of `TransferStep.student_embedding` for a `FineTuner`."""
+    tap = tuner.embedding[0]
+    shape = feature_extractor(tuner.student, [tap]).output[tap].shape
+    if len(shape) == 4 and keras.config.image_data_format() == "channels_first":
+        return shape[1]
+    return shape[-1]
+
+
+def batch_mean(values, sample_weight=None):
+    """The mean over the batch of `values`, each at its sample weight.
+
+    Args:
+        values: float32 `(batch,)`.
+        sample_weight: Weights of the examples, `(batch,)` or `(batch, 1)`, or
+            `None`.
+    """
+    if sample_weight is not None:
+        weight = ops.cast(sample_weight, values.dtype)
+        values = values * ops.reshape(weight, (-1,))
+    return ops.mean(values)

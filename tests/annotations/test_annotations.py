@@ -84,7 +84,7 @@ def test_the_public_names_are_looked_at():
         "kerastl.fine_tuner.FineTuner.fit",
         "kerastl.training.transfer_loss.TransferLoss.tap_weight",
         "kerastl.apps.data.image_data.ImageData.train",
-        "kerastl.export.runner.Runner.predict",
+        "kerastl.export.runners.runner.Runner.predict",
     ):
         assert name in FUNCTIONS
     assert len(FUNCTIONS) > 400

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from kerastl import apps
-from kerastl.apps.data.describe_data import class_counts
-from kerastl.apps.data.describe_data import describe_uneven
+from kerastl.apps.runs.describe_run import class_counts
+from kerastl.apps.runs.describe_run import describe_uneven
 from kerastl.apps.runs.train_aware import _by_rarity
 
 pytestmark = [

@@ -23,7 +23,7 @@ import keras
 import numpy as np
 
 import kerastl
-from kerastl.apps.runs.versions import versions
+from kerastl.apps.runs.run_identity import versions
 
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 CLASSES = 10

@@ -33,8 +33,8 @@ import kerastl
 from kerastl import apps
 from kerastl.apps.runs import digits_experiment
 from kerastl.apps.runs.prepare_student import prepare_student
+from kerastl.apps.runs.run_identity import versions
 from kerastl.apps.runs.train_network import train_network
-from kerastl.apps.runs.versions import versions
 
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 IMAGE_SIZE = 128

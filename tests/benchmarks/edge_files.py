@@ -31,8 +31,8 @@ import kerastl
 from kerastl import apps
 from kerastl import export
 from kerastl.apps.benchmark import benchmark
+from kerastl.apps.runs.run_identity import versions
 from kerastl.apps.runs.train_aware import train_aware
-from kerastl.apps.runs.versions import versions
 
 IMAGE_SIZE = 128
 BATCH_SIZE = 32

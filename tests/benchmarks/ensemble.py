@@ -27,7 +27,7 @@ from uneven import train
 
 from kerastl import apps
 from kerastl.apps.teachers.adapt_teacher import METHOD
-from kerastl.apps.teachers.taught import taught
+from kerastl.apps.teachers.prepare_teachers import taught
 
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 SHOTS, SEEDS = 10, range(3)

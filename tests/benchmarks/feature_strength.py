@@ -22,7 +22,7 @@ import subprocess
 
 import method_accuracy
 
-from kerastl.apps.runs.versions import versions
+from kerastl.apps.runs.run_identity import versions
 
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 EPOCHS = 20

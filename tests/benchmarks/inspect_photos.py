@@ -24,10 +24,10 @@ import time
 import numpy as np
 from PIL import Image
 
+from kerastl.apps.data.decode_image import load_images
 from kerastl.apps.data.list_image_folder import list_image_folder
-from kerastl.apps.data.load_images import load_images
-from kerastl.apps.inspect.find_doubtful import find_doubtful
 from kerastl.apps.inspect.inspect_photos import inspect_photos
+from kerastl.apps.inspect.photo_checks import find_doubtful
 
 LABEL_SEEDS = range(10)
 COPY_SEEDS = range(2)
@@ -37,7 +37,7 @@ SIZE, BATCH = 160, 64
 
 def compute_features(files, weights):
     from kerastl import apps
-    from kerastl.surgery.embed import embed
+    from kerastl.surgery.feature_extractor import embed
 
     network = embed(
         apps.MobileNetV2(weights=weights, input_shape=(SIZE, SIZE, 3))

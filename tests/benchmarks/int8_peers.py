@@ -20,8 +20,8 @@ import refined_int8
 from photo_rows import run_missing
 
 from kerastl import export
-from kerastl.export.calibration import choose_calibration
-from kerastl.export.lower import lower
+from kerastl.export.conversion.choose_images import choose_calibration
+from kerastl.export.runners.inference_model import lower
 
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 SEEDS = range(3)

@@ -26,7 +26,7 @@ import subprocess
 import tempfile
 
 from kerastl import apps
-from kerastl.apps.runs.versions import versions
+from kerastl.apps.runs.run_identity import versions
 
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 SHOTS = 25

@@ -72,9 +72,9 @@ def measure(name):
     from kerastl import apps
     from kerastl.apps.data.image_data import ImageData
     from kerastl.apps.data.image_part import ImagePart
-    from kerastl.apps.presets.imagenet_classes import imagenet_classes
-    from kerastl.apps.recipes.setting import Setting
-    from kerastl.apps.runs.make_tuner import make_tuner
+    from kerastl.apps.presets.imagenet import imagenet_classes
+    from kerastl.apps.recipes.recipe import Setting
+    from kerastl.apps.runs.train_network import make_tuner
     from kerastl.apps.runs.train_network import training_data
 
     class Clock(keras.callbacks.Callback):
@@ -206,7 +206,7 @@ def main():
         print(json.dumps(measure(options.only)))
         return
     from kerastl import apps
-    from kerastl.apps.runs.versions import versions
+    from kerastl.apps.runs.run_identity import versions
 
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     methods = results.get("methods", {})

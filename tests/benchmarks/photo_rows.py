@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from kerastl import export
-from kerastl.export.collect_outputs import collect_outputs
+from kerastl.export.runners.class_scores import collect_outputs
 
 
 def run_missing(path, cells, measure):

@@ -27,8 +27,8 @@ import numpy as np
 
 from kerastl import apps
 from kerastl import export
-from kerastl.apps.runs.versions import versions
-from kerastl.export.processor import processor_name
+from kerastl.apps.runs.run_identity import versions
+from kerastl.export.runners.measure_file import processor_name
 
 IMAGE_SIZE = 128
 SHOTS = 25

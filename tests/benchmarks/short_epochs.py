@@ -24,7 +24,7 @@ import tensorflow as tf
 from kerastl import apps
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.image_part import ImagePart
-from kerastl.apps.runs.versions import versions
+from kerastl.apps.runs.run_identity import versions
 
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 SIZE = 96

@@ -29,8 +29,8 @@ import tensorflow as tf
 
 import kerastl
 from kerastl import apps
-from kerastl.apps.data.prefetch_batches import prefetch_batches
-from kerastl.apps.runs.versions import versions
+from kerastl.apps.data.image_pipeline import prefetch_batches
+from kerastl.apps.runs.run_identity import versions
 
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 SIZE = 96

@@ -28,7 +28,7 @@ from kerastl.apps.data.image_part import ImagePart
 from kerastl.apps.teachers.adapt_teacher import METHOD
 from kerastl.apps.teachers.adapt_teacher import adapt_teacher
 from kerastl.apps.teachers.adapt_teacher import teacher_size
-from kerastl.apps.teachers.taught import taught
+from kerastl.apps.teachers.prepare_teachers import taught
 from kerastl.apps.teachers.teacher_spec import TeacherSpec
 
 RESULTS = pathlib.Path(__file__).with_suffix(".json")

@@ -17,9 +17,9 @@ import numpy as np
 import tensorflow as tf
 from tflite_micro.python.tflite_micro import runtime
 
-from kerastl.export.quiet import quiet_console
-from kerastl.export.targets.find_delegated import find_delegated
-from kerastl.export.targets.read_litert_graph import read_litert_graph
+from kerastl.export.targets.check import find_delegated
+from kerastl.export.targets.litert_graph import read_litert_graph
+from kerastl.export.utils.third_party import quiet_console
 
 TABLES = pathlib.Path(__file__).parents[2] / "export" / "targets"
 SHAPE = (1, 8, 8, 4)

@@ -44,9 +44,9 @@ ELSEWHERE = {
 # Where an example tells of other images than what is at hand.
 OTHERS = {
     "apps/data/load_image_folder:load_image_folder": {"size": 128},
-    "apps/runs/class_means:ClassMeans": {"size": 96, "margin": 8},
-    "export/image_batches:ImageBatches": {"size": 96},
-    "export/package/write_metadata:write_metadata": {"number": 2},
+    "apps/runs/measure_network:ClassMeans": {"size": 96, "margin": 8},
+    "export/runners/image_batches:ImageBatches": {"size": 96},
+    "export/package/metadata:write_metadata": {"number": 2},
     "kerastl/metrics/shift_consistency:shift_consistency": {
         "size": 96,
         "margin": 8,

@@ -16,7 +16,7 @@ import kerastl
 from kerastl import apps
 from kerastl import export
 from kerastl.apps.data.image_part import ImagePart
-from kerastl.apps.recipes.setting import Setting
+from kerastl.apps.recipes.recipe import Setting
 
 SIZE = 16
 CLASSES = 10

@@ -13,8 +13,8 @@ import kerastl
 from kerastl import export
 from kerastl.callbacks import KeepClusters
 from kerastl.callbacks import KeepZeros
-from kerastl.export.describe_compression import describe_compression
-from kerastl.export.targets.read_litert_graph import read_litert_graph
+from kerastl.export.runners.inference_model import describe_compression
+from kerastl.export.targets.litert_graph import read_litert_graph
 from kerastl.surgery.find_kernels import find_kernels
 
 pytestmark = pytest.mark.tensorflow_only

@@ -8,8 +8,8 @@ from keras import layers
 
 import kerastl
 from kerastl import export
-from kerastl.export.lower import lower
-from kerastl.export.quantization.find_quantizers import find_quantizers
+from kerastl.export.quantization.freeze import find_quantizers
+from kerastl.export.runners.inference_model import lower
 
 pytestmark = pytest.mark.tensorflow_only
 

@@ -7,7 +7,7 @@ from onnx import numpy_helper
 
 import kerastl
 from kerastl import export
-from kerastl.export.quantization.find_quantizers import find_quantizers
+from kerastl.export.quantization.freeze import find_quantizers
 
 pytestmark = pytest.mark.tensorflow_only
 

@@ -10,7 +10,7 @@ import kerastl
 from kerastl.export import AccuracyDropError
 from kerastl.export import load
 from kerastl.export import to_tflite
-from kerastl.export.schemes import SCHEMES
+from kerastl.export.conversion.converters import SCHEMES
 
 pytestmark = pytest.mark.tensorflow_only
 

@@ -5,8 +5,8 @@ import importlib
 import numpy as np
 import pytest
 
-from kerastl.export.schemes import SCHEMES
-from kerastl.export.schemes import get_scheme
+from kerastl.export.conversion.converters import SCHEMES
+from kerastl.export.conversion.converters import get_scheme
 
 pytestmark = pytest.mark.tensorflow_only
 

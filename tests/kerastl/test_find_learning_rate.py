@@ -5,8 +5,8 @@ from keras import ops
 
 import kerastl
 from kerastl import find_learning_rate
-from kerastl.optimizers.following_optimizer import FollowingOptimizer
-from kerastl.optimizers.following_optimizer import follower_name
+from kerastl.optimizers.gate_optimizer import FollowingOptimizer
+from kerastl.optimizers.gate_optimizer import follower_name
 
 RIGHT = np.array([[2.0], [-1.0]], "f4")
 

@@ -57,7 +57,7 @@ _MOST_SECONDS = 300
 
 
 def module_name(path):
-    """Import name of a source file, such as `kerastl.export.stage`."""
+    """Import name of a source file, such as `kerastl.export.evaluate`."""
     tree, *parts = path.with_suffix("").parts
     package, _ = TREES[tree]
     return ".".join([package, *parts])
@@ -80,7 +80,7 @@ def tests_of(path):
             other
             for other, text in _source_texts().items()
             if other not in seen
-            and any(f"{module_name(each)} import" in text for each in readers)
+            and any(_imports(text, each) for each in readers)
         ]
         seen.update(readers)
         # Those in the same folder first.
@@ -89,6 +89,14 @@ def tests_of(path):
         if found:
             break
     return list(dict.fromkeys(found))[:_MOST_TESTS]
+
+
+def _imports(text, path):
+    """Whether a source imports the file, or something out of it."""
+    package, _, name = module_name(path).rpartition(".")
+    return re.search(
+        rf"{package}\.{name} import|from {package} import {name}\b", text
+    )
 
 
 def _own_tests(path):

@@ -126,9 +126,10 @@ def test_tests_stand_where_the_source_does(tools):
     assert "test_fine_tuner_errors.py" in names
     # Known by a test that calls it, by what reads it, and by what reads that.
     for source, test in (
-        ("kerastl/surgery/source_relation.py", "test_initialize_head.py"),
+        ("kerastl/surgery/imprint_head.py", "test_initialize_head.py"),
         ("kerastl/losses/source_head_loss.py", "test_akc.py"),
-        ("kerastl/surgery/kernel_blurs.py", "test_antialias.py"),
+        ("kerastl/layers/blur_grid.py", "test_blur_pooling_2d.py"),
+        ("kerastl/surgery/class_relation.py", "test_initialize_head.py"),
     ):
         names = [file.name for file in mutate.tests_of(pathlib.Path(source))]
         assert test in names and len(names) <= 2

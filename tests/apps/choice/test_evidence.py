@@ -7,7 +7,7 @@ from kerastl.apps.choice.evidence import expected_gains
 from kerastl.apps.choice.evidence import expected_lesson
 from kerastl.apps.choice.evidence import measured
 from kerastl.apps.choice.evidence import verdict
-from kerastl.apps.recipes.table import RECIPES
+from kerastl.apps.recipes.recipe_table import RECIPES
 
 
 def _row(**changes):

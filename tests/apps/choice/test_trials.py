@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from kerastl.apps.choice import trials
-from kerastl.apps.choice.candidate import Candidate
-from kerastl.apps.choice.folds import count_folds
-from kerastl.apps.choice.folds import make_folds
+from kerastl.apps.choice.choice import Candidate
+from kerastl.apps.choice.trials import count_folds
+from kerastl.apps.choice.trials import make_folds
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.image_part import ImagePart
 

@@ -207,7 +207,7 @@ def test_export_measures_on_photos(finished_run, shapes, tmp_path):
 def test_a_gate_that_fails_is_exit_code_1(
     finished_run, shapes, tmp_path, monkeypatch
 ):
-    from kerastl.export import pipeline
+    from kerastl.export.conversion import pipeline
 
     def lose(report, _):
         report.keras_accuracy, report.accuracy_drop = 0.9, 0.4

@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from kerastl.export.diagnosis.read_tflite import read_tflite
+from kerastl.export.diagnosis.examine import read_tflite
 from kerastl_command_line.app import app
 
 pytestmark = pytest.mark.tensorflow_only

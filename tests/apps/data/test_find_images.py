@@ -3,8 +3,11 @@ import os
 import pytest
 
 from kerastl.apps.data.find_images import HIDDEN
+from kerastl.apps.data.find_images import describe_left_out
 from kerastl.apps.data.find_images import find_images
+from kerastl.apps.data.find_images import group_left_out
 from kerastl.apps.data.find_images import visible_folders
+from kerastl.apps.data.find_images import warn_left_out
 
 
 def make(root, *files):
@@ -114,3 +117,27 @@ def test_links_are_followed_and_taken_once(tmp_path):
 def test_a_pipe_is_never_opened(tmp_path):
     os.mkfifo(tmp_path / "a.jpg")
     assert left(find_images(tmp_path), tmp_path) == {"a.jpg": "no plain file"}
+
+
+FILES = [("a.txt", "no image"), *((f"{i}.heic", "HEIC") for i in range(4))]
+
+
+def test_reasons_are_counted_the_most_frequent_first():
+    assert group_left_out(FILES) == [
+        {
+            "reason": "HEIC",
+            "count": 4,
+            "examples": ["0.heic", "1.heic", "2.heic"],
+        },
+        {"reason": "no image", "count": 1, "examples": ["a.txt"]},
+    ]
+    assert describe_left_out(FILES) == [
+        "4 left out: HEIC: 0.heic, 1.heic, 2.heic, ...",
+        "1 left out: no image: a.txt",
+    ]
+
+
+def test_images_are_warned_of():
+    with pytest.warns(UserWarning, match="'p' are not used: 4 left out: HEIC"):
+        warn_left_out("p", FILES[1:])
+    warn_left_out("p", [])

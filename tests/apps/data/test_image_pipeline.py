@@ -7,6 +7,7 @@ import pytest
 from kerastl.apps.data.image_part import ImagePart
 from kerastl.apps.data.image_pipeline import Augmentation
 from kerastl.apps.data.image_pipeline import batch_bounds
+from kerastl.apps.data.image_pipeline import data_tensorflow
 from kerastl.apps.data.image_pipeline import evaluation_batches
 from kerastl.apps.data.image_pipeline import training_batches
 from kerastl.data import SampleFilter
@@ -215,3 +216,15 @@ def test_unlabelled_crops_are_drawn_by_themselves():
         images, beside = inputs["images"], inputs["unlabelled"]
         assert images.shape == beside.shape
         assert not np.array_equal(images, beside)
+
+
+def test_tensorflow_sees_accelerators_only_as_the_backend():
+    tf = data_tensorflow()
+    tf.constant(1.0)
+    assert data_tensorflow() is tf  # also when it has started
+    if keras.backend.backend() != "tensorflow":
+        assert tf.config.get_visible_devices("GPU") == []
+    else:
+        assert tf.config.get_visible_devices("GPU") == (
+            tf.config.list_physical_devices("GPU")
+        )

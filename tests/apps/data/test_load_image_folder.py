@@ -3,6 +3,8 @@ import pytest
 from PIL import Image
 
 from kerastl import apps
+from kerastl.apps.data.load_image_folder import choose_shots
+from kerastl.apps.data.load_image_folder import split_by_class
 
 
 def write_images(folder, count, value, side=40):
@@ -117,9 +119,9 @@ def test_hidden_copies_are_in_no_part(photos):
 def test_what_is_no_photo_or_unreadable_is_counted_by_reason(
     photos, monkeypatch
 ):
-    from kerastl.apps.data import image_formats
+    from kerastl.apps.data import decode_image
 
-    monkeypatch.setattr(image_formats, "_heif_is_read", lambda: False)
+    monkeypatch.setattr(decode_image, "_heif_is_read", lambda: False)
     monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
     for index in range(3):
         (photos / "cat" / f"{index}.heic").write_bytes(b"\0\0\0\x18ftypheic")
@@ -219,3 +221,20 @@ def test_numbers_of_numpy_count(photos):
     np.testing.assert_array_equal(
         data.images("train")[0], plain.images("train")[0]
     )
+
+
+LABELS = np.array([0] * 10 + [1] * 3 + [2])
+
+
+def test_every_class_gives_its_share_and_keeps_one():
+    first, second = split_by_class(LABELS, 0.2, seed=0)
+    assert np.bincount(LABELS[second], minlength=3).tolist() == [2, 1, 0]
+    assert np.sort(np.concatenate([first, second])).tolist() == list(range(14))
+    _, most = split_by_class(LABELS, 0.95, seed=0)
+    assert np.bincount(LABELS[most], minlength=3).tolist() == [9, 2, 1]
+
+
+def test_a_class_more_changes_no_choice():
+    few = choose_shots(LABELS[:13], 3, seed=5)
+    more = choose_shots(np.append(LABELS[:13], [2] * 4), 3, seed=5)
+    assert set(few) < set(more)

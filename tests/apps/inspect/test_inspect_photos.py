@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from kerastl.apps.inspect.find_copies import find_copies
-from kerastl.apps.inspect.find_doubtful import find_doubtful
 from kerastl.apps.inspect.inspect_photos import inspect_photos
-from kerastl.apps.inspect.measure_photo import measure_photo
+from kerastl.apps.inspect.photo_checks import find_copies
+from kerastl.apps.inspect.photo_checks import find_doubtful
+from kerastl.apps.inspect.photo_checks import measure_photo
 from kerastl_command_line.app import app
 
 

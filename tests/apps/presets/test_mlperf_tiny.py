@@ -19,9 +19,9 @@ import pytest
 from kerastl import apps
 from kerastl import export
 from kerastl.export.package.metadata import Metadata
-from kerastl.export.package.write_metadata import write_metadata
+from kerastl.export.package.metadata import write_metadata
 from kerastl.export.targets.check import check
-from kerastl.export.targets.read_litert_graph import read_litert_graph
+from kerastl.export.targets.litert_graph import read_litert_graph
 
 pytestmark = pytest.mark.tensorflow_only
 

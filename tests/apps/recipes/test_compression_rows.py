@@ -1,4 +1,4 @@
-"""The recipes of compression_rows train and ship what they promise."""
+"""The recipes that make networks smaller train and ship what they promise."""
 
 import keras
 import numpy as np

@@ -4,10 +4,10 @@ import pytest
 
 from kerastl import apps
 from kerastl.apps.data.load_digits_pair import load_digits_pair
-from kerastl.apps.presets.get_preset import get_preset
-from kerastl.apps.recipes.get_recipe import get_recipe
-from kerastl.apps.runs.make_tuner import make_tuner
+from kerastl.apps.presets.preset_table import get_preset
+from kerastl.apps.recipes.recipe_table import get_recipe
 from kerastl.apps.runs.prepare_student import prepare_student
+from kerastl.apps.runs.train_network import make_tuner
 from kerastl.apps.runs.train_network import train_network
 
 pytestmark = [

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from kerastl.apps.data.load_digits_pair import load_digits_pair
-from kerastl.apps.presets.get_preset import get_preset
-from kerastl.apps.recipes.get_recipe import get_recipe
+from kerastl.apps.presets.preset_table import get_preset
+from kerastl.apps.recipes.recipe_table import get_recipe
 from kerastl.apps.runs.train_network import train_network
 
 pytestmark = [

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from kerastl.apps.data.load_digits_pair import load_digits_pair
-from kerastl.apps.presets.get_preset import get_preset
-from kerastl.apps.recipes.get_recipe import get_recipe
+from kerastl.apps.presets.preset_table import get_preset
+from kerastl.apps.recipes.recipe_table import get_recipe
 from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.train_network import train_network
 from kerastl.losses import DELTA

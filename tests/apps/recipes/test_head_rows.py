@@ -1,4 +1,4 @@
-"""The recipes of head_rows: what they start from, and what they report."""
+"""The recipes that start the classifier better: from what, and the report."""
 
 import io
 import json
@@ -10,11 +10,11 @@ import rich.console
 
 import kerastl
 from kerastl import apps
-from kerastl.apps.presets.imagenet_classes import imagenet_classes
-from kerastl.apps.recipes.setting import Setting
-from kerastl.apps.runs.class_means import ClassMeans
+from kerastl.apps.presets.imagenet import imagenet_classes
+from kerastl.apps.recipes.recipe import Setting
+from kerastl.apps.runs.measure_network import ClassMeans
 from kerastl.apps.runs.prepare_student import prepare_student
-from kerastl.apps.runs.save_class_means import save_class_means
+from kerastl.apps.runs.prepare_student import save_class_means
 from kerastl.apps.runs.train_network import train_network
 from kerastl.surgery.wordnet import WordNet
 

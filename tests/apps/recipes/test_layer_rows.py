@@ -6,8 +6,8 @@ import pytest
 
 from kerastl import apps
 from kerastl import layers
-from kerastl.apps.recipes.layer_rows import ROWS
-from kerastl.apps.recipes.setting import Setting
+from kerastl.apps.recipes.recipe import Setting
+from kerastl.apps.recipes.signal_rows import LAYER_ROWS
 from kerastl.apps.runs.train_network import train_network
 
 pytestmark = [
@@ -28,7 +28,7 @@ def _count(model, kind):
     return sum(isinstance(layer, kind) for layer in model.layers)
 
 
-@pytest.mark.parametrize("name", [row.name for row in ROWS])
+@pytest.mark.parametrize("name", [row.name for row in LAYER_ROWS])
 def test_a_recipe_trains_and_ships(name, student, digits):
     recipe = apps.get_recipe(name)
     setting = Setting(student, None, digits, 2, 3, 0.01)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from kerastl import apps
-from kerastl.apps.runs.make_tuner import make_tuner
+from kerastl.apps.runs.train_network import make_tuner
 
 from .joined import fits
 

@@ -18,7 +18,7 @@ TRAIN_ALL = """
     )
     import keras, numpy as np
     from kerastl import apps
-    from kerastl.apps.runs.make_tuner import make_tuner
+    from kerastl.apps.runs.train_network import make_tuner
 
     toys = runpy.run_path(sys.argv[1])
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from kerastl import apps
-from kerastl.apps.recipes.optimizer_rows import ROWS
-from kerastl.apps.recipes.setting import Setting
+from kerastl.apps.recipes.course_rows import OPTIMIZER_ROWS
+from kerastl.apps.recipes.recipe import Setting
 from kerastl.apps.runs.train_network import train_network
 
 pytestmark = [
@@ -35,7 +35,7 @@ def train(student, digits):
     return run
 
 
-@pytest.mark.parametrize("name", [row.name for row in ROWS])
+@pytest.mark.parametrize("name", [row.name for row in OPTIMIZER_ROWS])
 def test_a_recipe_trains(name, train):
     train(name)
 

@@ -1,11 +1,11 @@
-"""The recipes of schedule_rows train, alone and with others."""
+"""The recipes that change over time train, alone and with others."""
 
 import keras
 import numpy as np
 import pytest
 
 from kerastl import apps
-from kerastl.apps.recipes.setting import Setting
+from kerastl.apps.recipes.recipe import Setting
 from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.train_network import train_network
 

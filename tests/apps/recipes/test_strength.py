@@ -6,7 +6,7 @@ import pytest
 from kerastl import apps
 from kerastl.apps.recipes.recipe import nothing
 from kerastl.apps.runs.check_method import check_strength
-from kerastl.apps.runs.make_tuner import make_tuner
+from kerastl.apps.runs.train_network import make_tuner
 
 pytestmark = pytest.mark.tensorflow_only
 

@@ -10,7 +10,7 @@ from keras import layers
 import kerastl
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.image_part import ImagePart
-from kerastl.apps.recipes.setting import Setting
+from kerastl.apps.recipes.recipe import Setting
 from kerastl.apps.runs.train_network import training_data
 
 

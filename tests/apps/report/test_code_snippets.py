@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from kerastl import apps
-from kerastl.apps.data.load_images import load_images
+from kerastl.apps.data.decode_image import load_images
 from kerastl.apps.report.code_snippets import code_snippets
 from kerastl.export.package.write_c_array import write_c_array
 

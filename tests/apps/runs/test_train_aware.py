@@ -6,11 +6,11 @@ import pytest
 from keras import layers
 
 from kerastl import apps
-from kerastl.apps.recipes.setting import Setting
+from kerastl.apps.recipes.recipe import Setting
 from kerastl.apps.runs import train_aware as module
-from kerastl.apps.runs.make_tuner import make_tuner
 from kerastl.apps.runs.train_aware import train_aware
-from kerastl.export.measure_compression import measure_compression
+from kerastl.apps.runs.train_network import make_tuner
+from kerastl.export.runners.inference_model import measure_compression
 from kerastl.surgery import cluster_weights
 from kerastl.surgery import prune_weights
 

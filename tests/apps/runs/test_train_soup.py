@@ -8,8 +8,8 @@ import kerastl
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.image_part import ImagePart
 from kerastl.apps.data.image_pipeline import Augmentation
-from kerastl.apps.recipes.get_recipe import get_recipe
 from kerastl.apps.recipes.recipe import Recipe
+from kerastl.apps.recipes.recipe_table import get_recipe
 from kerastl.apps.runs.run_folder import RunFolder
 from kerastl.apps.runs.train_soup import check_soup
 from kerastl.apps.runs.train_soup import remove_state

@@ -9,7 +9,7 @@ import pytest
 from kerastl import apps
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.image_part import ImagePart
-from kerastl.apps.teachers.taught import taught
+from kerastl.apps.teachers.prepare_teachers import taught
 
 pytestmark = [
     pytest.mark.tensorflow_only,

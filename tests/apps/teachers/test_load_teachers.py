@@ -4,7 +4,7 @@ from keras import layers
 
 from kerastl import apps
 from kerastl.apps.data import check_memory
-from kerastl.apps.presets.get_preset import get_preset
+from kerastl.apps.presets.preset_table import get_preset
 from kerastl.apps.teachers.load_teachers import load_teachers
 from kerastl.apps.teachers.teacher_spec import read_teachers
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from kerastl import apps
-from kerastl.apps.presets.get_preset import get_preset
+from kerastl.apps.presets.preset_table import get_preset
 from kerastl.apps.runs.run_folder import RunFolder
 from kerastl.apps.runs.run_progress import RunProgress
 from kerastl.apps.teachers.adapt_teacher import teacher_size

@@ -16,11 +16,11 @@ from kerastl import apps
 from kerastl.apps.data.load_task import DIGITS
 from kerastl.apps.data.load_task import load_task
 from kerastl.apps.runs.prepare_student import prepare_student
+from kerastl.apps.runs.run_identity import versions
 from kerastl.apps.runs.train_soup import train_soup
-from kerastl.apps.runs.versions import versions
 from kerastl.apps.teachers.adapt_teacher import adapt_teacher
 from kerastl.apps.teachers.adapt_teacher import teacher_size
-from kerastl.apps.teachers.taught import taught
+from kerastl.apps.teachers.prepare_teachers import taught
 from kerastl.apps.teachers.teacher_spec import TeacherSpec
 
 _BATCH_SIZE = 32

@@ -175,8 +175,8 @@ def test_own_errors_are_those_of_the_quantization_debugger(net, files, images):
     """TFLite measures the same, operator by operator, with its own code."""
     import tensorflow as tf
 
-    from kerastl.export.calibration import stretch_to_pixel_range
-    from kerastl.export.lower import lower
+    from kerastl.export.conversion.choose_images import stretch_to_pixel_range
+    from kerastl.export.runners.inference_model import lower
 
     from .conftest import make_images
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerastl.export.diagnosis import examine as module
-from kerastl.export.lower import lower
+from kerastl.export.runners.inference_model import lower
 
 
 @pytest.mark.parametrize(

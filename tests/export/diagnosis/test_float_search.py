@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerastl.export.diagnosis.float_candidates import FloatCandidate
+from kerastl.export.diagnosis.float_search import FloatCandidate
 from kerastl.export.diagnosis.float_search import FloatSearch
 
 pytestmark = pytest.mark.tensorflow_only

@@ -2,8 +2,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from kerastl.export.diagnosis.keras_calls import keras_calls
-from kerastl.export.lower import lower
+from kerastl.export.runners.inference_model import lower
+from kerastl.export.runners.keras_calls import keras_calls
 
 
 def run(model, images):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from kerastl import export
-from kerastl.export.diagnosis.keras_calls import keras_calls
+from kerastl.export.diagnosis.examine import read_onnx
+from kerastl.export.diagnosis.examine import read_tflite
 from kerastl.export.diagnosis.match_layers import match_layers
-from kerastl.export.diagnosis.read_onnx import read_onnx
-from kerastl.export.diagnosis.read_tflite import read_tflite
-from kerastl.export.lower import lower
+from kerastl.export.runners.inference_model import lower
+from kerastl.export.runners.keras_calls import keras_calls
 
 from .conftest import settle
 

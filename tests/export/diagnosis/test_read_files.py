@@ -9,10 +9,10 @@ from onnx import helper
 from onnx import numpy_helper
 
 from kerastl import export
-from kerastl.export.diagnosis.file_graph import Quantization
-from kerastl.export.diagnosis.read_onnx import read_onnx
-from kerastl.export.diagnosis.read_tflite import _dequantized
-from kerastl.export.diagnosis.read_tflite import read_tflite
+from kerastl.export.diagnosis.examine import _dequantized
+from kerastl.export.diagnosis.examine import read_onnx
+from kerastl.export.diagnosis.examine import read_tflite
+from kerastl.export.runners.file_graph import Quantization
 
 pytestmark = pytest.mark.tensorflow_only
 

@@ -7,13 +7,13 @@ import pytest
 from keras import layers
 
 from kerastl import export
-from kerastl.export.accuracy_drop_error import AccuracyDropError
-from kerastl.export.diagnosis.read_onnx import read_onnx
-from kerastl.export.diagnosis.read_tflite import read_tflite
+from kerastl.export.conversion.report import AccuracyDropError
+from kerastl.export.diagnosis.examine import read_onnx
+from kerastl.export.diagnosis.examine import read_tflite
 from kerastl.export.diagnosis.selective_int8 import _named
 from kerastl.export.diagnosis.selective_int8 import _search
 from kerastl.export.diagnosis.selective_int8 import selective_int8
-from kerastl.export.diagnosis.unreachable_error import UnreachableError
+from kerastl.export.diagnosis.selective_report import UnreachableError
 
 FORMATS = pytest.mark.parametrize("format", ["tflite", "onnx"])
 READERS = {"tflite": read_tflite, "onnx": read_onnx}

@@ -2,8 +2,8 @@
 
 from kerastl.export.diagnosis.selective_report import FrontierPoint
 from kerastl.export.diagnosis.selective_report import SelectiveReport
+from kerastl.export.diagnosis.selective_report import UnreachableError
 from kerastl.export.diagnosis.selective_report import frontier_table
-from kerastl.export.diagnosis.unreachable_error import UnreachableError
 
 POINTS = (
     FrontierPoint(0, 0.505, 0.4, 12_345, 1.234, 1),

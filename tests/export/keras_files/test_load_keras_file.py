@@ -12,7 +12,7 @@ from keras import layers
 from kerastl.export import load
 from kerastl.export.describe_file import describe_file
 from kerastl.export.keras_files import load_keras_file
-from kerastl.export.probe_file import probe_file
+from kerastl.export.utils.third_party import probe_file
 
 REAL = (
     Path(__file__).parents[3]

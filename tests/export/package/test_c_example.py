@@ -15,8 +15,8 @@ from kerastl.export import load
 from kerastl.export import to_tflite
 from kerastl.export.package.c_example import c_example
 from kerastl.export.package.metadata import Metadata
+from kerastl.export.package.metadata import write_metadata
 from kerastl.export.package.write_c_array import write_c_array
-from kerastl.export.package.write_metadata import write_metadata
 
 pytestmark = pytest.mark.tensorflow_only
 

@@ -15,9 +15,9 @@ from kerastl.export import Metadata
 from kerastl.export import load
 from kerastl.export import to_tflite
 from kerastl.export import write_metadata
-from kerastl.export.package.tflite_archive import split_archive
 from kerastl.export.package.tflite_metadata import describe_images
 from kerastl.export.package.tflite_metadata import set_metadata
+from kerastl.export.package.tflite_metadata import split_archive
 
 pytestmark = pytest.mark.tensorflow_only
 

@@ -8,10 +8,10 @@ import pytest
 from kerastl.export import load
 from kerastl.export import to_tflite
 from kerastl.export.package.metadata import Metadata
+from kerastl.export.package.metadata import write_metadata
 from kerastl.export.package.write_c_array import write_c_array
-from kerastl.export.package.write_metadata import write_metadata
 from kerastl.export.targets.check import check
-from kerastl.export.targets.target_error import TargetError
+from kerastl.export.targets.check_report import TargetError
 
 pytestmark = pytest.mark.tensorflow_only
 

@@ -16,10 +16,10 @@ from keras import layers
 from kerastl.export import load
 from kerastl.export import to_tflite
 from kerastl.export.package.metadata import Metadata
+from kerastl.export.package.metadata import write_metadata
 from kerastl.export.package.write_c_array import write_c_array
 from kerastl.export.package.write_esp_project import _settings
 from kerastl.export.package.write_esp_project import write_esp_project
-from kerastl.export.package.write_metadata import write_metadata
 from tests.export.package.test_c_example import RUN
 from tests.export.package.test_c_example import STUB
 

@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.interpreter import OpResolverType
 
 from kerastl import export
-from kerastl.export.quantization.load_quantizers import load_quantizers
+from kerastl.export.quantization.quantized_activation import load_quantizers
 
 pytestmark = pytest.mark.tensorflow_only
 

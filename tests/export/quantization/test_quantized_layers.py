@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from kerastl.export.quantization.quantized_conv_2d import QuantizedConv2D
-from kerastl.export.quantization.quantized_dense import QuantizedDense
-from kerastl.export.quantization.quantized_depthwise_conv_2d import (
+from kerastl.export.quantization.quantized_layers import QuantizedConv2D
+from kerastl.export.quantization.quantized_layers import QuantizedDense
+from kerastl.export.quantization.quantized_layers import (
     QuantizedDepthwiseConv2D,
 )
-from kerastl.export.quantization.quantized_separable_conv_2d import (
+from kerastl.export.quantization.quantized_layers import (
     QuantizedSeparableConv2D,
 )
 

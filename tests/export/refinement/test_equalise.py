@@ -8,8 +8,8 @@ from keras import layers
 import kerastl
 from kerastl import export
 from kerastl.export.refinement.equalise import equalise
+from kerastl.export.refinement.refinable_copy import Schedule
 from kerastl.export.refinement.refine import refine
-from kerastl.export.refinement.schedule import Schedule
 
 pytestmark = pytest.mark.tensorflow_only
 

@@ -6,8 +6,8 @@ import pytest
 from keras import layers
 
 from kerastl.export.refinement.kernel_matrix import KernelMatrix
-from kerastl.export.refinement.levels import Levels
-from kerastl.export.refinement.schedule import Schedule
+from kerastl.export.refinement.refinable_copy import Schedule
+from kerastl.export.refinement.streams import Levels
 from kerastl.export.refinement.streams import Streams
 
 pytestmark = pytest.mark.tensorflow_only

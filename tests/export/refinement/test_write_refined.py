@@ -8,14 +8,14 @@ import pytest
 
 import kerastl
 from kerastl import export
-from kerastl.export import pipeline
-from kerastl.export.lower import lower
+from kerastl.export.conversion import pipeline
+from kerastl.export.conversion.converters import get_scheme
 from kerastl.export.refinement import write_refined as module
 from kerastl.export.refinement.record import LayerRecord
 from kerastl.export.refinement.record import RefinementRecord
 from kerastl.export.refinement.write_refined import Written
 from kerastl.export.refinement.write_refined import write_refined
-from kerastl.export.schemes import get_scheme
+from kerastl.export.runners.inference_model import lower
 from kerastl.surgery.find_kernels import find_kernels
 
 pytestmark = pytest.mark.tensorflow_only

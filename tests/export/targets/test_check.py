@@ -7,12 +7,12 @@ import pytest
 from keras import layers
 
 import kerastl
+from kerastl.export.targets.check import TARGETS
+from kerastl.export.targets.check import OpTable
 from kerastl.export.targets.check import check
 from kerastl.export.targets.litert_graph import LitertGraph
 from kerastl.export.targets.litert_graph import Operator
 from kerastl.export.targets.litert_graph import Tensor
-from kerastl.export.targets.op_table import TARGETS
-from kerastl.export.targets.op_table import OpTable
 
 pytestmark = pytest.mark.tensorflow_only
 

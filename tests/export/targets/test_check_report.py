@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from kerastl.export.targets.check_report import CheckReport
-from kerastl.export.targets.target_error import TargetError
+from kerastl.export.targets.check_report import TargetError
 
 REPORT = CheckReport(
     path="a.tflite",

@@ -5,9 +5,9 @@ import pytest
 from kerastl.export.targets.litert_graph import LitertGraph
 from kerastl.export.targets.litert_graph import Operator
 from kerastl.export.targets.litert_graph import Tensor
+from kerastl.export.targets.litert_graph import read_litert_graph
 from kerastl.export.targets.plan_arena import _overhead
 from kerastl.export.targets.plan_arena import plan_arena
-from kerastl.export.targets.read_litert_graph import read_litert_graph
 
 pytestmark = pytest.mark.tensorflow_only
 

@@ -6,7 +6,7 @@ import pytest
 
 import kerastl
 from kerastl.callbacks import RIFLE
-from kerastl.callbacks.fan_in_draw import fan_in_draw
+from kerastl.callbacks.reinitialization import fan_in_draw
 
 PATTERN = "predictions/.*"
 

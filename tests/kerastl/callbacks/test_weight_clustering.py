@@ -9,7 +9,7 @@ import kerastl
 from kerastl.callbacks import KeepClusters
 from kerastl.callbacks import MagnitudePruning
 from kerastl.callbacks import WeightClustering
-from kerastl.callbacks.clustering_constraint import ClusteringConstraint
+from kerastl.callbacks.weight_callback import ClusteringConstraint
 
 
 def _num_values(kernels):

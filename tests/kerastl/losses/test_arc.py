@@ -5,6 +5,8 @@ from keras import ops
 
 import kerastl
 from kerastl.losses import ARC
+from kerastl.losses.arc import _FeatureQueue
+from kerastl.losses.arc import _mmd
 
 
 def kernel_mean(a, b):
@@ -176,3 +178,81 @@ def test_errors(make_network, images, labels):
     tuner = compiled(make_network(), ARC())
     with pytest.raises(ValueError, match=r"data\.with_unlabelled"):
         tuner.fit(images, labels, verbose=0)
+
+
+def rows(*values):
+    return np.array(values, "float32")[:, None] * np.ones(2, "float32")
+
+
+def kept(result):
+    found, mask = (ops.convert_to_numpy(part) for part in result)
+    return found[mask > 0, 0].tolist()
+
+
+def test_first_in_first_out():
+    queue = _FeatureQueue(4, 2, "queue")
+    mask = np.array([1, 0, 1], "float32")
+    assert kept(queue.push(rows(1, 2, 3), mask)) == [1, 3]
+    assert kept(queue.push(rows(4, 5, 6), mask * 0)) == [1, 3]
+    assert kept(queue.push(rows(7, 8, 9), 1 - mask)) == [1, 3, 8]
+    # The first row of the oldest batch leaves first.
+    assert kept(queue.push(rows(10, 11, 12), mask)) == [3, 8, 10, 12]
+    pushed = queue.push(rows(13, 14, 15, 16, 17), np.ones(5, "float32"))
+    assert kept(pushed) == [14, 15, 16, 17]
+    stored = ops.convert_to_numpy(queue.rows)[:, 0].tolist()
+    assert stored == [14, 15, 16, 17]
+    assert ops.convert_to_numpy(queue.filled).tolist() == [1, 1, 1, 1]
+
+
+def test_rows_keep_their_precision_in_a_layer_of_half_precision():
+    queue = _FeatureQueue(2, 2, "queue")
+    queue.rows.assign(rows(1.0001, 2.0001))
+    queue.filled.assign([1, 1])
+
+    class Half(keras.layers.Layer):
+        def call(self, x):
+            found, _ = queue.push(x, ops.ones(1))
+            return found
+
+    found = Half(dtype="mixed_float16", autocast=False)(rows(3.0001))
+    expected = rows(1.0001, 2.0001, 3.0001)
+    np.testing.assert_array_equal(ops.convert_to_numpy(found), expected)
+
+
+def test_it_has_no_trainable_weights():
+    queue = _FeatureQueue(4, 2, "queue")
+    assert isinstance(queue, keras.layers.Layer)
+    assert len(queue.non_trainable_variables) == 2 == len(queue.variables)
+
+
+def test_the_discrepancy_by_hand():
+    generator = np.random.default_rng(0)
+    a, b = generator.normal(size=(7, 5)), generator.normal(1, 1, (4, 5))
+    found = _mmd(*(ops.convert_to_tensor(x, "float32") for x in (a, b)))
+    np.testing.assert_allclose(float(found), published(a, b), rtol=1e-5)
+
+
+def test_a_set_and_itself():
+    rows = np.random.default_rng(1).normal(5, 3, (6, 8)).astype("float32")
+    assert abs(float(_mmd(rows, rows))) < 1e-6
+    assert abs(float(_mmd(rows, rows[::-1].copy()))) < 1e-6
+
+
+def test_nothing_is_nearer_than_the_same():
+    """Rounding makes squares of large numbers negative."""
+    rows = np.random.default_rng(3).normal(1e3, 100, (20, 64)).astype("float32")
+    found = [float(_mmd(row[None], -row[None])) for row in rows]
+    assert max(found) <= 2
+    assert max(found) > 1.9
+
+
+def test_masks():
+    generator = np.random.default_rng(2)
+    a, b = generator.normal(size=(2, 6, 3)).astype("float32")
+    first, second = (
+        np.array(mask, "float32") for mask in ([1, 0, 1, 1, 0, 0], [0, 1] * 3)
+    )
+    found = _mmd(a, b, first, second)
+    expected = published(a[first > 0], b[second > 0])
+    np.testing.assert_allclose(float(found), expected, rtol=1e-5)
+    assert float(_mmd(a, b, np.zeros(6, "float32"), second)) == 0.0

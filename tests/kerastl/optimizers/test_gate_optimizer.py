@@ -8,10 +8,10 @@ import pytest
 from keras import layers
 
 import kerastl
-from kerastl.callbacks.optimizer_parts import optimizer_parts
 from kerastl.optimizers import gate_optimizer
 from kerastl.optimizers import layer_decay_optimizer
 from kerastl.optimizers import staged_unfreezing_optimizer
+from kerastl.optimizers.grouped_optimizer import optimizer_parts
 from kerastl.surgery import add_block_routing
 from kerastl.surgery import add_gated_filters
 

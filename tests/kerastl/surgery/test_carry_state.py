@@ -16,8 +16,8 @@ import kerastl
 from kerastl import apps
 from kerastl import surgery
 from kerastl.surgery.carry_state import carry_state
-from kerastl.surgery.remove_zero_channels import remove_zero_channels
-from kerastl.training.frozen_source import frozen_source
+from kerastl.surgery.feature_extractor import frozen_source
+from kerastl.surgery.prune_channels import remove_zero_channels
 
 MEAN, VARIANCE = [123.7, 116.3, 103.5], [3411.0, 3260.0, 3290.0]
 
@@ -267,7 +267,7 @@ def test_statistics_are_measured_behind_the_preprocessing():
 @pytest.mark.parametrize("state", ["adapted", "given", "user", "within"])
 def test_quantization_aware_and_back(state):
     from kerastl import export
-    from kerastl.export.quantization.without_rounding import without_rounding
+    from kerastl.export.diagnosis.diagnose import without_rounding
 
     model, images, expected = _made(state)
     with warnings.catch_warnings():
@@ -283,7 +283,7 @@ def test_quantization_aware_and_back(state):
 @pytest.mark.tensorflow_only
 @pytest.mark.parametrize("state", ["adapted", "given", "user", "within"])
 def test_lowered_to_float32(state):
-    from kerastl.export.lower import lower
+    from kerastl.export.runners.inference_model import lower
 
     keras.config.set_dtype_policy("mixed_float16")
     half = _network(state)

@@ -12,7 +12,7 @@ from kerastl import losses
 from kerastl.callbacks import LURE
 from kerastl.surgery.class_outputs import class_outputs
 from kerastl.surgery.class_outputs import class_probabilities
-from kerastl.training.loss_probe import LossProbe
+from kerastl.training.gradients import LossProbe
 
 
 def from_logits(y_true, y_pred):

@@ -6,6 +6,7 @@ from keras import layers
 import kerastl
 from kerastl import surgery
 from kerastl.surgery.find_kernels import find_kernels
+from kerastl.surgery.layer_paths import UniqueNames
 from kerastl.surgery.layer_paths import layer_paths
 from kerastl.surgery.layer_paths import layers_named
 from kerastl.surgery.layer_paths import match_paths
@@ -165,3 +166,18 @@ def test_stages_of_two_backbones_are_counted_along_the_way(make_two_streams):
     ]
     groups = surgery.layer_groups(make_two_streams(), ["rgb/first_relu"])
     assert [len(group) for group in groups] == [6, 2, 1]
+
+
+def test_no_name_of_a_model_or_of_before_is_given():
+    inputs = keras.Input((4,), name="picture")
+    inner = keras.Sequential(
+        [keras.Input((4,), name="inside"), layers.Dense(4, name="dense")],
+        name="block",
+    )
+    model = keras.Model(inputs, layers.ReLU(name="new_1")(inner(inputs)))
+    names = UniqueNames(model)
+    assert names.inherit("dense") == "dense"
+    assert names.inherit("dense") == "dense_1"
+    assert [names.new("new") for _ in range(3)] == ["new", "new_2", "new_3"]
+    for taken in ("picture", "inside", "block", "dense"):
+        assert names.new(taken) not in (taken, "dense_1")

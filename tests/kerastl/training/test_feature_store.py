@@ -4,8 +4,8 @@ import pytest
 from keras import ops
 
 from kerastl.data import ArrayBatches
+from kerastl.surgery.feature_extractor import frozen_source
 from kerastl.training.feature_store import FeatureStore
-from kerastl.training.frozen_source import frozen_source
 
 IMAGES = np.random.default_rng(1).uniform(0, 255, (9, 6, 6, 3)).astype("f")
 

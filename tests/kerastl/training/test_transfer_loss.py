@@ -5,15 +5,20 @@ import types
 import keras
 import numpy as np
 import pytest
+from keras import layers
 from keras import ops
 
 import kerastl
 from kerastl.losses import TransferLoss
+from kerastl.training.transfer_loss import batch_mean
+from kerastl.training.transfer_loss import embedding_units
 
 SIDE = {"one": 1.0, "two": 2.0, "three": 4.0}
 STEP = types.SimpleNamespace(
     student=SIDE, source={"one": 0.5, "two": 0.0, "three": 1.0}
 )
+
+VALUES = np.array([1.0, 2.0, 6.0], "float32")
 
 
 class Difference(TransferLoss):
@@ -112,3 +117,37 @@ def test_in_a_training(make_network, images, labels):
     logs = tuner.train_on_batch(images, labels, return_dict=True)
     np.testing.assert_allclose(logs["squares"], 3 * late, rtol=1e-4)
     np.testing.assert_allclose(logs["loss"], plain + 1.5 * late, rtol=1e-4)
+
+
+@pytest.fixture
+def channels_first():
+    keras.config.set_image_data_format("channels_first")
+    yield
+    keras.config.set_image_data_format("channels_last")
+
+
+def units(shape, *more):
+    model = keras.Sequential(
+        [keras.Input(shape), layers.ReLU(name="features"), *more]
+    )
+    tuner = types.SimpleNamespace(student=model, embedding=["features"])
+    return embedding_units(tuner)
+
+
+def test_channels_come_last():
+    assert units((5,)) == 5
+    assert units((3, 4, 5)) == 5
+
+
+def test_channels_come_first_in_images_alone(channels_first):
+    assert units((3, 4, 5)) == 3
+    assert units((5,)) == 5
+    assert units((4, 5)) == 5
+
+
+def test_as_keras_takes_it():
+    """Over the batch, not over the sum of the weights."""
+    assert float(batch_mean(VALUES)) == 3.0
+    for weights in ([2.0, 0.0, 3.0], [[2.0], [0.0], [3.0]], [2, 0, 3]):
+        found = batch_mean(VALUES, np.array(weights))
+        assert float(found) == pytest.approx((2 * 1 + 3 * 6) / 3)

@@ -1,0 +1,400 @@
+"""Recipes of other steps, new starts, gates, two heads, fewer weights."""
+
+import warnings
+
+import keras
+
+from kerastl.apps.recipes.recipe import Recipe
+
+# The functions import what they use, so that the table is there at once.
+
+
+def _layer_decay(rate, recipe, setting):
+    from kerastl.optimizers import layer_decay_optimizer
+
+    return layer_decay_optimizer(setting.student, recipe.base(rate), decay=0.5)
+
+
+def _staged_unfreezing(rate, recipe, setting):
+    from kerastl.optimizers import staged_unfreezing_optimizer
+    from kerastl.surgery import layer_groups
+
+    groups = layer_groups(setting.student)
+    return staged_unfreezing_optimizer(
+        setting.student,
+        recipe.base(rate),
+        # All stages take part in the second half of the training.
+        steps_per_stage=max(1, setting.steps // (2 * len(groups))),
+        groups=groups,
+    )
+
+
+def _averaged(rate, recipe, setting):
+    return recipe.base(
+        rate,
+        use_ema=True,
+        # Remembers a tenth of the training, however short that is.
+        ema_momentum=max(0.0, 1 - 10 / setting.steps),
+    )
+
+
+OPTIMIZER_ROWS = [
+    Recipe(
+        name="layer_decay",
+        title="Layer-decayed learning rate",
+        paper="Howard and Ruder, ACL 2018",
+        summary="halves the rate from stage to stage down to the input",
+        where=("optimizers.layer_decay_optimizer",),
+        make_optimizer=_layer_decay,
+        rates_by_layer=True,
+        cost=1.02,
+    ),
+    Recipe(
+        name="staged_unfreezing",
+        title="Staged unfreezing",
+        paper="Howard and Ruder, ACL 2018",
+        summary="trains the head first, then one more stage at a time",
+        where=("optimizers.staged_unfreezing_optimizer",),
+        make_optimizer=_staged_unfreezing,
+        rates_by_layer=True,
+        cost=1.02,
+    ),
+    Recipe(
+        name="ema",
+        title="Averaged weights (EMA)",
+        paper="Polyak and Juditsky, 1992",
+        summary="ships the average of the weights of the last steps",
+        make_optimizer=_averaged,
+        cost=1.02,
+    ),
+]
+
+
+# A run that is shorter has a period an epoch.
+_PERIODS = 4
+# What a classifier that is drawn anew needs to come back, and how many times
+# as fast as the rest of the network it learns.
+_STEPS_OF_A_PERIOD = 40
+_HEAD_FACTOR = 10.0
+
+
+def _periods(setting):
+    return min(_PERIODS, setting.epochs)
+
+
+def _rifle(setting):
+    from kerastl.callbacks import RIFLE
+
+    most = max(2, setting.steps // _STEPS_OF_A_PERIOD)
+    # The authors' option: at the end of the cosine no classifier comes back.
+    return [
+        RIFLE(
+            min(_periods(setting), most),
+            restart_learning_rate=None,
+            seed=setting.seed,
+        )
+    ]
+
+
+def _fast_head(setting, optimizer):
+    from kerastl.optimizers.grouped_optimizer import grouped_optimizer
+    from kerastl.surgery.find_head import find_head
+
+    if type(optimizer) not in (keras.optimizers.Adam, keras.optimizers.SGD):
+        # The rates are another method's, such as those of gates.
+        return optimizer
+    head = find_head(setting.student).layer
+    body = [
+        layer
+        for layer in setting.student.layers
+        if layer is not head and layer.trainable_weights
+    ]
+    return grouped_optimizer(
+        setting.student, optimizer, [body, [head]], [1.0, _HEAD_FACTOR], [0, 0]
+    )
+
+
+def _lure(setting):
+    from kerastl.callbacks import LURE
+
+    return [
+        LURE(setting.data.calibration, _periods(setting), seed=setting.seed)
+    ]
+
+
+def _cyclic_cosine(rate, setting):
+    from kerastl.schedules import CyclicCosine
+
+    periods = _periods(setting)
+    return CyclicCosine(
+        rate,
+        setting.steps,
+        periods,
+        # The same epochs as RIFLE's, with which it is compared.
+        period=setting.epochs // periods * setting.steps_per_epoch,
+    )
+
+
+SCHEDULE_ROWS = [
+    Recipe(
+        name="rifle",
+        title="RIFLE",
+        paper="Li et al., ICML 2020",
+        summary="draws the classifier anew up to three times on the way",
+        where=("callbacks.RIFLE",),
+        rates_by_layer=True,
+        adapt_optimizer=_fast_head,
+        callbacks=_rifle,
+        cost=0.97,
+        exact="assumed",
+    ),
+    Recipe(
+        name="cyclic",
+        title="Cyclic learning rate",
+        paper="Loshchilov and Hutter, ICLR 2017",
+        summary="restarts the learning rate three times, the weights go on",
+        where=("schedules.CyclicCosine",),
+        schedule=_cyclic_cosine,
+        cost=1.05,
+    ),
+    Recipe(
+        name="lure",
+        title="LURE",
+        paper="Ramkumar, Arani and Zonooz, TMLR 2023",
+        summary="draws the fifth of the weights anew that matters least",
+        where=("callbacks.LURE",),
+        callbacks=_lure,
+        schedule=_cyclic_cosine,
+        batch_norm="train",
+        cost=1.0,
+        exact="assumed",
+    ),
+]
+
+
+# Points of accuracy on the training images that folding may cost silently.
+_SILENT_LOSS = 0.01
+# Learning rates of what decides, as multiples of the network's: assumed, and
+# that of the authors' code.
+_FILTER_FACTOR = 10.0
+_POLICY_FACTOR = 0.1
+
+
+def _gated_filters(setting):
+    from kerastl.surgery import add_gated_filters
+
+    return add_gated_filters(setting.student, seed=setting.seed)
+
+
+def _routed_blocks(setting):
+    from kerastl.surgery import add_block_routing
+
+    return add_block_routing(setting.student, seed=setting.seed)
+
+
+def _gate_rates(factor):
+    def adapt(setting, optimizer):
+        from kerastl.optimizers import gate_optimizer
+
+        return gate_optimizer(setting.student, optimizer, factor)
+
+    return adapt
+
+
+def _folded(setting):
+    import kerastl
+
+    folded = kerastl.fold_gates(setting.student, setting.data.calibration)
+    if folded.accuracy_before - folded.accuracy_after > _SILENT_LOSS:
+        warnings.warn(
+            "A network without gates ships, and fixing them cost accuracy on "
+            f"the training images: {folded}.",
+            stacklevel=2,
+        )
+    return folded.model
+
+
+GATE_ROWS = [
+    Recipe(
+        name="adafilter",
+        title="AdaFilter",
+        paper="Guo et al., AAAI 2020",
+        summary="every image chooses each filter, frozen or tuned",
+        where=(
+            "surgery.add_gated_filters",
+            "surgery.fold_gates",
+            "optimizers.gate_optimizer",
+        ),
+        surgery=_gated_filters,
+        adapt_optimizer=_gate_rates(_FILTER_FACTOR),
+        finish=_folded,
+        cost=1.75,
+        exact="assumed",
+    ),
+    Recipe(
+        name="spottune",
+        title="SpotTune",
+        paper="Guo et al., CVPR 2019",
+        summary="every image chooses each residual block, frozen or tuned",
+        where=("surgery.add_block_routing", "optimizers.gate_optimizer"),
+        surgery=_routed_blocks,
+        adapt_optimizer=_gate_rates(_POLICY_FACTOR),
+        finish=_folded,
+        cost=1.18,
+        exact="assumed",
+    ),
+]
+
+
+def _lwf(setting):
+    from kerastl.losses import LwF
+
+    return [LwF(setting.source)]
+
+
+def _distillation(setting):
+    from kerastl.losses import LogitsDistillation
+
+    return [LogitsDistillation(setting.source)]
+
+
+def _co_tuning(setting):
+    from kerastl.losses import CoTuning
+    from kerastl.losses import class_relation
+
+    relation = class_relation(
+        setting.source,
+        setting.data.calibration,
+        num_classes=setting.data.num_classes,
+    )
+    return [CoTuning(setting.source, relation)]
+
+
+def _bi_tuning(setting):
+    from kerastl.losses import BiTuning
+
+    return [BiTuning(flip=setting.flips, seed=setting.seed)]
+
+
+OUTPUT_ROWS = [
+    Recipe(
+        name="lwf",
+        title="LwF",
+        paper="Li and Hoiem, ECCV 2016",
+        summary="keeps what the source's classifier says of the new images",
+        where=("losses.LwF",),
+        weighted=True,
+        uses_source=True,
+        needs_source_head=True,
+        transfer_losses=_lwf,
+        cost=1.11,
+    ),
+    Recipe(
+        name="distillation",
+        title="Logits distillation",
+        paper="Hinton, Vinyals and Dean, 2015",
+        summary="the source's frozen classifier reads the same as before",
+        where=("losses.LogitsDistillation",),
+        weighted=True,
+        uses_source=True,
+        needs_source_head=True,
+        transfer_losses=_distillation,
+        cost=1.08,
+    ),
+    Recipe(
+        name="co_tuning",
+        title="Co-Tuning",
+        paper="You et al., NeurIPS 2020",
+        summary="trains the source's classifier too, on translated labels",
+        where=("losses.CoTuning",),
+        weighted=True,
+        needs_source_head=True,
+        transfer_losses=_co_tuning,
+        cost=0.99,
+    ),
+    Recipe(
+        name="bi_tuning",
+        title="Bi-Tuning",
+        paper="Zhong et al., 2020",
+        summary="contrasts the features of a class with those of others",
+        where=("losses.BiTuning",),
+        weighted=True,
+        transfer_losses=_bi_tuning,
+        cost=1.36,
+        exact="assumed",
+    ),
+]
+
+
+_SPARSITY = 0.5
+_NUM_CLUSTERS = 16
+_CHANGES = 20
+
+
+def _pruning(setting):
+    from kerastl.callbacks import MagnitudePruning
+    from kerastl.schedules import PolynomialSparsity
+
+    # The last quarter of the training has its final zeros.
+    steps = max(1, 3 * setting.steps // 4)
+    frequency = max(1, steps // _CHANGES)
+    schedule = PolynomialSparsity(
+        0.0,
+        _SPARSITY,
+        begin_step=0,
+        end_step=steps // frequency * frequency,
+        frequency=frequency,
+    )
+    return [MagnitudePruning(schedule)]
+
+
+def _clustering(setting):
+    from kerastl.callbacks import WeightClustering
+
+    # A new head has to learn before its weights belong together.
+    first = setting.epochs - max(1, setting.epochs // 4)
+    return [
+        WeightClustering(_NUM_CLUSTERS, seed=setting.seed, first_epoch=first)
+    ]
+
+
+def _narrow(setting):
+    from kerastl.surgery import prune_channels
+
+    return prune_channels(setting.student, fraction=0.25)
+
+
+COMPRESSION_ROWS = [
+    Recipe(
+        name="pruning",
+        averages=False,
+        title="Magnitude pruning",
+        paper="Zhu and Gupta, 2017",
+        summary="sets the smaller half of the weights to zero on the way",
+        where=("callbacks.MagnitudePruning",),
+        callbacks=_pruning,
+        cost=1.09,
+    ),
+    Recipe(
+        name="clustering",
+        averages=False,
+        title="Weight clustering",
+        paper="Han, Mao and Dally, ICLR 2016",
+        summary="gives every kernel 16 values and trains those at the end",
+        where=("callbacks.WeightClustering",),
+        callbacks=_clustering,
+        cost=1.04,
+    ),
+    Recipe(
+        name="channel_pruning",
+        averages=False,
+        title="Channel pruning",
+        paper="Li et al., ICLR 2017",
+        summary="takes a quarter of the channels out before training",
+        where=("surgery.prune_channels",),
+        surgery=_narrow,
+        narrows=True,
+        batch_norm="train",
+        cost=0.86,
+    ),
+]

@@ -1,0 +1,96 @@
+"""Runs a Keras model as the files are run, and remembers what came out."""
+
+import hashlib
+
+import keras
+import numpy as np
+
+from kerastl.export.runners.inference_model import one_to_one
+from kerastl.export.runners.inference_model import plain_model
+from kerastl.export.runners.runner import Runner
+from kerastl.surgery.output_kind import output_kind
+
+
+class KerasRunner(Runner):
+    """A `Runner` of a Keras model.
+
+    Args:
+        model: Functional or Sequential classifier, or a `FineTuner`.
+        threads: Not used: Keras runs on the threads of its backend.
+    """
+
+    format = "keras"
+
+    def __init__(self, model, threads):
+        del threads
+        super().__init__(None)
+        self.model = one_to_one(plain_model(model)[0])
+        self.input_shape = tuple(self.model.inputs[0].shape[1:])
+        self.num_classes = self.model.outputs[0].shape[-1]
+        tensors = self.model.inputs[0], self.model.outputs[0]
+        self.input, self.output = (
+            {
+                "name": tensor.name,
+                "dtype": str(tensor.dtype),
+                "shape": list(tensor.shape),
+            }
+            for tensor in tensors
+        )
+        self._call = _compiled_call(self.model)
+
+    def _read_kind(self):
+        kind = output_kind(self.model)
+        # A softmax over one output is no logit either.
+        return "sigmoid" if kind == "probabilities" else kind
+
+    def _run(self, images):
+        outputs = self._call(images)
+        return keras.ops.convert_to_numpy(outputs).astype("float32")
+
+    def prepare(self, image):
+        return lambda: self._run(image)
+
+
+def _compiled_call(model):
+    def call(images):
+        return model(images, training=False)
+
+    if keras.backend.backend() != "tensorflow":
+        return call
+    import tensorflow as tf
+
+    # Not `model.predict`: that would compile under XLA for each batch size.
+    signature = tf.TensorSpec((None, *model.inputs[0].shape[1:]), "float32")
+    function = tf.function(call, autograph=False)
+    concrete = function.get_concrete_function(signature)
+    return lambda images: concrete(tf.constant(images))
+
+
+class RememberedRunner(Runner):
+    """Runs each batch of images once, and remembers what came out.
+
+    All files of a network are held against its answers to the same images:
+    it gives them once.
+
+    Args:
+        runner: The `Runner` that answers.
+    """
+
+    def __init__(self, runner):
+        super().__init__(runner.threads)
+        self._runner = runner
+        self.format, self.kind = runner.format, runner.kind
+        self.input_shape = runner.input_shape
+        self.num_classes = runner.num_classes
+        self.input, self.output = runner.input, runner.output
+        self._answers = {}
+
+    def _run(self, images):
+        images = np.ascontiguousarray(images)
+        key = images.shape, hashlib.blake2b(images).digest()
+        if key not in self._answers:
+            self._answers[key] = self._runner.predict(images)
+        return self._answers[key].copy()
+
+    def prepare(self, image):
+        return self._runner.prepare(image)

@@ -1,0 +1,1 @@
+"""Files written whole, other packages kept in check, figures as text."""
