@@ -183,7 +183,7 @@ def earth_movers_distance(source, target, source_shares, target_shares):
 
     Example:
 
-    >>> _earth_movers_distance([[0.0], [1.0]], [[3.0]], [0.5, 0.5], [1.0])
+    >>> earth_movers_distance([[0.0], [1.0]], [[3.0]], [0.5, 0.5], [1.0])
     2.5
 
     Reference:

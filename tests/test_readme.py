@@ -116,8 +116,9 @@ def test_edge_table_has_the_figures_of_the_results(row):
 
 def test_refined_files_have_the_figures_of_the_results():
     found = results("refined_int8.json")
-    assert rows("int8 file") == [
+    assert rows("network | int8 file") == [
         [
+            file["network"],
             f"{file['format']}:{file['scheme']}",
             file["refine"],
             f"{file['same_class']:.1f} %",
@@ -131,17 +132,45 @@ def test_refined_files_have_the_figures_of_the_results():
     assert f"compared with the Keras model on {found['photos']} photos" in text
     assert f"{found['calibration']} calibration images" in text
     plain = {
-        (file["format"], file["scheme"]): file
+        (file["network"], file["format"], file["scheme"]): file
         for file in found["files"]
         if file["refine"] == "none"
     }
     for refined in found["files"]:
         if refined["refine"] == "none":
             continue
-        other = plain[refined["format"], refined["scheme"]]
-        assert refined["kept"]
+        key = refined["network"], refined["format"], refined["scheme"]
+        other = plain[key]
+        assert refined["kept"] == found["seeds"]
         assert refined["operators"] <= other["operators"]
         assert refined["size_bytes"] <= 1.001 * other["size_bytes"]
+
+
+def test_files_of_other_tools_have_the_figures_of_the_results():
+    found = results("int8_peers.json")
+    files = dict.fromkeys(each["file"] for each in found)
+    networks = dict.fromkeys(each["network"] for each in found)
+
+    def mean(file, network, key):
+        seeds = [
+            each[key]
+            for each in found
+            if (each["file"], each["network"]) == (file, network)
+        ]
+        assert len(seeds) == 3
+        return f"{statistics.fmean(seeds):.1f}"
+
+    assert rows("written by") == [
+        [
+            file,
+            *(
+                mean(file, network, key)
+                for network in networks
+                for key in ("same_class", "points_lost")
+            ),
+        ]
+        for file in files
+    ]
 
 
 @pytest.mark.parametrize(

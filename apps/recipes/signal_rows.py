@@ -207,6 +207,16 @@ def _slow_start_fast_decay(rate, setting):
     return SlowStartFastDecay(rate, max(2, setting.steps))
 
 
+def _shift_consistency(setting):
+    from kerastl.losses import ShiftConsistency
+
+    # An average over an eighth of the training, as for pseudo-labels.
+    momentum = max(0.0, 1 - 8 / setting.steps)
+    return [
+        ShiftConsistency(teacher_momentum=momentum, seed=setting.seed),
+    ]
+
+
 EXAMPLE_ROWS = [
     Recipe(
         name="tcr",
@@ -253,6 +263,17 @@ EXAMPLE_ROWS = [
         callbacks=_filtering,
         schedule=_constant,
         cost=1.34,
+        exact="assumed",
+    ),
+    Recipe(
+        name="shift_consistency",
+        title="Shift consistency",
+        paper="Tarvainen and Valpola, NeurIPS 2017; Laine and Aila, ICLR 2017",
+        summary="learns to answer alike when an image moves, without a blur",
+        where=("losses.ShiftConsistency",),
+        weighted=True,
+        transfer_losses=_shift_consistency,
+        cost=1.4,
         exact="assumed",
     ),
     Recipe(

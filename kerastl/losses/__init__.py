@@ -6,6 +6,7 @@ from kerastl.losses.arc import ARC
 from kerastl.losses.bi_tuning import BiTuning
 from kerastl.losses.bss import BSS
 from kerastl.losses.co_tuning import CoTuning
+from kerastl.losses.consistency import ShiftConsistency
 from kerastl.losses.delta import DELTA
 from kerastl.losses.disturb_label import DisturbLabel
 from kerastl.losses.feature_distance import PixelLevel
@@ -38,6 +39,7 @@ __all__ = [
     "PixelLevel",
     "PseudoLabels",
     "SampleStatistics",
+    "ShiftConsistency",
     "StrongView",
     "TCR",
     "TeacherDistillation",

@@ -308,13 +308,7 @@ class PseudoLabels(TransferLoss):
     def _answers(self, images):
         if self.average is None:
             return self._student(images, training=False)
-        answers, _ = self._student.stateless_call(
-            self.average.follow(self._student.trainable_variables),
-            [each.value for each in self._student.non_trainable_variables],
-            images,
-            training=False,
-        )
-        return answers
+        return self.average.answers(self._student, images)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -23,8 +23,65 @@ if TYPE_CHECKING:
     from kerastl.training.transfer_loss import TransferStep
 
 
+class AnswerDistillation(TransferLoss):
+    """Base of the terms that pull the student's answers to better ones.
+
+    A subclass gives the better answers to the images that the student sees,
+    labelled and unlabelled, by `answers(images)`.
+
+    Args:
+        weight: Factor of the term in the total loss.
+        temperature: What logits are divided by before they are compared.
+        name: Name in the progress bar and in `History`.
+    """
+
+    needs_source = False
+
+    def __init__(self, weight: float, temperature: float, name: str) -> None:
+        super().__init__(weight, name=name)
+        self.temperature = checked_number("temperature", temperature, above=0)
+
+    def build(self, tuner: FineTuner) -> None:
+        self.kind = class_outputs(tuner.student, tuner.loss)
+
+    def answers(self, images: Tensor) -> Tensor:
+        """Probabilities `(batch, classes)`, without gradient."""
+        raise NotImplementedError
+
+    def compute(self, step: TransferStep) -> Tensor:
+        images, outputs = step.x, step.predictions
+        if step.unlabelled is not None:
+            images, outputs = (
+                ops.concatenate([labelled, unlabelled])
+                for labelled, unlabelled in (
+                    (images, step.unlabelled.x),
+                    (outputs, step.unlabelled.predictions),
+                )
+            )
+        taught = self._softened(self.answers(images))
+        given = self._softened(class_probabilities(outputs, self.kind))
+        values = ops.sum(ops.exp(taught) * (taught - given), axis=-1)
+        values = self.temperature**2 * values
+        weights = step.sample_weight
+        if weights is not None and step.unlabelled is not None:
+            weights = ops.cast(ops.reshape(weights, (-1,)), "float32")
+            count = ops.shape(step.unlabelled.predictions)[0]
+            weights = ops.concatenate([weights, ops.ones((count,))])
+        return batch_mean(values, weights)
+
+    def _softened(self, probabilities):
+        """Log-probabilities at the temperature."""
+        logits = ops.log(ops.maximum(probabilities, 1e-7))
+        return ops.log_softmax(logits / self.temperature)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["taps"], config["tap_weights"]
+        return config
+
+
 @keras.saving.register_keras_serializable(package="kerastl")
-class TeacherDistillation(TransferLoss):
+class TeacherDistillation(AnswerDistillation):
     """Distillation: the student learns the answers of a better network.
 
     The teacher is a classifier of the same classes: wider, deeper, or one
@@ -77,8 +134,6 @@ class TeacherDistillation(TransferLoss):
           term has no labels beside it.
     """
 
-    needs_source = False
-
     def __init__(
         self,
         teacher: keras.Model | Sequence[keras.Model],
@@ -86,7 +141,7 @@ class TeacherDistillation(TransferLoss):
         temperature: float = 2.0,
         name: str = "teacher_distillation",
     ) -> None:
-        super().__init__(weight, name=name)
+        super().__init__(weight, temperature, name)
         several = isinstance(teacher, (list, tuple))
         teachers = list(teacher) if several else [teacher]
         if not teachers:
@@ -96,7 +151,6 @@ class TeacherDistillation(TransferLoss):
         for each in teachers:
             check_teacher(each)
         self.teachers = [_frozen(each) for each in teachers]
-        self.temperature = checked_number("temperature", temperature, above=0)
 
     @property
     def layers(self) -> list[keras.layers.Layer]:
@@ -107,7 +161,7 @@ class TeacherDistillation(TransferLoss):
         return self.teachers
 
     def build(self, tuner: FineTuner) -> None:
-        self.kind = class_outputs(tuner.student, tuner.loss)
+        super().build(tuner)
         self.kinds = [class_outputs(each) for each in self.teachers]
         own = _classes(tuner.student)
         for each in self.teachers:
@@ -119,27 +173,6 @@ class TeacherDistillation(TransferLoss):
                     f"{_classes(each)} classes, student with {own}"
                 )
 
-    def compute(self, step: TransferStep) -> Tensor:
-        images, outputs = step.x, step.predictions
-        if step.unlabelled is not None:
-            images, outputs = (
-                ops.concatenate([labelled, unlabelled])
-                for labelled, unlabelled in (
-                    (images, step.unlabelled.x),
-                    (outputs, step.unlabelled.predictions),
-                )
-            )
-        taught = self._softened(self.answers(images))
-        given = self._softened(class_probabilities(outputs, self.kind))
-        values = ops.sum(ops.exp(taught) * (taught - given), axis=-1)
-        values = self.temperature**2 * values
-        weights = step.sample_weight
-        if weights is not None and step.unlabelled is not None:
-            weights = ops.cast(ops.reshape(weights, (-1,)), "float32")
-            count = ops.shape(step.unlabelled.predictions)[0]
-            weights = ops.concatenate([weights, ops.ones((count,))])
-        return batch_mean(values, weights)
-
     def answers(self, images: Tensor) -> Tensor:
         """The teachers' mean probabilities `(batch, classes)`, no gradient."""
         found = [
@@ -150,16 +183,9 @@ class TeacherDistillation(TransferLoss):
         ]
         return ops.stop_gradient(sum(found) / len(found))
 
-    def _softened(self, probabilities):
-        """Log-probabilities at the temperature."""
-        logits = ops.log(ops.maximum(probabilities, 1e-7))
-        return ops.log_softmax(logits / self.temperature)
-
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["taps"], config["tap_weights"]
         return {
-            **config,
+            **super().get_config(),
             "teacher": [
                 keras.saving.serialize_keras_object(each)
                 for each in self.teachers

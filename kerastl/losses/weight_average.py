@@ -62,6 +62,21 @@ class WeightAverage(keras.layers.Layer):
             own.assign(value)
         return moved
 
+    def answers(self, network, images):
+        """What a network says with the averages, after they moved on a step.
+
+        Args:
+            network: The network whose trainable variables are followed.
+            images: The images that it sees, as in `predict`.
+        """
+        outputs, _ = network.stateless_call(
+            self.follow(network.trainable_variables),
+            [each.value for each in network.non_trainable_variables],
+            images,
+            training=False,
+        )
+        return outputs
+
     @contextlib.contextmanager
     def in_place_of(self, variables):
         """The averages stand in the variables while this is open.

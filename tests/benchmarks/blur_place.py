@@ -13,7 +13,8 @@ chosen on these photos. With the method `digits` it is the transfer of `kerastl
 quickstart` instead, whose images are not augmented, measured on its test images
 under shifts by up to 6 pixels. `blur_place.json` beside this file keeps every
 training, and none is repeated; its summary has differences paired by seed, with
-the 95 % interval of Student's t.
+the 95 % interval of Student's t. Methods may be joined, as in
+`averaged_imprinting+shift_consistency` or `digits+shift_consistency`.
 """
 
 import argparse
@@ -62,8 +63,9 @@ MEASURES = ("accuracy", "consistency", "noisy", "blurred")
 def train(variant, method, seed, folder, weights):
     """One training, and what it reached."""
     keras.backend.clear_session()
-    if method == DIGITS:
-        return train_digits(variant, seed)
+    first, _, more = method.partition("+")
+    if first == DIGITS:
+        return train_digits(variant, more, seed)
     keras.utils.set_random_seed(seed)
     data = apps.load_image_folder(
         folder,
@@ -98,8 +100,14 @@ def train(variant, method, seed, folder, weights):
     return measure(student, data, ("validation", "test"), MARGIN)
 
 
-def train_digits(variant, seed):
-    """One transfer of the quickstart, from the same source every time."""
+def train_digits(variant, more, seed):
+    """One transfer of the quickstart, from the same source every time.
+
+    Args:
+        variant: A key of `VARIANTS`.
+        more: Methods that are joined to fine-tuning, or "".
+        seed: Seed of the images and of the training.
+    """
     source = digits_source()
     data = digits_experiment.digits_target(seed)
     keras.utils.set_random_seed(seed)
@@ -110,7 +118,7 @@ def train_digits(variant, seed):
     student, _ = train_network(
         student,
         source,
-        apps.get_recipe("fine_tune").from_scratch(),
+        apps.get_recipe("fine_tune" + (more and f"+{more}")).from_scratch(),
         data,
         digits_experiment.EPOCHS,
         learning_rate=digits_experiment.LEARNING_RATES[blurred],
@@ -155,26 +163,38 @@ def measure(model, data, parts, margin=None):
 
 
 def summarize(rows):
-    """Means, and paired differences to the strided network and the blur."""
+    """Means, and paired differences.
+
+    Of a variant to the strided network and to the blur after the activation,
+    and of methods joined by `+` to the first of them alone.
+    """
+    values = {}
+    for row in rows:
+        method = values.setdefault(row["method"], {})
+        found = method.setdefault(row["variant"], {})
+        found[row["seed"]] = [row[name] for name in MEASURES]
     summary = {}
-    for method in sorted({row["method"] for row in rows}):
-        values = {}
-        for row in rows:
-            if row["method"] == method:
-                found = values.setdefault(row["variant"], {})
-                found[row["seed"]] = [row[name] for name in MEASURES]
-        summary[method] = {
-            variant: {
+    for method in sorted(values):
+        summary[method] = {}
+        for variant, found in values[method].items():
+            others = {
+                f"minus {other}": values[method].get(other)
+                for other in ("strided", "after")
+                if other != variant
+            }
+            first = method.partition("+")[0]
+            if first != method:
+                alone = values.get(first, {})
+                others[f"minus {first}"] = alone.get(variant)
+            summary[method][variant] = {
                 "seeds": len(found),
                 "mean": _named(np.mean([*found.values()], 0)),
                 **{
-                    f"minus {other}": _difference(found, values[other])
-                    for other in ("strided", "after")
-                    if other in values and other != variant
+                    name: _difference(found, other)
+                    for name, other in others.items()
+                    if other
                 },
             }
-            for variant, found in values.items()
-        }
     return summary
 
 

@@ -26,6 +26,7 @@ DRAWING = {
     "lure",
     "rifle",
     "self_training",
+    "shift_consistency",
     "spottune",
     "stoch_norm",
     "stochastic_depth",

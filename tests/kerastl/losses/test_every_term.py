@@ -31,6 +31,10 @@ TERMS = {
         strong=keras.layers.Rescaling(0.9),
     ),
     "sample_statistics": lambda source: losses.SampleStatistics(20),
+    # Unmoved, for the same reason.
+    "shift_consistency": lambda source: losses.ShiftConsistency(
+        shift=0, teacher_momentum=0.8
+    ),
     "tcr": lambda source: losses.TCR(20, squeeze_epoch=2),
     "teacher_distillation": lambda source: losses.TeacherDistillation(
         kerastl.replace_head(source, 3, seed=5)
