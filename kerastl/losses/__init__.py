@@ -19,7 +19,7 @@ from kerastl.losses.pseudo_labels import PseudoLabels
 from kerastl.losses.sample_statistics import SampleStatistics
 from kerastl.losses.tcr import TCR
 from kerastl.losses.teacher_distillation import TeacherDistillation
-from kerastl.surgery.class_relation import class_relation
+from kerastl.surgery.source_relation import class_relation
 from kerastl.training.transfer_loss import TransferLoss
 from kerastl.training.transfer_loss import TransferStep
 

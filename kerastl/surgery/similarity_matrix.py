@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from kerastl.arguments import unknown_name_error
-from kerastl.surgery.class_relation import class_relation
 from kerastl.surgery.feature_extractor import embed
 from kerastl.surgery.head_weights import head_weights
 from kerastl.surgery.imprint_head import class_means
 from kerastl.surgery.imprint_head import unit_rows
+from kerastl.surgery.source_relation import class_relation
 from kerastl.surgery.wordnet import WordNet
 from kerastl.types import Data
 from kerastl.types import PathLike

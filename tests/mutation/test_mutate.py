@@ -129,7 +129,7 @@ def test_tests_stand_where_the_source_does(tools):
         ("kerastl/surgery/imprint_head.py", "test_initialize_head.py"),
         ("kerastl/losses/source_head_loss.py", "test_akc.py"),
         ("kerastl/layers/blur_grid.py", "test_blur_pooling_2d.py"),
-        ("kerastl/surgery/class_relation.py", "test_initialize_head.py"),
+        ("kerastl/surgery/source_relation.py", "test_initialize_head.py"),
     ):
         names = [file.name for file in mutate.tests_of(pathlib.Path(source))]
         assert test in names and len(names) <= 2
