@@ -59,9 +59,15 @@ def clips_products():
 
 
 def pytest_collection_modifyitems(items):
-    # What takes long begins first: at the end all wait for the last file.
-    slow = {item.path for item in items if "slow" in item.keywords}
-    items.sort(key=lambda item: item.path not in slow)
+    # What takes long begins first: at the end all wait for the last file. And
+    # before it what forks this process, which grows.
+    forking, slow = (
+        {item.path for item in items if marker in item.keywords}
+        for marker in ("forks", "slow")
+    )
+    items.sort(
+        key=lambda item: (item.path not in forking, item.path not in slow)
+    )
     if clips_products():
         reason = "onnxruntime clips int8 products on this processor"
         for item in items:

@@ -7,9 +7,12 @@ import sys
 import pytest
 
 pytest.importorskip("cosmic_ray", reason='pip install -e ".[mutation]"')
-pytestmark = pytest.mark.skipif(
-    not hasattr(sys.modules["os"], "fork"), reason="the tool forks"
-)
+pytestmark = [
+    pytest.mark.forks,
+    pytest.mark.skipif(
+        not hasattr(sys.modules["os"], "fork"), reason="the tool forks"
+    ),
+]
 
 SOURCE = '''\
 """A module of 2 functions."""
