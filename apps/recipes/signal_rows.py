@@ -273,7 +273,7 @@ EXAMPLE_ROWS = [
         where=("losses.ShiftConsistency",),
         weighted=True,
         transfer_losses=_shift_consistency,
-        cost=1.4,
+        cost=1.23,
         exact="assumed",
     ),
     Recipe(
