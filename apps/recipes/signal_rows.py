@@ -210,11 +210,7 @@ def _slow_start_fast_decay(rate, setting):
 def _shift_consistency(setting):
     from kerastl.losses import ShiftConsistency
 
-    # An average over an eighth of the training, as for pseudo-labels.
-    momentum = max(0.0, 1 - 8 / setting.steps)
-    return [
-        ShiftConsistency(teacher_momentum=momentum, seed=setting.seed),
-    ]
+    return [ShiftConsistency(seed=setting.seed)]
 
 
 EXAMPLE_ROWS = [
@@ -268,7 +264,7 @@ EXAMPLE_ROWS = [
     Recipe(
         name="shift_consistency",
         title="Shift consistency",
-        paper="Tarvainen and Valpola, NeurIPS 2017; Laine and Aila, ICLR 2017",
+        paper="Laine and Aila, ICLR 2017; Xie et al., NeurIPS 2020",
         summary="learns to answer alike when an image moves, without a blur",
         where=("losses.ShiftConsistency",),
         weighted=True,

@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 
 
 class AnswerDistillation(TransferLoss):
-    """Base of the terms that pull the student's answers to better ones.
+    """Base of the terms that pull answers of the student to better ones.
 
-    A subclass gives the better answers to the images that the student sees,
-    labelled and unlabelled, by `answers(images)`.
+    A subclass says which, by `pair(images, outputs)`.
 
     Args:
         weight: Factor of the term in the total loss.
@@ -44,8 +43,17 @@ class AnswerDistillation(TransferLoss):
     def build(self, tuner: FineTuner) -> None:
         self.kind = class_outputs(tuner.student, tuner.loss)
 
-    def answers(self, images: Tensor) -> Tensor:
-        """Probabilities `(batch, classes)`, without gradient."""
+    def pair(self, images: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Better answers, and those of the student that learn from them.
+
+        Args:
+            images: Those of the step, labelled and then unlabelled.
+            outputs: What the student says of them.
+
+        Returns:
+            Two tensors of probabilities `(batch, classes)`, the first without
+            gradient.
+        """
         raise NotImplementedError
 
     def compute(self, step: TransferStep) -> Tensor:
@@ -58,8 +66,7 @@ class AnswerDistillation(TransferLoss):
                     (outputs, step.unlabelled.predictions),
                 )
             )
-        taught = self._softened(self.answers(images))
-        given = self._softened(class_probabilities(outputs, self.kind))
+        taught, given = map(self._softened, self.pair(images, outputs))
         values = ops.sum(ops.exp(taught) * (taught - given), axis=-1)
         values = self.temperature**2 * values
         weights = step.sample_weight
@@ -172,6 +179,10 @@ class TeacherDistillation(AnswerDistillation):
                     f"first. Received: teacher {each.name!r} with "
                     f"{_classes(each)} classes, student with {own}"
                 )
+
+    def pair(self, images: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        given = class_probabilities(outputs, self.kind)
+        return self.answers(images), given
 
     def answers(self, images: Tensor) -> Tensor:
         """The teachers' mean probabilities `(batch, classes)`, no gradient."""

@@ -52,7 +52,7 @@ PASSES = {
     "ktft": (1, 0, 0),
     "lwf": (1, 0, 0),
     "self_training": (0, 1, 1),
-    "shift_consistency": (0, 1, 0),
+    "shift_consistency": (0, 0, 1),
     "spottune": (0, 2, 0),
 }
 
