@@ -269,7 +269,7 @@ EXAMPLE_ROWS = [
         where=("losses.ShiftConsistency",),
         weighted=True,
         transfer_losses=_shift_consistency,
-        cost=1.23,
+        cost=1.51,
         exact="assumed",
     ),
     Recipe(

@@ -113,7 +113,7 @@ def main():
         RESULTS,
         [
             {"network": network, "file": file, "seed": seed}
-            for network in refined_int8.NETWORKS
+            for network in options.networks
             for seed in SEEDS
             for file in (*OURS, *AI_EDGE)
         ],

@@ -197,6 +197,7 @@ def add_folders(parser):
     parser.add_argument(
         "--work", type=pathlib.Path, default=pathlib.Path("runs/refined_int8")
     )
+    parser.add_argument("--networks", nargs="+", default=[*NETWORKS])
 
 
 def main():
@@ -206,7 +207,7 @@ def main():
     options = parser.parse_args()
     rows = [
         row
-        for network in NETWORKS
+        for network in options.networks
         for seed in options.seeds
         for row in measure_network(options, network, seed)
     ]
@@ -217,7 +218,7 @@ def main():
         "calibration": NUM_CALIBRATION,
         "files": [
             mean_row(rows, network, *file)
-            for network in NETWORKS
+            for network in options.networks
             for file in FILES
         ],
         "runs": rows,
