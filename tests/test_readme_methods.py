@@ -1,0 +1,314 @@
+"""The README's figures of methods are the results'."""
+
+import json
+import statistics
+
+from kerastl import apps
+
+from .readme_pages import PAGES
+from .readme_pages import README
+from .readme_pages import ROOT
+from .readme_pages import results
+from .readme_pages import rows
+
+
+def test_costs_are_those_that_were_measured():
+    measured = results("method_cost.json")["methods"]
+    assert {
+        name: recipe.cost
+        for name, recipe in apps.RECIPES.items()
+        if recipe.trains
+    } == {
+        "fine_tune": 1.0,
+        **{name: row["ratio"] for name, row in measured.items()},
+    }
+
+
+def test_methods_as_they_stand_have_the_figures_of_the_results():
+    runs = results("method_accuracy.json")["runs"]
+    digits = {
+        run["method"]: run["accuracy"]
+        for run in runs
+        if run["data"] == "digits"
+    }
+    # Methods that came later are on the grid of tests/benchmarks/transfer, and
+    # `shift_consistency` beside the blurs.
+    later = {
+        *("reestimate", "averaged_imprinting", "self_training"),
+        "shift_consistency",
+    }
+    assert set(digits) == set(apps.RECIPES) - later
+    # Of the two networks of plain fine-tuning, the one without classifier.
+    photos = {
+        run["method"]: run
+        for run in runs
+        if run["data"] == "clothing10"
+        and (run["network"], run["method"]) != ("MobileNet 0.25", "fine_tune")
+    }
+    assert set(photos) == set(digits)
+    ktft, plain, imprinting, rifle, lure, tcr = (
+        photos[name]["accuracy"]
+        for name in "ktft fine_tune imprinting rifle lure tcr".split()
+    )
+    text = " ".join(README.split())
+    assert (
+        f"`ktft` comes to {ktft} % and is {photos['ktft']['consistency']} % "
+        f"consistent, where `fine_tune` has {plain} % and "
+        f"{photos['fine_tune']['consistency']} %"
+    ) in text
+    assert f"has {imprinting} %." in text
+    assert f"eight epochs: {rifle}, {lure} and {tcr} %." in text
+
+
+def test_few_photos_tables_are_those_of_the_rows(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tests/benchmarks/transfer")
+    import readme_tables
+    import summarize
+
+    rows = summarize.Results(
+        ROOT / "tests/benchmarks/transfer/results.csv"
+    ).rows
+    settings = summarize.describe_settings(rows)
+    assert settings == results("transfer/summary.json")
+    known = ROOT / "apps/choice/evidence.json"
+    assert summarize.evidence(settings) == json.loads(known.read_text())
+    table = readme_tables.readme_table(settings)
+    assert "averaged_imprinting" in table
+    assert table in PAGES[""]
+    assert readme_tables.methods_table(settings) in PAGES["tests/benchmarks"]
+    assert readme_tables.unlabelled_table(settings) in PAGES["kerastl"]
+
+
+def test_what_self_training_gains_is_what_the_rows_say(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tests/benchmarks/transfer")
+    import summarize
+
+    found = {}
+    for row in summarize.Results(
+        ROOT / "tests/benchmarks/transfer/results.csv"
+    ).rows:
+        usual = (row["learning_rate"], row["epochs"], row["soup"])
+        if usual == (0.001, 20, 1) and not (row["antialias"] or row["teacher"]):
+            task = row["data"], row["shots"], row["seed"]
+            found.setdefault(row["method"], {})[task] = summarize.both(row)
+    own, other = found["self_training"], found["averaged_imprinting"]
+    gaps = {}
+    for *task, seed in own:
+        gap = own[*task, seed] - other[*task, seed]
+        gaps.setdefault(tuple(task), []).append(gap)
+    assert len(gaps) == 6 and {len(each) for each in gaps.values()} == {5}
+    clear = gaps.pop(("clothing10", 10))
+    means = [statistics.fmean(each) for each in gaps.values()]
+    for mean, each in zip(means, gaps.values(), strict=True):
+        assert abs(mean) < summarize.interval(each)
+    text = " ".join(PAGES["kerastl"].split())
+    assert (
+        f"gained {statistics.fmean(clear):.1f} ± "
+        f"{summarize.interval(clear):.1f} points with ten clothes a class and "
+        f"{min(means):.1f} to {max(means):+.1f} elsewhere"
+    ) in text
+
+
+def test_strength_table_has_the_figures_of_the_results():
+    tasks = {}
+    for row in results("feature_strength.json")["table"]:
+        figures = [
+            "–" if row[key] is None else f"{row[key]:.1f}"
+            for key in ("validation", "accuracy", "consistency")
+        ]
+        tasks.setdefault(row["data"], []).append(
+            (row["method"], row["strength"], figures)
+        )
+    assert rows("held by") == [
+        [f"`{method}`", f"{strength:g}" * (method != "fine_tune"), *one, *two]
+        for (method, strength, one), (_, _, two) in zip(
+            tasks["clothing10"], tasks["digits"], strict=True
+        )
+    ]
+
+
+def test_hard_networks_meet_the_gate_as_the_results_say():
+    kept = {
+        name: [len(file["layers_in_float"]) for file in network["files"]]
+        for name, network in results("selective_precision.json")[
+            "networks"
+        ].items()
+        if all(file["met"] for file in network["files"])
+    }
+    assert kept == {
+        "MobileNetV3 Small": [0, 0],
+        "EfficientNetB0": [14, 0],
+        "DenseNet121": [0, 0],
+    }
+    assert "TFLite with 14 layers in float" in " ".join(README.split())
+
+
+def test_stored_features_have_the_figures_of_the_results():
+    found = results("stored_features.json")
+    top = found["top"]["epoch / epoch of the top alone"]
+    assert f"costs {top['whole']:.1f} times as much" in " ".join(README.split())
+    assert round(top["stored"], 1) == 1.0
+    source = found["source"]["epoch / plain epoch"]
+    assert source["ktft stored"] >= source["ktft"]
+
+
+def test_inspection_has_the_figures_of_the_results():
+    found = results("inspect_photos.json")
+    text = " ".join(README.split())
+    labels = [draw["found"] for draw in found["labels"]]
+    assert f"Of {found['swapped']} labels that were swapped among" in text
+    assert f"{found['photos']:,} photos of clothing" in text
+    assert f"{min(labels)} to {max(labels)} are among the first" in text
+    assert len(labels) == 10
+    assert f"ten draws, {sum(labels) / 10:.1f} on average" in text
+    # Nothing was chosen on the last four.
+    assert f"{sum(labels[6:]) / 4:.1f} over the four" in text
+    assert all(draw["found"] == found["leaked"] for draw in found["copies"])
+    assert f"of {found['leaked']} copies from training to test all" in text
+
+
+def test_places_of_a_blur_have_the_figures_of_the_results():
+    table = {name: cells for name, *cells in rows("3-tap blurs")}
+    places = ("strided", "after", "kernel")
+    for network, found in results("antialias_latency.json")["networks"].items():
+        assert table.pop(f"int8 latency, {network}") == [
+            "1",
+            *(
+                f"{found['ratios'][f'{place} / strided']['round_median']:.2f}"
+                for place in places[1:]
+            ),
+        ]
+    steps = results("antialias_step.json")["networks"]
+    for network, found in steps.items():
+        for way in dict.fromkeys(
+            name.partition(":")[0] for name in found["step_ms"]["processor"]
+        ):
+            ratios = found["ratios"]["processor"]
+            name = f"training step, {network.partition(',')[0]}, {way}"
+            assert table.pop(name) == [
+                "1",
+                *(
+                    f"{ratios[f'{way}: {place} / strided']['median']:.2f}"
+                    for place in places[1:]
+                ),
+            ]
+    summary = results("blur_place.json")["summary"]
+    for data, method in (
+        ("clothing", "averaged_imprinting"),
+        ("digits", "digits"),
+    ):
+        for measure in ("accuracy", "consistency"):
+            assert table.pop(f"{data}: {measure}") == [
+                f"{summary[method][place]['mean'][measure]:.1f}"
+                for place in places
+            ]
+    assert not table
+
+
+def test_steadiness_without_a_blur_is_what_was_measured():
+    text = " ".join(PAGES["kerastl"].split())
+    found = {}
+    for row in results("blur_place.json")["rows"]:
+        place = found.setdefault((row["method"], row["variant"]), {})
+        place[row["seed"]] = row
+
+    def difference(method, variant, measure):
+        one = found[f"{method}+shift_consistency", "strided"]
+        other = found[method, variant]
+        assert one.keys() == other.keys()
+        gaps = [
+            one[seed][measure] - other[seed][measure] for seed in sorted(one)
+        ]
+        quantile = {3: 4.303, 4: 3.182}[len(gaps)]
+        half = quantile * statistics.stdev(gaps) / len(gaps) ** 0.5
+        return f"{statistics.fmean(gaps):+.1f} ± {half:.1f}"
+
+    for label, method in (
+        ("clothing", "averaged_imprinting"),
+        ("digits", "digits"),
+    ):
+        for measure in ("accuracy", "consistency"):
+            one = found[f"{method}+shift_consistency", "strided"]
+            mean = statistics.fmean(row[measure] for row in one.values())
+            cells = (
+                f"| {label}: {measure} | {mean:.1f} "
+                f"| {difference(method, 'strided', measure)} "
+                f"| {difference(method, 'after', measure)} |"
+            )
+            assert cells in text
+    cost = results("method_cost.json")["methods"]["shift_consistency"]
+    assert f"takes {cost['ratio']:.2f} times as long" in text
+
+
+def test_uneven_classes_have_the_figures_of_the_results():
+    rows = results("uneven.json")
+    for label, data in (("clothing", "clothing10"), ("signs", "sign_digits10")):
+        found = [row for row in rows if row["data"] == data]
+        assert len(found) == 5
+        plain = [row["plain"]["balanced"] for row in found]
+        cells = [f"| {label} | {statistics.fmean(plain):.1f}"]
+        for kind in ("adjusted", "weighted"):
+            values = [row[kind]["balanced"] for row in found]
+            gaps = [b - a for a, b in zip(plain, values, strict=True)]
+            half = 2.776 * statistics.stdev(gaps) / len(gaps) ** 0.5
+            cells.append(
+                f"{statistics.fmean(values):.1f} "
+                f"({statistics.fmean(gaps):+.1f} ± {half:.1f})"
+            )
+        assert " | ".join(cells) + " |" in PAGES["apps"]
+
+
+def test_what_a_teacher_costs_has_the_figures_of_the_results():
+    text = " ".join(PAGES["kerastl"].split())
+    gaps = [
+        row["alone"] - row["among_strangers"]
+        for row in results("strangers.json")
+    ]
+    assert len(gaps) == 3
+    half = 4.303 * statistics.stdev(gaps) / 3**0.5
+    mean = statistics.fmean(gaps)
+    assert f"cost {mean:.1f} points (± {half:.1f}, three seeds" in text
+    cost = results("teacher_cost.json")
+    assert f"takes {cost['of_plain']:.1f} times a plain one" in text
+    assert f"which is {cost['ratio']:.2f} times what" in text
+
+
+def test_how_near_a_student_comes_is_what_was_measured():
+    text = " ".join(PAGES["kerastl"].split())
+    found = results("taught_int8.json")
+    assert len(found) == 5
+    below, later = (
+        statistics.fmean(row["teacher"] - row[name] for row in found)
+        for name in ("student", "longer")
+    )
+    assert (
+        f"ends {below:.1f} points below its teacher, and after 60 epochs in "
+        f"place of 20, {later:.1f} (five seeds)"
+    ) in text
+    files = [row for row in found if "int8" in row]
+    assert len(files) == 3
+    same = statistics.fmean(row["int8"]["same"] for row in files)
+    assert f"names {same:.1f} % of the photos as the network does" in text
+    changes = [
+        statistics.fmean(
+            row[name]["accuracy"] - row["int8"]["accuracy"] for row in files
+        )
+        for name in ("qat_20", "taught_qat_20")
+    ]
+    assert max(map(abs, changes)) < 0.1
+    assert "changed its accuracy by less than 0.1 points" in text
+
+
+def test_what_an_ensemble_teaches_is_what_was_measured():
+    text = " ".join(PAGES["kerastl"].split())
+    found = results("ensemble.json")
+    assert len(found) == 3
+    together, taught, alone = (
+        statistics.fmean(row[name] for row in found)
+        for name in ("ensemble", "taught", "self_training")
+    )
+    assert (
+        f"together of ten clothes a class is right for {together:.1f} %" in text
+    )
+    assert f"sorted names {taught:.1f} %" in text
+    assert f"`self_training` by itself {alone:.1f} %" in text
