@@ -299,6 +299,22 @@ def test_how_near_a_student_comes_is_what_was_measured():
     assert "changed its accuracy by less than 0.1 points" in text
 
 
+def test_patience_with_a_teacher_has_the_figures_of_the_results():
+    gaps = {}
+    for row in results("patient_teacher.json"):
+        seeds = gaps.setdefault(row["epochs"], [])
+        seeds.append(row["teacher"] - row["student"])
+    assert {epochs: len(seeds) for epochs, seeds in gaps.items()} == {
+        20: 3,
+        100: 3,
+    }
+    short, long = (statistics.fmean(gaps[epochs]) for epochs in (20, 100))
+    text = " ".join(PAGES["kerastl"].split())
+    assert (
+        f"{short:.1f} points below after 20 epochs, {long:.1f} after 100"
+    ) in text
+
+
 def test_what_an_ensemble_teaches_is_what_was_measured():
     text = " ".join(PAGES["kerastl"].split())
     found = results("ensemble.json")

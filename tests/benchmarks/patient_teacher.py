@@ -32,7 +32,7 @@ from kerastl.apps.teachers.prepare_teachers import taught
 from kerastl.apps.teachers.teacher_spec import TeacherSpec
 
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
-SEEDS = range(5)
+SEEDS = range(3)
 LENGTHS = (100, EPOCHS)
 
 
