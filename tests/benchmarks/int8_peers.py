@@ -25,30 +25,9 @@ from kerastl.export.runners.inference_model import lower
 
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 SEEDS = range(3)
-#: Without refinement a file is as TensorFlow Lite or ONNX Runtime makes it.
-OURS = {
-    "TensorFlow Lite": (export.to_tflite, {"refine": "none"}),
-    "kerastl, TFLite": (export.to_tflite, {}),
-    "ONNX Runtime, min/max": (export.to_onnx, {"refine": "none"}),
-    **{
-        f"ONNX Runtime, {method}": (
-            export.to_onnx,
-            {"refine": "none", "calibration_method": method},
-        )
-        for method in ("entropy", "percentile")
-    },
-    "kerastl, ONNX": (export.to_onnx, {}),
-}
-AI_EDGE = {
-    "ai-edge-quantizer, min/max": "MIN_MAX_UNIFORM_QUANT",
-    "ai-edge-quantizer, MSE": "MSE",
-    "ai-edge-quantizer, OCTAV": "OCTAV",
-    "ai-edge-quantizer, GPTQ": "GPTQ",
-}
 
 
-def write_ours(file, model, images, folder):
-    write, options = OURS[file]
+def write_ours(model, images, folder, write, **options):
     path = folder / ("model" + write.__name__.replace("to_", "."))
     write(
         model,
@@ -60,7 +39,7 @@ def write_ours(file, model, images, folder):
     return path
 
 
-def write_ai_edge(file, model, images, folder):
+def write_ai_edge(model, images, folder, algorithm):
     from ai_edge_litert.interpreter import Interpreter
     from ai_edge_quantizer import quantizer
     from ai_edge_quantizer import recipe
@@ -71,7 +50,7 @@ def write_ai_edge(file, model, images, folder):
     [(signature, tensors)] = signatures.items()
     [name] = tensors["inputs"]
     made = quantizer.Quantizer(
-        str(source), recipe.static_wi8_ai8(recipe.AlgorithmName[AI_EDGE[file]])
+        str(source), recipe.static_wi8_ai8(recipe.AlgorithmName[algorithm])
     )
     found = made.calibrate(
         {signature: [{name: image[None]} for image in images]}, num_threads=1
@@ -80,12 +59,39 @@ def write_ai_edge(file, model, images, folder):
     return path
 
 
+_tflite = functools.partial(write_ours, write=export.to_tflite)
+_onnx = functools.partial(write_ours, write=export.to_onnx)
+#: In the order of the page. Without refinement a file is as TensorFlow Lite or
+#: ONNX Runtime makes it.
+FILES = {
+    "TensorFlow Lite": functools.partial(_tflite, refine="none"),
+    "ai-edge-quantizer, min/max": functools.partial(
+        write_ai_edge, algorithm="MIN_MAX_UNIFORM_QUANT"
+    ),
+    "ai-edge-quantizer, MSE": functools.partial(write_ai_edge, algorithm="MSE"),
+    "ai-edge-quantizer, OCTAV": functools.partial(
+        write_ai_edge, algorithm="OCTAV"
+    ),
+    "ai-edge-quantizer, GPTQ": functools.partial(
+        write_ai_edge, algorithm="GPTQ"
+    ),
+    "kerastl, TFLite": _tflite,
+    "ONNX Runtime, min/max": functools.partial(_onnx, refine="none"),
+    "ONNX Runtime, entropy": functools.partial(
+        _onnx, refine="none", calibration_method="entropy"
+    ),
+    "ONNX Runtime, percentile": functools.partial(
+        _onnx, refine="none", calibration_method="percentile"
+    ),
+    "kerastl, ONNX": _onnx,
+}
+
+
 def measure(load, network, file, seed):
     model, images, photos = load(network, seed)
-    write = write_ours if file in OURS else write_ai_edge
     with tempfile.TemporaryDirectory() as folder:
         try:
-            path = write(file, model, images, pathlib.Path(folder))
+            path = FILES[file](model, images, pathlib.Path(folder))
             return {
                 **refined_int8.judge_file(path, photos),
                 "size_bytes": path.stat().st_size,
@@ -115,7 +121,7 @@ def main():
             {"network": network, "file": file, "seed": seed}
             for network in options.networks
             for seed in SEEDS
-            for file in (*OURS, *AI_EDGE)
+            for file in FILES
         ],
         lambda cell: measure(kept, **cell),
     )

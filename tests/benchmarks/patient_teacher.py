@@ -15,10 +15,9 @@ import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
-from photo_rows import percent_right
-from photo_rows import photo_scores
 from photo_rows import run_missing
+from taught_int8 import accuracy
+from taught_int8 import adapt
 from taught_int8 import load
 from uneven import EPOCHS
 from uneven import SIZE
@@ -26,43 +25,21 @@ from uneven import train
 
 from kerastl import apps
 from kerastl.apps.teachers.adapt_teacher import METHOD
-from kerastl.apps.teachers.adapt_teacher import adapt_teacher
-from kerastl.apps.teachers.adapt_teacher import teacher_size
 from kerastl.apps.teachers.prepare_teachers import taught
-from kerastl.apps.teachers.teacher_spec import TeacherSpec
 
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 SEEDS = range(3)
 LENGTHS = (100, EPOCHS)
 
 
-def adapted(options, seed):
-    """The teacher of a seed, trained unless the work folder has it.
-
-    Returns:
-        The network, and its accuracy at its own image size.
-    """
-    path = options.work / f"teacher{seed}.keras"
-    size = teacher_size(SIZE, apps.get_preset("mobilenet_v2"))
-    data = load(options.clothing, size, seed)
-    if not path.exists():
-        spec = TeacherSpec("mobilenet_v2", options.teacher)
-        teacher = adapt_teacher(spec, data, EPOCHS, seed=seed)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        teacher.save(path)
-    teacher = keras.models.load_model(path)
-    return teacher, percent_right(*photo_scores(teacher, data))
-
-
 def measure(options, seed, epochs):
-    teacher, accuracy = adapted(options, seed)
+    teacher, right = adapt(
+        options, seed, keep=options.work / f"teacher{seed}.keras"
+    )
     data = load(options.clothing, SIZE, seed)
     recipe = taught(apps.get_recipe(METHOD), [teacher], data)
     student = train(recipe, data, options.weights, seed, epochs)
-    return {
-        "teacher": accuracy,
-        "student": percent_right(*photo_scores(student, data)),
-    }
+    return {"teacher": right, "student": accuracy(student, data)}
 
 
 def main():

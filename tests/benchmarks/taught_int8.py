@@ -20,6 +20,7 @@ import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import keras
 from photo_rows import percent_right
 from photo_rows import photo_scores
 from photo_rows import run_missing
@@ -52,6 +53,27 @@ def accuracy(model, data):
     return percent_right(*photo_scores(model, data))
 
 
+def adapt(options, seed, keep=None):
+    """The teacher of a seed, and its accuracy at its own image size.
+
+    Args:
+        options: Those of the command line.
+        seed: The seed.
+        keep: File that it is read from, and written to; `None` keeps none.
+    """
+    size = teacher_size(SIZE, apps.get_preset("mobilenet_v2"))
+    data = load(options.clothing, size, seed)
+    if keep is not None and keep.exists():
+        teacher = keras.models.load_model(keep)
+    else:
+        spec = TeacherSpec("mobilenet_v2", options.teacher)
+        teacher = adapt_teacher(spec, data, EPOCHS, seed=seed)
+        if keep is not None:
+            keep.parent.mkdir(parents=True, exist_ok=True)
+            teacher.save(keep)
+    return teacher, accuracy(teacher, data)
+
+
 def judge_file(network, data, reference):
     """Accuracy and agreement of the int8 file of a network."""
     with tempfile.TemporaryDirectory() as folder:
@@ -68,11 +90,8 @@ def judge_file(network, data, reference):
 
 
 def measure(options, seed):
-    size = teacher_size(SIZE, apps.get_preset("mobilenet_v2"))
-    data = load(options.clothing, size, seed)
-    spec = TeacherSpec("mobilenet_v2", options.teacher)
-    teacher = adapt_teacher(spec, data, EPOCHS, seed=seed)
-    row = {"teacher": accuracy(teacher, data)}
+    teacher, right = adapt(options, seed)
+    row = {"teacher": right}
     data = load(options.clothing, SIZE, seed)
     recipe = taught(apps.get_recipe(METHOD), [teacher], data)
     student = train(recipe, data, options.weights, seed)
