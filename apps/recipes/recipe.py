@@ -196,6 +196,7 @@ class Recipe:
         narrows: Whether the surgery takes channels out.
         weighted: Whether loss terms or a penalty with a weight are added,
             which the setting's `strength` scales.
+        draws: Whether anything is drawn with the setting's `seed`.
         surgery: Function that returns the student to train, rewritten.
         finish: Function that returns the network to ship, what the surgery
             put in folded away; the setting's student is the trained one.
@@ -222,6 +223,11 @@ class Recipe:
         learning_rate: Learning rate at the start, or `None` for the
             preset's.
         rate_factor: Factor of the preset's learning rate.
+        passes: What a step cannot do without beside a plain one: passes of
+            the source, passes of the student, whole further steps. Where as
+            many unlabelled images are seen again, both halves count; a frozen
+            branch beside a trained one is passed forward, and backward to
+            its input, at the student's resolution.
         cost: Time of a training step, as a multiple of plain fine-tuning's:
             tests/benchmarks/method_cost.json.
         exact: `"exact"` if the published formula, or that of the authors'
@@ -260,6 +266,7 @@ class Recipe:
     starts_head: bool = False
     narrows: bool = False
     weighted: bool = False
+    draws: bool = False
     surgery: Callable = same_student
     finish: Callable = same_student
     dataset: Callable = same_dataset
@@ -276,6 +283,7 @@ class Recipe:
     trainable: str = "all"
     learning_rate: float | None = None
     rate_factor: float = 1.0
+    passes: tuple[int, int, int] = (0, 0, 0)
     cost: float | None = None
     exact: str = "exact"
     requires: str | None = None

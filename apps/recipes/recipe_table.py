@@ -38,7 +38,7 @@ PURPOSES = {
 }
 
 # What says which method it is; a joined one says it anew.
-_OWN = ("name", "title", "paper", "summary", "where", "cost", "exact")
+_OWN = ("name", "title", "paper", "summary", "where", "passes", "cost", "exact")
 _JOINED = (
     "transfer_losses",
     "callbacks",
@@ -124,6 +124,7 @@ def _join(rows):
         finish=_one_after_another(row.finish for row in reversed(ordered)),
         dataset=_through_all(row.dataset for row in rows),
         adapt_optimizer=_through_all(row.adapt_optimizer for row in rows),
+        passes=tuple(map(sum, zip(*(row.passes for row in rows), strict=True))),
         exact=(
             "exact" if all(row.exact == "exact" for row in rows) else "assumed"
         ),

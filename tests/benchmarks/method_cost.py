@@ -10,10 +10,10 @@ the median over the rounds. Memory is
 what the process takes at its peak for the method, over what it takes for plain
 fine-tuning, the imports and the images not counted.
 
-`minimum` is the ratio that follows from the passes that a method cannot do
-without, each timed in the same process: a pass of the source, a forward pass
-of the student, a whole further step. For DDAC, which puts convolutions in, it
-is the ratio of the multiply-adds. `excess` is what is above it. An epoch has
+`minimum` is the ratio that follows from the `passes` of a method's recipe, each
+timed in the same process: a pass of the source, a forward pass of the student,
+a whole further step. For DDAC, which puts convolutions in, it is the ratio of
+the multiply-adds. `excess` is what is above it. An epoch has
 four steps: what a method does once an epoch weighs more than in a real one.
 """
 
@@ -34,27 +34,6 @@ CLASSES = 100
 STEPS = 4
 ROUNDS = 4
 EPOCHS = 4
-# Passes beyond a plain step: of the source, of the student forward, whole
-# steps. Those of methods that see as many unlabelled images again count twice.
-# A frozen branch beside a trained one is passed forward, and backward to its
-# input, at the student's resolution; so is the student in each of the seven
-# steps of an attack.
-PASSES = {
-    "adafilter": (0, 2, 0),
-    "adversarial": (0, 14, 0),
-    "akc": (2, 0, 1),
-    "akc_arc": (2, 0, 1),
-    "arc": (0, 0, 1),
-    "bi_tuning": (0, 2, 0),
-    "delta": (1, 0, 0),
-    "distillation": (1, 0, 0),
-    "feature_map": (1, 0, 0),
-    "ktft": (1, 0, 0),
-    "lwf": (1, 0, 0),
-    "self_training": (0, 1, 1),
-    "shift_consistency": (0, 0, 1),
-    "spottune": (0, 2, 0),
-}
 
 
 def peak_memory():
@@ -167,7 +146,7 @@ def measure(name):
             times[key].append(float(np.median(run(turn))))
     middle = {key: float(np.median(taken)) for key, taken in times.items()}
     rounds = np.divide(times["method"], times["plain"])
-    sources, forwards, steps = PASSES.get(name, (0, 0, 0))
+    sources, forwards, steps = apps.get_recipe(name).passes
     minimum = (
         1
         + steps

@@ -14,23 +14,7 @@ from kerastl.apps.runs.train_network import make_tuner
 pytestmark = pytest.mark.tensorflow_only
 
 # Without any of them nothing is drawn after the networks are there.
-DRAWING = {
-    "adafilter",
-    "adversarial",
-    "bi_tuning",
-    "clustering",
-    "delta",
-    "disturb_label",
-    "drop_connect",
-    "l2_sp_fisher",
-    "lure",
-    "rifle",
-    "self_training",
-    "shift_consistency",
-    "spottune",
-    "stoch_norm",
-    "stochastic_depth",
-}
+DRAWING = [name for name, row in apps.RECIPES.items() if row.draws]
 
 
 @pytest.fixture
@@ -90,7 +74,7 @@ def drawn(name, seed, make_setting):
     return [np.ravel(keras.ops.convert_to_numpy(value)) for value in values]
 
 
-@pytest.mark.parametrize("name", [*sorted(DRAWING), "fine_tune", "lwf"])
+@pytest.mark.parametrize("name", [*DRAWING, "fine_tune", "lwf"])
 def test_the_seed_of_each_method_counts(name, make_setting):
     """One at a time: together the draws of one hide those of another."""
     first, second = (

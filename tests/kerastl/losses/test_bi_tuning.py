@@ -7,6 +7,15 @@ import kerastl
 from kerastl.losses import BiTuning
 from kerastl.losses.bi_tuning import _ClassQueue
 
+# Replicas keep the examples of the first one.
+DIFFERS_IN = {"replicas"}
+
+
+def make_terms(source):
+    """What test_every_term trains, from a source of 7 classes."""
+    term = BiTuning(0.1, queue=3, momentum=0.9, shift=0, flip=False)
+    return [term]
+
 
 def normalize(rows):
     return rows / np.linalg.norm(rows, axis=-1, keepdims=True)

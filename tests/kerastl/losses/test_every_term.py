@@ -1,6 +1,9 @@
 """What every transfer loss with weights, labels or data of its own can do."""
 
+import importlib
+import inspect
 import json
+import pathlib
 
 import keras
 import numpy as np
@@ -8,55 +11,35 @@ import pytest
 
 import kerastl
 from kerastl import losses
+from kerastl.losses import TransferLoss
 
-RELATION = np.full((3, 7), 1 / 7)
-
-# Each makes a fresh term from a source of 7 classes.
-TERMS = {
-    "akc": lambda source: losses.AKC(source, 0.1, threshold=1, warmup_steps=3),
-    "arc": lambda source: losses.ARC(1.0, threshold=1, queue=6, warmup_steps=3),
-    "bi_tuning": lambda source: losses.BiTuning(
-        0.1, queue=3, momentum=0.9, shift=0, flip=False
-    ),
-    "co_tuning": lambda source: losses.CoTuning(source, RELATION),
-    "disturb_label": lambda source: losses.DisturbLabel(0.5, seed=2),
-    "logits_distillation": lambda source: losses.LogitsDistillation(source),
-    "lwf": lambda source: losses.LwF(source),
-    # The same views in every process: random generators are not kept.
-    "pseudo_labels": lambda source: losses.PseudoLabels(
-        adapt="freematch",
-        align="labels",
-        momentum=0.7,
-        teacher_momentum=0.8,
-        strong=keras.layers.Rescaling(0.9),
-    ),
-    "sample_statistics": lambda source: losses.SampleStatistics(20),
-    # Unmoved, for the same reason.
-    "shift_consistency": lambda source: losses.ShiftConsistency(
-        shift=0, teacher_momentum=0.8
-    ),
-    "tcr": lambda source: losses.TCR(20, squeeze_epoch=2),
-    "teacher_distillation": lambda source: losses.TeacherDistillation(
-        kerastl.replace_head(source, 3, seed=5)
-    ),
-}
-# What it draws differs between XLA, replicas and the plain step.
-DRAWING = ["disturb_label"]
-# Replicas keep the examples of the first one.
-QUEUEING = ["arc", "bi_tuning"]
-# Replicas judge their images before they know of those of the others.
-JUDGING = ["pseudo_labels"]
+# Each loss's own test says of what it is to be made, and where its numbers are
+# not those of the plain step.
+MODULES = [
+    module
+    for module in (
+        importlib.import_module(f"{__package__}.{path.stem}")
+        for path in sorted(pathlib.Path(__file__).parent.glob("test_*.py"))
+        if path.stem != "test_every_term"
+    )
+    if hasattr(module, "make_terms")
+]
 
 
-def all_but(names):
-    return [name for name in TERMS if name not in names]
+def modules_but(place):
+    """The tests of the losses whose numbers are the same in that place."""
+    return [
+        module
+        for module in MODULES
+        if place not in getattr(module, "DIFFERS_IN", ())
+    ]
 
 
 @pytest.fixture
 def make_tuner(make_network):
-    """Builds a tuner with several of `TERMS` at once."""
+    """Builds a tuner with the terms of several tests at once."""
 
-    def make(names=TERMS, batch_norm="train", **kwargs):
+    def make(modules=MODULES, batch_norm="train", **kwargs):
         keras.utils.set_random_seed(11)
         source = make_network(7)
         tuner = kerastl.FineTuner(
@@ -65,7 +48,9 @@ def make_tuner(make_network):
         tuner.compile(
             optimizer=keras.optimizers.SGD(0.01, 0.9),
             loss="sparse_categorical_crossentropy",
-            transfer_losses=[TERMS[name](source) for name in names],
+            transfer_losses=[
+                term for module in modules for term in module.make_terms(source)
+            ],
             **kwargs,
         )
         return tuner
@@ -83,6 +68,10 @@ def data(images, labels):
     return inputs, labels[:16]
 
 
+def names_of(tuner):
+    return {term.name for term in tuner.transfer_losses}
+
+
 FIT = {"batch_size": 8, "shuffle": False, "verbose": 0}
 
 
@@ -94,15 +83,28 @@ def assert_close(first, second, rel=1e-3):
         )
 
 
+def test_every_term_is_here(make_tuner):
+    """Of those that read more than features, and keep anything."""
+    keeping = {
+        loss
+        for loss in vars(losses).values()
+        if inspect.isclass(loss)
+        and issubclass(loss, TransferLoss)
+        and loss.compute is not TransferLoss.compute
+        and loss.layers is not TransferLoss.layers
+    }
+    assert keeping == {type(term) for term in make_tuner().transfer_losses}
+
+
 @pytest.mark.slow
 def test_xla_gives_the_same_numbers(make_tuner, data):
+    tuners = [
+        make_tuner(modules_but("xla"), jit_compile=jit) for jit in (True, False)
+    ]
     compiled, plain = (
-        make_tuner(all_but(DRAWING), jit_compile=jit)
-        .fit(*data, epochs=2, **FIT)
-        .history
-        for jit in (True, False)
+        tuner.fit(*data, epochs=2, **FIT).history for tuner in tuners
     )
-    assert set(all_but(DRAWING)) < set(compiled)
+    assert names_of(tuners[0]) < set(compiled)
     assert_close(compiled, plain)
 
 
@@ -114,8 +116,9 @@ def test_mixed_precision_and_the_same_seed(make_tuner, data):
     ]
     assert histories[0] == histories[1]
     keras.config.set_dtype_policy("float32")
-    exact = make_tuner().fit(*data, epochs=2, **FIT).history
-    for name in TERMS:
+    tuner = make_tuner()
+    exact = tuner.fit(*data, epochs=2, **FIT).history
+    for name in names_of(tuner):
         np.testing.assert_allclose(
             histories[0][name], exact[name], rtol=0.1, atol=0.02, err_msg=name
         )
@@ -150,8 +153,7 @@ def train_and_save(tuner, data, folder):
 def test_training_goes_on_in_another_process(
     make_tuner, data, tmp_path, run_in_fresh_process
 ):
-    # Files of Keras do not keep where random generators are.
-    tuner = make_tuner(all_but(["disturb_label"]))
+    tuner = make_tuner(modules_but("another process"))
     here = train_and_save(tuner, data, tmp_path)
     printed = run_in_fresh_process(GO_ON, tmp_path)
     there = json.loads(printed.splitlines()[-1])
@@ -166,9 +168,7 @@ def test_training_goes_on_in_another_process(
 @pytest.mark.tensorflow_only
 def test_two_replicas(make_tuner, data, tmp_path, run_on_two_replicas):
     """Frozen statistics, so that the split is exact."""
-    tuner = make_tuner(
-        all_but(DRAWING + QUEUEING + JUDGING), batch_norm="freeze"
-    )
+    tuner = make_tuner(modules_but("replicas"), batch_norm="freeze")
     here = train_and_save(tuner, data, tmp_path)
     printed = run_on_two_replicas(GO_ON, tmp_path)
     there = json.loads(printed.splitlines()[-1])

@@ -7,6 +7,23 @@ from keras import ops
 import kerastl
 from kerastl.losses import PseudoLabels
 
+# Replicas judge their images before they know of those of the others.
+DIFFERS_IN = {"replicas"}
+
+
+def make_terms(source):
+    """What test_every_term trains, from a source of 7 classes."""
+    # The same views in every process: random generators are not kept.
+    term = PseudoLabels(
+        adapt="freematch",
+        align="labels",
+        momentum=0.7,
+        teacher_momentum=0.8,
+        strong=layers.Rescaling(0.9),
+    )
+    return [term]
+
+
 # The strong views are darker, always alike.
 DARKER = 0.6
 
