@@ -15,8 +15,8 @@ def describe_file(path):
 
     Returns:
         Dictionary of `multiply_adds` (`None` where a size is not known) and
-        `precision`: "float32", "float16", "dynamic", "int8" or "int16x8" as
-        in `kerastl.export.SCHEMES`, or "mixed".
+        `precision`: "float32", "float16", "dynamic", "int8", "int4" or
+        "int16x8" as in `kerastl.export.SCHEMES`, or "mixed".
     """
     describe = {
         "keras": _describe_keras,
@@ -47,7 +47,7 @@ def _describe_tflite(path):
     constants = {
         tensor.dtype
         for tensor in graph.tensors
-        if tensor.constant and tensor.dtype in ("float16", "int8")
+        if tensor.constant and tensor.dtype in ("float16", "int8", "int4")
     }
     if types == {"float32"}:
         precision = {
@@ -57,7 +57,7 @@ def _describe_tflite(path):
         }.get(frozenset(constants), "mixed")
     else:
         precision = {
-            frozenset({"int8"}): "int8",
+            frozenset({"int8"}): "int4" if "int4" in constants else "int8",
             frozenset({"int16"}): "int16x8",
         }.get(frozenset(types), "mixed")
     return sum(counts), precision

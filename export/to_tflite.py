@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from typing import Literal
 from kerastl.export.conversion.converters import unsupported_layers
 from kerastl.export.conversion.pipeline import export_model
 from kerastl.export.quantization.exact_blurs import exact_tflite_blurs
+from kerastl.export.quantization.four_bits import four_bit_copy
+from kerastl.export.quantization.four_bits import pack_four_bits
 from kerastl.export.utils.third_party import quiet_console
 from kerastl.export.utils.third_party import require
 from kerastl.types import Data
@@ -31,6 +34,8 @@ def to_tflite(
         "int8",
         "uint8_io",
         "int8_per_tensor",
+        "int4",
+        "int4_micro",
         "int16x8",
     ] = "int8",
     calibration: Data | None = None,
@@ -60,7 +65,8 @@ def to_tflite(
         model: Functional or Sequential classifier, or a `FineTuner`.
         path: Destination, ending in ".tflite".
         scheme: "float32", "float16", "dynamic", "int8", "uint8_io",
-            "int8_per_tensor" or "int16x8"; see `kerastl.export.SCHEMES`.
+            "int8_per_tensor", "int4", "int4_micro" or "int16x8"; see
+            `kerastl.export.SCHEMES`.
         calibration: Images that set the activation ranges; needed by the
             integer schemes, but not for a model from `quantization_aware`,
             which knows its ranges. A dataset of (images, labels) or of
@@ -135,6 +141,9 @@ def to_tflite(
 
 
 def _write(lowered, output_name, scheme, images, path):
+    if scheme.four_bits is not None:
+        rounded = four_bit_copy(lowered.model, scheme.four_bits)
+        lowered = dataclasses.replace(lowered, model=rounded)
     model, signature = lowered.to_write(output_name, batch_size=1)
     try:
         with quiet_console():
@@ -158,6 +167,8 @@ def _write(lowered, output_name, scheme, images, path):
             f"written. Received: model={lowered.source.name!r}"
         ) from error
     exact_tflite_blurs(path)
+    if scheme.four_bits is not None:
+        pack_four_bits(path, scheme.four_bits)
     return []
 
 

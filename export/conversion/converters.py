@@ -27,12 +27,15 @@ class Scheme:
         needs_calibration: Whether activation ranges must be measured on
             sample images before the file can be written.
         rounds_as_trained: Whether it rounds as `quantization_aware` does.
+        four_bits: Form of the kernels that have four bits, see
+            `four_bits.has_four_bits`; `None` where none has.
     """
 
     name: str
     summary: str
     needs_calibration: bool = False
     rounds_as_trained: bool = False
+    four_bits: str | None = None
 
 
 def _table(*schemes):
@@ -70,6 +73,20 @@ SCHEMES = {
             "As int8 with one scale per weight tensor, for accelerators that "
             "need it; loses more accuracy.",
             needs_calibration=True,
+        ),
+        Scheme(
+            "int4",
+            "As int8, with 4-bit weights in dense layers and 1x1 convolutions: "
+            "smaller, as fast on phones, less exact.",
+            needs_calibration=True,
+            four_bits="products",
+        ),
+        Scheme(
+            "int4_micro",
+            "As int4, in the form that microcontrollers read: 1x1 convolutions "
+            "only.",
+            needs_calibration=True,
+            four_bits="convolutions",
         ),
         Scheme(
             "int16x8",

@@ -12,6 +12,7 @@ import zipfile
 
 import numpy as np
 
+from kerastl.export.utils.model_bytes import model_bytes
 from kerastl.export.utils.third_party import require
 
 _FIELD = b"TFLITE_METADATA"
@@ -20,8 +21,6 @@ _PARSER = "1.0.0"
 # Of the schema's unions and enumerations.
 _FEATURES, _IMAGE, _NORMALIZATION = 1, 2, 1
 _RGB, _AXIS_LABELS = 1, 2
-# What schema.fbs asks for where bytes hold numbers.
-_ALIGNMENT = 16
 
 
 def describe_images(name, pixel_range, labelled):
@@ -101,9 +100,7 @@ def set_metadata(graph, metadata):
             model.metadata = [*entries, entry]
         content = np.frombuffer(metadata, "uint8")
         model.buffers[entry.buffer].data = content
-    builder = _aligned_builder(len(graph))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return model_bytes(model, len(graph))
 
 
 def _tensor(builder, name, content, units=None, files=None):
@@ -126,23 +123,6 @@ def _list(builder, table):
     builder.StartVector(4, 1, 4)
     builder.PrependUOffsetTRelative(table)
     return builder.EndVector()
-
-
-def _aligned_builder(size):
-    flatbuffers = require("flatbuffers", "flatbuffers")
-
-    class Builder(flatbuffers.Builder):
-        """Puts bytes where `force_align` wants them; Python's own does not.
-
-        Microcontrollers read the weights where they lie.
-        """
-
-        def StartVector(self, elemSize, numElems, alignment):
-            if elemSize == 1:
-                alignment = _ALIGNMENT
-            return super().StartVector(elemSize, numElems, alignment)
-
-    return Builder(size)
 
 
 METADATA = "metadata.json"

@@ -10,7 +10,7 @@ _BLOCK = 128
 _DAMPING = (0.01, 0.1, 1.0, 10.0)
 
 
-def calibrated_rounding(levels, moments, fixed):
+def calibrated_rounding(levels, moments, fixed, largest=LARGEST):
     """Rounds level by level, and lets the others make up for each error.
 
     Args:
@@ -19,9 +19,10 @@ def calibrated_rounding(levels, moments, fixed):
         moments: `(groups, inputs, inputs)`, the second moments of what the
             kernel reads.
         fixed: Mask of levels that are rounded as they are.
+        largest: The largest level.
 
     Returns:
-        Whole numbers from -127 to 127, float64.
+        Whole numbers from `-largest` to `largest`, float64.
 
     Reference:
         Frantar et al., "GPTQ: Accurate Post-Training Quantization for
@@ -35,14 +36,14 @@ def calibrated_rounding(levels, moments, fixed):
     moments = np.take_along_axis(moments, order[:, None], axis=2)
     moments = np.take_along_axis(moments, order[:, :, None], axis=1)
     factor = _inverse_factor(moments)
-    wanted = np.clip(np.rint(levels), -LARGEST, LARGEST)
+    wanted = np.clip(np.rint(levels), -largest, largest)
     rounded = np.empty_like(levels)
     size = levels.shape[-1]
     for start in range(0, size, _BLOCK):
         stop = min(start + _BLOCK, size)
         errors = np.empty_like(levels[:, :, start:stop])
         for column in range(start, stop):
-            whole = np.clip(np.rint(levels[:, :, column]), -LARGEST, LARGEST)
+            whole = np.clip(np.rint(levels[:, :, column]), -largest, largest)
             whole = np.where(fixed[:, :, column], wanted[:, :, column], whole)
             rounded[:, :, column] = whole
             row = factor[:, column]
@@ -182,7 +183,7 @@ class KernelData:
 
 
 class KernelGrid:
-    """255 levels around zero, of one channel or of the whole kernel.
+    """Levels around zero, of one channel or of the whole kernel.
 
     A converter sets a scale so that the largest weight is the largest level.
     That weight stays as it is, and so does every zero, so that pruned weights
@@ -193,25 +194,27 @@ class KernelGrid:
         factors: What each output is multiplied with in the same kernel of
             the file, `(groups, outputs)`: BatchNormalization is folded in.
         per_channel: Whether each output has a scale of its own.
+        largest: The largest level.
 
     Attributes:
         scales: `(groups, outputs)`, distance of two levels.
         fixed: Mask of the weights that are rounded as they are.
     """
 
-    def __init__(self, weights, factors, per_channel=True):
+    def __init__(self, weights, factors, per_channel=True, largest=LARGEST):
         self._weights = weights
+        self._largest = largest
         sizes = np.abs(weights)
-        largest = sizes.max(-1)
-        scales = largest / LARGEST
+        highest = sizes.max(-1)
+        scales = highest / largest
         if not per_channel:
-            folded = largest * np.abs(factors)
+            folded = highest * np.abs(factors)
             known = factors != 0
-            scales[known] = folded.max() / LARGEST / np.abs(factors[known])
+            scales[known] = folded.max() / largest / np.abs(factors[known])
             sizes = sizes * np.abs(factors)[..., None]
-            largest = np.full_like(largest, folded.max())
+            highest = np.full_like(highest, folded.max())
         self.scales = np.where(scales > 0, scales, 1.0)
-        self.fixed = (sizes >= largest[..., None]) | (weights == 0)
+        self.fixed = (sizes >= highest[..., None]) | (weights == 0)
 
     def levels(self):
         """The weights in units of their scale."""
@@ -219,7 +222,7 @@ class KernelGrid:
 
     def nearest(self):
         """The levels as a converter rounds them."""
-        return np.clip(np.rint(self.levels()), -LARGEST, LARGEST)
+        return np.clip(np.rint(self.levels()), -self._largest, self._largest)
 
     def weights(self, levels):
         """From levels to weights."""

@@ -7,10 +7,13 @@ from collections import Counter
 import numpy as np
 
 from kerastl.export.quantization import node_kinds
+from kerastl.export.quantization.four_bits import LARGEST as FOUR_BITS
+from kerastl.export.quantization.four_bits import has_four_bits
 from kerastl.export.quantization.freeze import float_layers
 from kerastl.export.refinement.equalise import equalise
 from kerastl.export.refinement.kernel_matrix import KernelMatrix
 from kerastl.export.refinement.kernel_matrix import is_clustered
+from kerastl.export.refinement.kernel_rounding import LARGEST
 from kerastl.export.refinement.kernel_rounding import KernelData
 from kerastl.export.refinement.kernel_rounding import KernelGrid
 from kerastl.export.refinement.kernel_rounding import calibrated_rounding
@@ -29,7 +32,14 @@ _MOST_INPUTS = 4608
 
 
 def refine(
-    model, fit, held, steps, per_channel=True, rounds=True, seconds=None
+    model,
+    fit,
+    held,
+    steps,
+    per_channel=True,
+    rounds=True,
+    four_bits=None,
+    seconds=None,
 ):
     """Makes a network whose int8 file answers more like the float one.
 
@@ -52,6 +62,7 @@ def refine(
         steps: Names of `kerastl.export.refinement.write_refined.STEPS`.
         per_channel: Whether each channel of a kernel has a scale.
         rounds: Whether activations have 8 bits.
+        four_bits: Which kernels have four bits, see `has_four_bits`.
         seconds: Dict that gets the seconds of each step, or `None`.
 
     Returns:
@@ -74,7 +85,8 @@ def refine(
     if "equalisation" in steps and rounds:
         equalised = equalise(copy, schedule, fit, fixed=pixels)
         seconds["equalisation"] = time.perf_counter() - start
-    refiner = _Refiner(schedule, steps, per_channel, seconds, pixels)
+    grid = _Grid(per_channel, four_bits)
+    refiner = _Refiner(schedule, steps, grid, seconds, pixels)
     records = refiner.run(fit, held, rounds, equalised)
     seconds["flow"] = time.perf_counter() - start - sum(seconds.values())
     for path in _float_kernels(copy):
@@ -83,12 +95,24 @@ def refine(
     return copy, records, equalised
 
 
+@dataclasses.dataclass
+class _Grid:
+    """The levels of a file: scales, and which kernels have few."""
+
+    per_channel: bool
+    four_bits: str | None
+
+    def largest(self, layer):
+        few = self.four_bits and has_four_bits(layer, self.four_bits)
+        return FOUR_BITS if few else LARGEST
+
+
 class _Refiner:
-    def __init__(self, schedule, steps, per_channel, seconds, pixels):
+    def __init__(self, schedule, steps, grid, seconds, pixels):
         # Of one kernel at a time.
         self._steps = [step for step in steps if step in ("rounding", "bias")]
         self._pixels = pixels
-        self._per_channel = per_channel
+        self._grid = grid
         self._schedule = schedule
         self._calls = Counter(
             id(call.operation)
@@ -107,7 +131,7 @@ class _Refiner:
                 streams.run_rounded(index)
                 continue
             kernel = _Kernel(
-                group, self._schedule.path(group.kernel), self._per_channel
+                group, self._schedule.path(group.kernel), self._grid
             )
             records.append(kernel.record)
             if equalised is not None:
@@ -204,9 +228,9 @@ class _Offer:
 
 
 class _Kernel:
-    """One kernel on its way from float to 8 bits."""
+    """One kernel on its way from float to 8 bits, or to 4."""
 
-    def __init__(self, group, path, per_channel):
+    def __init__(self, group, path, grid):
         self.layer = group.kernel.operation
         self.input, self.output = (
             group.kernel.inputs[0],
@@ -224,7 +248,10 @@ class _Kernel:
             factors = factors * np.broadcast_to(factor, factors.size).reshape(
                 factors.shape
             )
-        self._grid = KernelGrid(self._weights, factors, per_channel)
+        self._largest = grid.largest(self.layer)
+        self._grid = KernelGrid(
+            self._weights, factors, grid.per_channel, self._largest
+        )
         nearest = self._grid.weights(self._grid.nearest())
         nothing = np.zeros(nearest.shape[:2])
         self._offers = [_Offer((), nearest, nothing, nothing)]
@@ -244,7 +271,10 @@ class _Kernel:
         """Rounds with `data` where that is better than the nearest level."""
         [plain] = self._offers
         levels = calibrated_rounding(
-            self._grid.levels(), data.moments, self._grid.fixed
+            self._grid.levels(),
+            data.moments,
+            self._grid.fixed,
+            self._largest,
         )
         rounded = self._grid.weights(levels)
         mean, variance = data.judge(self._weights, rounded)
@@ -304,7 +334,8 @@ class _Kernel:
 
     def write_kept(self):
         """Gives the layer what a converter is to round."""
-        if "rounding" not in self.record.done:
+        # It would not find four bits in them: they are not its nearest.
+        if "rounding" not in self.record.done and self._largest == LARGEST:
             self.matrix.write(self._weights)
 
 

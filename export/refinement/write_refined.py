@@ -89,6 +89,7 @@ def write_refined(
         steps,
         per_channel=scheme.name != "int8_per_tensor",
         rounds=scheme.name != "int16x8",
+        four_bits=scheme.four_bits,
         seconds=record.seconds,
     )
     record.gains = {

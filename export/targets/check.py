@@ -153,14 +153,19 @@ def _reason(graph, operator, table):
         return f"it takes {known}"
     if len(operator.inputs) > row.get("max_inputs", len(operator.inputs)):
         return f"it takes up to {row['max_inputs']} inputs"
-    if not table.hybrid and dtype == "float32":
-        weights = [
-            graph.tensors[index]
-            for index in operator.inputs
-            if graph.tensors[index].constant
-        ]
-        if any(weight.dtype in _INTEGER_WEIGHTS for weight in weights):
-            return "float activations cannot meet integer weights there"
+    weights = {
+        graph.tensors[index].dtype
+        for index in operator.inputs
+        if graph.tensors[index].constant
+    }
+    if "int4" in weights and not row.get("four_bits", False):
+        return "it takes no 4-bit weights"
+    if (
+        not table.hybrid
+        and dtype == "float32"
+        and not weights.isdisjoint(_INTEGER_WEIGHTS)
+    ):
+        return "float activations cannot meet integer weights there"
     return None
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from tflite_micro.python.tflite_micro import runtime
 
+from kerastl.export.quantization.four_bits import pack_four_bits
 from kerastl.export.targets.check import find_delegated
 from kerastl.export.targets.litert_graph import read_litert_graph
 from kerastl.export.utils.third_party import quiet_console
@@ -101,6 +102,10 @@ GRAPHS = {
     ),
     "UNPACK": lambda x: sum(tf.unstack(x, axis=1)),
 }
+# Kernels whose every weight four bits hold, and what becomes of them.
+FOUR_BITS = {"CONV_2D": "convolutions", "FULLY_CONNECTED": "products"}
+POINTWISE = np.rint(GENERATOR.uniform(-7, 7, (1, 1, 4, 4))).astype("float32")
+POINTWISE[0, 0, 0] = 7.0
 # The graphs above hold these as well.
 ALSO = ("DEQUANTIZE", "QUANTIZE")
 # Methods of MicroMutableOpResolver whose names are not the operator's.
@@ -177,6 +182,28 @@ def try_all():
     return micro, delegated
 
 
+def try_four_bits():
+    """Returns, for both runtimes, the operators that read such weights."""
+    micro, delegated = set(), set()
+    path = pathlib.Path(tempfile.mkdtemp()) / "model.tflite"
+    for name, form in FOUR_BITS.items():
+        with quiet_console():
+            path.write_bytes(
+                convert(lambda x: tf.nn.conv2d(x, POINTWISE, 1, "SAME"), "int8")
+            )
+        pack_four_bits(path, form)
+        with quiet_console():
+            runs = runs_in_micro(path.read_bytes())
+        if runs:
+            micro.add(name)
+        graph = read_litert_graph(path)
+        _, inside = find_delegated(path, graph)
+        names = [operator.name for operator in graph.operators]
+        if names.index(name) in inside:
+            delegated.add(name)
+    return micro, delegated
+
+
 def write_table(name, title, sources, hybrid, rows):
     date = datetime.date.today().isoformat()
     head = {
@@ -201,6 +228,7 @@ def method(name):
 
 def main():
     micro, delegated = try_all()
+    four_bits = try_four_bits()
     package = importlib.metadata.version("tflite-micro")
     rows = {
         name: {"add": method(name), "types": sorted(types)}
@@ -208,6 +236,8 @@ def main():
         if types
     }
     rows["CONCATENATION"]["max_inputs"] = 10
+    for name in four_bits[0]:
+        rows[name]["four_bits"] = True
     write_table(
         "tflite_micro.json",
         "microcontrollers with TensorFlow Lite Micro",
@@ -234,6 +264,7 @@ def main():
         True,
         {
             name: {"types": sorted(types)}
+            | ({"four_bits": True} if name in four_bits[1] else {})
             for name, types in delegated.items()
             if types
         },

@@ -24,6 +24,8 @@ BOUNDS = {
     "int8": (1e-3, 8e-2),
     "uint8_io": (1e-3, 8e-2),
     "int8_per_tensor": (1e-3, 2e-1),
+    "int4": (1e-3, 3e-1),
+    "int4_micro": (1e-3, 3e-1),
     "int16x8": (1e-5, 5e-2),
 }
 
@@ -103,6 +105,8 @@ def test_smaller_schemes_make_smaller_files(exported):
         ("int8", np.int8),
         ("uint8_io", np.uint8),
         ("int8_per_tensor", np.int8),
+        ("int4", np.int8),
+        ("int4_micro", np.int8),
         ("int16x8", np.int16),
     ],
 )
@@ -326,7 +330,7 @@ class TestWrongArguments:
     @pytest.mark.parametrize(
         "arguments, message",
         [
-            ({"scheme": "int4"}, "There is no tflite scheme"),
+            ({"scheme": "int2"}, "There is no tflite scheme"),
             ({"scheme": "int8"}, "needs sample images"),
             ({"threads": 0}, "threads=0"),
             ({"max_accuracy_drop": 1.0}, "is a fraction"),
