@@ -26,6 +26,8 @@ class Setting:
         strength: Factor of the weights of the method's terms and penalty.
         source_classes: Names of the source's classes; `None` where they are
             not known.
+        new_head: Whether the student's classifier is not the source's, and
+            its classes are others.
         findings: What the method found out about the data, for the report.
         validates: Whether the validation part is looked at in training.
         by_epoch: Lists of what a method's callbacks note at the end of every
@@ -43,6 +45,7 @@ class Setting:
     seed: int = 0
     strength: float = 1.0
     source_classes: list | None = None
+    new_head: bool = False
     findings: dict = field(default_factory=dict)
     validates: bool = True
     by_epoch: dict = field(default_factory=dict)

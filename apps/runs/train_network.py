@@ -113,9 +113,10 @@ def train_network(
             the data, for the report.
         strength: Factor of the weights of the method's terms and penalty.
         way_on: What the error of a training that diverged tells to do.
-        new_head: Whether the student's classifier was drawn at random. It is
-            fitted to the frozen features first, see `kerastl.fit_head`,
-            unless the recipe has a start of its own.
+        new_head: Whether the student's classifier was drawn at random, for
+            other classes than the source's. It is fitted to the frozen
+            features first, see `kerastl.fit_head`, unless the recipe has a
+            start of its own.
         record: Function that gets the history so far after every epoch.
         log_dir: Folder for TensorBoard, or `None`.
 
@@ -150,6 +151,7 @@ def train_network(
         seed=seed,
         strength=strength,
         source_classes=source_classes,
+        new_head=new_head,
         findings={} if findings is None else findings,
         validates=validate,
     )

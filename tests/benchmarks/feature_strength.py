@@ -27,7 +27,7 @@ from kerastl.apps.runs.run_identity import versions
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
 EPOCHS = 20
 METHODS = ("ktft", "delta", "feature_map")
-STRENGTHS = (0.1, 1.0, 10.0)
+STRENGTHS = (10.0, 100.0, 1000.0)
 MEASURES = ("validation", "accuracy", "consistency")
 
 

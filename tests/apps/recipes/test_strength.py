@@ -22,6 +22,17 @@ def test_scales_every_term(make_setting):
     assert weights[1] == pytest.approx([3.0, 3.0, 0.0003])
 
 
+@pytest.mark.parametrize("name", ["ktft", "delta", "feature_map"])
+def test_features_are_held_less_where_the_classes_are_new(name, make_setting):
+    weights = []
+    for new_head in (False, True):
+        setting = make_setting()
+        setting.new_head = new_head
+        terms = apps.get_recipe(name).transfer_losses(setting)
+        weights.append({term.weight for term in terms})
+    assert weights == [{10.0}, {0.1}]
+
+
 def test_scales_the_penalty_of_the_pre_trained_weights(make_setting):
     penalties = []
     for strength in (1.0, 2.0, 5.0):
