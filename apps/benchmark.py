@@ -165,7 +165,7 @@ def _notes(rows):
         "there. Size and memory are saved everywhere."
         for slow in rows
         for fast in rows
-        if slow["precision"] in ("int8", "int16x8", "dynamic")
+        if slow["precision"] in ("int8", "int4", "int16x8", "dynamic")
         and fast["precision"] == "float32"
         and slow["format"] == fast["format"]
         and _same_network(slow, fast)

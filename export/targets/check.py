@@ -159,7 +159,9 @@ def _reason(graph, operator, table):
         if graph.tensors[index].constant
     }
     if "int4" in weights and not row.get("four_bits", False):
-        return "it takes no 4-bit weights"
+        return (
+            "it takes no 4-bit weights (of 'int4' and 'int4_micro', one fits)"
+        )
     if (
         not table.hybrid
         and dtype == "float32"
