@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from typing import Literal
 
 from kerastl.export.conversion.converters import unsupported_layers
+from kerastl.export.conversion.freeze_graph import freeze_graph
 from kerastl.export.conversion.pipeline import export_model
 from kerastl.export.quantization.exact_blurs import exact_tflite_blurs
 from kerastl.export.utils.third_party import quiet_console
@@ -135,14 +136,14 @@ def to_tflite(
 
 
 def _write(lowered, output_name, scheme, images, path):
-    model, signature = lowered.to_write(output_name, batch_size=1)
+    model, [signature] = lowered.to_write(output_name, batch_size=1)
     try:
         with quiet_console():
-            model.export(
+            freeze_graph(model, signature).export(
                 path,
                 format="litert",
                 verbose=False,
-                input_signature=signature,
+                input_signature=[signature],
                 **_converter_options(scheme, images),
             )
     except Exception as error:
