@@ -95,8 +95,12 @@ def _free_memory():
     """What the models of a file took is free before the next one begins.
 
     Graphs are full of cycles, which wait for the garbage collector, and what
-    is free goes back to the system only on request.
+    is free goes back to the system only on request. What is left is there to
+    stay: the TFLite converter asks for a full collection for each file, which
+    would look through all of it.
     """
+    gc.collect()
+    gc.freeze()
     yield
     if keras.backend.backend() == "jax":
         import jax
