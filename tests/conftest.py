@@ -44,6 +44,13 @@ if tensorflow_backend:
     tf.config.optimizer.set_experimental_options(
         {"disable_meta_optimizer": True}
     )
+    # A ninth goes to noting for each operation of a graph where it was made,
+    # sixty calls deep: TensorFlow would say so of one that fails.
+    with contextlib.suppress(ImportError, AttributeError):
+        from tensorflow.python.util import tf_stack
+
+        made_here = tf_stack.extract_stack()
+        tf_stack.extract_stack = lambda stacklevel=1: made_here
 
 
 def clips_products():
