@@ -41,7 +41,7 @@ def make_source():
 
 
 def make_setting(seed=0):
-    """A `Setting` of three classes: two epochs of three small batches."""
+    """A `Setting` of three classes: two epochs of two small batches."""
     generator = np.random.default_rng(0)
 
     def part(count):
@@ -54,7 +54,7 @@ def make_setting(seed=0):
         {"train": part(18), "validation": part(6)},
         ["cat", "dog", "car"],
         16,
-        batch_size=6,
+        batch_size=9,
         unlabelled=part(12),
     )
     source = make_source()
@@ -64,7 +64,7 @@ def make_setting(seed=0):
         source,
         data,
         epochs=2,
-        steps_per_epoch=3,
+        steps_per_epoch=2,
         # Small: five methods at once pull in five directions.
         learning_rate=0.001,
         seed=seed,
