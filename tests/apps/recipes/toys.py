@@ -51,10 +51,10 @@ def make_setting(seed=0):
         return ImagePart(labels, 20, images.astype("uint8"))
 
     data = ImageData(
-        {"train": part(18), "validation": part(6)},
+        {"train": part(12), "validation": part(6)},
         ["cat", "dog", "car"],
         16,
-        batch_size=9,
+        batch_size=6,
         unlabelled=part(12),
     )
     source = make_source()
