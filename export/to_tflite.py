@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from typing import Literal
 
 from kerastl.export.conversion.converters import unsupported_layers
+from kerastl.export.conversion.freeze_graph import freeze_graph
 from kerastl.export.conversion.pipeline import export_model
 from kerastl.export.quantization.exact_blurs import exact_tflite_blurs
 from kerastl.export.quantization.four_bits import four_bit_copy
@@ -144,14 +145,14 @@ def _write(lowered, output_name, scheme, images, path):
     if scheme.four_bits is not None:
         rounded = four_bit_copy(lowered.model, scheme.four_bits)
         lowered = dataclasses.replace(lowered, model=rounded)
-    model, signature = lowered.to_write(output_name, batch_size=1)
+    model, [signature] = lowered.to_write(output_name, batch_size=1)
     try:
         with quiet_console():
-            model.export(
+            freeze_graph(model, signature).export(
                 path,
                 format="litert",
                 verbose=False,
-                input_signature=signature,
+                input_signature=[signature],
                 **_converter_options(scheme, images),
             )
     except Exception as error:

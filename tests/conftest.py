@@ -44,6 +44,13 @@ if tensorflow_backend:
     tf.config.optimizer.set_experimental_options(
         {"disable_meta_optimizer": True}
     )
+    # A ninth goes to noting for each operation of a graph where it was made,
+    # sixty calls deep: TensorFlow would say so of one that fails.
+    with contextlib.suppress(ImportError, AttributeError):
+        from tensorflow.python.util import tf_stack
+
+        made_here = tf_stack.extract_stack()
+        tf_stack.extract_stack = lambda stacklevel=1: made_here
 
 
 def clips_products():
@@ -81,6 +88,38 @@ def pytest_collection_modifyitems(items):
             item.add_marker(skip)
 
 
+# Of what a file has when it begins, before it is looked what nobody needs.
+_MOST_GROWTH = 400 * 2**20
+
+
+def _resident():
+    """Bytes that this process holds; 0 where the system does not say."""
+    try:
+        pages = pathlib.Path("/proc/self/statm").read_text().split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+class _Memory:
+    """What this process may hold before it looks for what is free."""
+
+    most = 0
+
+    @classmethod
+    def free(cls):
+        """Gives back what nobody needs.
+
+        Graphs are full of cycles, which wait for the garbage collector, and
+        what is free goes back to the system only on request.
+        """
+        keras.utils.clear_session(free_memory=True)
+        # Not every C library has it.
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
+        cls.most = _resident() + _MOST_GROWTH
+
+
 @pytest.fixture(autouse=True)
 def _fresh_keras_state():
     """Every test starts from the same seed and leaves no names behind."""
@@ -88,25 +127,26 @@ def _fresh_keras_state():
     yield
     keras.config.set_dtype_policy("float32")
     keras.utils.clear_session(free_memory=False)
+    if _resident() > _Memory.most:
+        _Memory.free()
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _free_memory():
     """What the models of a file took is free before the next one begins.
 
-    Graphs are full of cycles, which wait for the garbage collector, and what
-    is free goes back to the system only on request.
+    What is left is there to stay: the TFLite converter asks for a full
+    collection for each file, which would look through all of it.
     """
+    gc.collect()
+    gc.freeze()
     yield
     if keras.backend.backend() == "jax":
         import jax
 
         jax.clear_caches()
     forget_gradients()
-    keras.utils.clear_session(free_memory=True)
-    # Not every C library has it.
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    _Memory.free()
 
 
 @pytest.fixture

@@ -17,6 +17,16 @@ import sys
 import tempfile
 import traceback
 
+# What packages set where they are imported, in the process that asks: tf2onnx
+# does with the first ONNX file.
+_SET_BY_PACKAGES = {
+    "HDF5_PLUGIN_PATH",
+    "KMP_DUPLICATE_LIB_OK",
+    "KMP_INIT_AT_FORK",
+    "PYTEST_CURRENT_TEST",
+    "TF_CPP_MIN_LOG_LEVEL",
+}
+
 
 class ForkedInterpreter:
     """The process that forks, seen from the one that asks."""
@@ -34,9 +44,10 @@ class ForkedInterpreter:
 
     def fits(self) -> bool:
         """Whether the environment is still the one that it started in."""
-        changing = {"PYTEST_CURRENT_TEST"}
-        now = {k: v for k, v in os.environ.items() if k not in changing}
-        then = {k: v for k, v in self._environment.items() if k not in changing}
+        now, then = (
+            {k: v for k, v in each.items() if k not in _SET_BY_PACKAGES}
+            for each in (os.environ, self._environment)
+        )
         return now == then and self._process.poll() is None
 
     def run(self, source, *arguments):

@@ -2,10 +2,10 @@
 
 import functools
 
-import keras
 import numpy as np
 
 from kerastl.export.conversion.converters import layers_of_scopes
+from kerastl.export.conversion.freeze_graph import freeze_graph
 from kerastl.export.quantization.exact_blurs import exact_onnx_blurs
 
 _MOST_IN_BATCH = 8
@@ -225,97 +225,3 @@ def require_operators(path, model):
         "them, or write a TFLite file with `to_tflite`. No file was written. "
         f"Received: model={model.name!r}"
     )
-
-
-_COMPILED = "_XlaMustCompile"
-
-
-def freeze_graph(model, signature):
-    """Returns a model of the same outputs that is one flat graph.
-
-    Two things do not survive the way from TensorFlow to ONNX otherwise.
-    Tensors that a layer holds outside its variables, as `Normalization` does,
-    become inputs of the file. And calls of functions that have to be compiled
-    by XLA stay calls, which no other runtime knows: Keras makes them for
-    grouped convolutions, because TensorFlow itself cannot run these on a CPU.
-    Scopes keep their names.
-
-    Args:
-        model: Functional model.
-        signature: The `keras.InputSpec` of its input.
-
-    Returns:
-        A Keras model without variables. It can be exported, not run.
-    """
-    import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import (
-        convert_variables_to_constants_v2,
-    )
-
-    image = tf.TensorSpec(signature.shape, signature.dtype, signature.name)
-    function = tf.function(
-        lambda image: model(image, training=False), autograph=False
-    ).get_concrete_function(image)
-    held = {
-        inner.name: value.numpy()
-        for value, inner in zip(
-            function.captured_inputs,
-            function.graph.internal_captures,
-            strict=True,
-        )
-        if value.dtype != tf.resource
-    }
-    frozen = convert_variables_to_constants_v2(
-        function, lower_control_flow=False, aggressive_inlining=True
-    )
-    return _FrozenGraph(
-        _without_compilation(frozen.graph.as_graph_def()),
-        [tensor.name for tensor in frozen.inputs],
-        {
-            name: tensor.name
-            for name, tensor in zip(
-                sorted(function.structured_outputs),
-                frozen.outputs,
-                strict=True,
-            )
-        },
-        held,
-    )
-
-
-def _without_compilation(definition):
-    """Lets the functions of a `GraphDef` be taken for what they compute."""
-    functions = definition.library.function
-    nodes = [*definition.node]
-    for function in functions:
-        function.attr.pop(_COMPILED, None)
-        nodes += function.node_def
-    for node in nodes:
-        node.attr.pop(_COMPILED, None)
-    return definition
-
-
-class _FrozenGraph(keras.Model):
-    def __init__(self, definition, inputs, outputs, held):
-        super().__init__(name="frozen")
-        self._definition = definition
-        self._inputs_of_graph = inputs
-        self._outputs_of_graph = outputs
-        self._held = held
-        self.built = True
-
-    def call(self, image):
-        import tensorflow as tf
-
-        tensors = tf.graph_util.import_graph_def(
-            self._definition,
-            input_map={
-                name: tf.constant(self._held[name])
-                if name in self._held
-                else image
-                for name in self._inputs_of_graph
-            },
-            return_elements=[*self._outputs_of_graph.values()],
-            name="",
-        )
-        return dict(zip(self._outputs_of_graph, tensors, strict=True))

@@ -95,10 +95,15 @@ def export_model(
             )
         check_finite(lowered.model, images)
         reference, batches = choose_reference(batches, images, lowered)
-        keras_runner = load(lowered.source)
-        truth = keras_runner
+        truth = None
         if compare_to is not None:
             truth = _other_truth(compare_to, lowered)
+        if getattr(truth, "model", None) is lowered.source:
+            # To make another would trace the network once more.
+            keras_runner = truth
+        else:
+            keras_runner = load(lowered.source)
+        truth = truth or keras_runner
         writable = with_fixed_kernels(lowered) if aware else lowered
         task = writable, _output_name(keras_runner), scheme
         refinement = plain = None

@@ -73,12 +73,13 @@ class RememberedRunner(Runner):
     it gives them once.
 
     Args:
-        runner: The `Runner` that answers.
+        runner: The `KerasRunner` that answers.
     """
 
     def __init__(self, runner):
         super().__init__(runner.threads)
         self._runner = runner
+        self.model = runner.model
         self.format, self.kind = runner.format, runner.kind
         self.input_shape = runner.input_shape
         self.num_classes = runner.num_classes

@@ -142,10 +142,21 @@ def _carry_saved(original, clone):
         with tempfile.TemporaryDirectory() as folder:
             original.save_assets(folder)
             clone.load_assets(folder)
-    if type(clone).load_own_variables is not keras.Layer.load_own_variables:
+    if type(clone).load_own_variables not in _variables_alone():
         store = _Store()
         original.save_own_variables(store)
         clone.load_own_variables(store)
+
+
+@functools.cache
+def _variables_alone():
+    """The ways to load that give a layer its variables and nothing else.
+
+    These are carried over anyway. Most layers of a CNN have one of their own,
+    for kernels that are quantized.
+    """
+    classes = keras.Layer, keras.layers.Conv2D, keras.layers.Dense
+    return {each.load_own_variables for each in classes}
 
 
 def _matched_variables(original, clone):
@@ -255,6 +266,9 @@ def _attributes_of_keras():
 
 
 def _is_plain(value):
+    # First, for most are: to ask whether something is a tensor takes long.
+    if isinstance(value, _ATOMS):
+        return True
     if isinstance(value, keras.Variable):
         return False
     if isinstance(value, np.ndarray):
@@ -265,7 +279,7 @@ def _is_plain(value):
         return all(map(_is_plain, value.values()))
     if isinstance(value, (list, tuple)):
         return all(map(_is_plain, value))
-    return isinstance(value, _ATOMS)
+    return False
 
 
 def _array(value):
@@ -284,6 +298,8 @@ def _is_array(value):
 
 def _says_the_same(value, mine):
     """Whether `mine` is `value`, or what was rounded to it."""
+    if isinstance(value, _ATOMS) and type(mine) is type(value):
+        return bool(mine == value)
     if _is_array(value):
         if not _is_array(mine):
             return False

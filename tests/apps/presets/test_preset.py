@@ -8,6 +8,7 @@ import pytest
 from keras import applications
 
 from kerastl import apps
+from tests.few_blocks import few_blocks
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "weights"
 
@@ -103,28 +104,32 @@ def layers_with_weights(model):
 @pytest.mark.parametrize("name", SLOW)
 def test_equals_the_large_application(name):
     preset = apps.get_preset(name)
-    reference = original(preset, include_top=False)
-    shape = reference.input_shape[1:]
+    with few_blocks() as asked:
+        reference = original(preset, include_top=False)
+        shape = reference.input_shape[1:]
+        model = preset.build(weights=reference, input_shape=shape)
     images = photos(shape[0], count=1)
     prepared = SLOW[name].preprocess_input(images.copy())
 
-    model = preset.build(weights=reference, input_shape=shape)
-
     near(model(images), reference(prepared))
+    if SLOW[name] is applications.resnet:
+        # Three convolutions a block, the first one, and the head.
+        depths = 3 * sum(asked[:4]) + 2, 3 * sum(asked[4:]) + 2
+        assert depths == (int(name.removeprefix("resnet")),) * 2
 
 
 def test_a_preset_loads_what_a_preset_saved(tmp_path):
     shape = (32, 32, 3)
-    first = apps.ResNet50(weights=None, input_shape=shape, include_top=False)
+    first = apps.VGG16(weights=None, input_shape=shape, include_top=False)
     first.save_weights(tmp_path / "rgb.weights.h5")
     first.save(tmp_path / "rgb.keras")
     images = photos(32)
 
     for file in ("rgb.weights.h5", "rgb.keras"):
-        again = apps.ResNet50(weights=tmp_path / file, input_shape=shape)
+        again = apps.VGG16(weights=tmp_path / file, input_shape=shape)
         near(again(images), first(images), 1e-6)
     near(
-        apps.ResNet50(weights=first, input_shape=shape)(images),
+        apps.VGG16(weights=first, input_shape=shape)(images),
         first(images),
         1e-6,
     )

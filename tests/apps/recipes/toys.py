@@ -41,7 +41,7 @@ def make_source():
 
 
 def make_setting(seed=0):
-    """A `Setting` of three classes: two epochs of three small batches."""
+    """A `Setting` of three classes: two epochs of two small batches."""
     generator = np.random.default_rng(0)
 
     def part(count):
@@ -51,7 +51,7 @@ def make_setting(seed=0):
         return ImagePart(labels, 20, images.astype("uint8"))
 
     data = ImageData(
-        {"train": part(18), "validation": part(6)},
+        {"train": part(12), "validation": part(6)},
         ["cat", "dog", "car"],
         16,
         batch_size=6,
@@ -64,7 +64,7 @@ def make_setting(seed=0):
         source,
         data,
         epochs=2,
-        steps_per_epoch=3,
+        steps_per_epoch=2,
         # Small: five methods at once pull in five directions.
         learning_rate=0.001,
         seed=seed,

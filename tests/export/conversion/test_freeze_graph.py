@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerastl.export.conversion.onnx_steps import _COMPILED
-from kerastl.export.conversion.onnx_steps import freeze_graph
+from kerastl.export.conversion.freeze_graph import _COMPILED
+from kerastl.export.conversion.freeze_graph import freeze_graph
 
 pytestmark = pytest.mark.tensorflow_only
 
