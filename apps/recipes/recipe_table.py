@@ -46,6 +46,7 @@ _JOINED = (
     "finish",
     "dataset",
     "adapt_optimizer",
+    "conflicts",
 )
 
 
@@ -124,6 +125,7 @@ def _join(rows):
         finish=_one_after_another(row.finish for row in reversed(ordered)),
         dataset=_through_all(row.dataset for row in rows),
         adapt_optimizer=_through_all(row.adapt_optimizer for row in rows),
+        conflicts=tuple(each for row in rows for each in row.conflicts),
         exact=(
             "exact" if all(row.exact == "exact" for row in rows) else "assumed"
         ),

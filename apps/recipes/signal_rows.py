@@ -333,6 +333,11 @@ def _fold(setting):
     return fold_training_layers(setting.student)
 
 
+_FADES = tuple(
+    (option, "it smooths until the end, and the network ships without")
+    for option in ("best", "patience")
+)
+
 LAYER_ROWS = [
     Recipe(
         name="stoch_norm",
@@ -360,6 +365,7 @@ LAYER_ROWS = [
         batch_norm="train",
         cost=1.05,
         exact="assumed",
+        conflicts=_FADES,
     ),
     Recipe(
         name="ddac",

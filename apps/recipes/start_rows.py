@@ -292,6 +292,10 @@ def _keep_labels(setting):
     return [history]
 
 
+_UNMIXED = (
+    ("mixing", "it holds images against unlabelled ones, which are not mixed"),
+)
+
 CONSISTENCY_ROWS = [
     Recipe(
         name="akc",
@@ -317,6 +321,7 @@ CONSISTENCY_ROWS = [
         needs_unlabelled=True,
         transfer_losses=_arc,
         cost=2.05,
+        conflicts=_UNMIXED,
     ),
     Recipe(
         name="akc_arc",
@@ -333,6 +338,7 @@ CONSISTENCY_ROWS = [
         transfer_losses=_both,
         cost=2.26,
         exact="assumed",
+        conflicts=_UNMIXED,
     ),
     Recipe(
         name="self_training",

@@ -9,6 +9,8 @@ import keras
 from kerastl.apps.data.class_names import labels_text
 from kerastl.apps.data.same_photos import SEEN
 from kerastl.apps.data.same_photos import seen_text
+from kerastl.apps.recipes.adapt_recipe import adapt_recipe
+from kerastl.apps.recipes.training_options import TrainingOptions
 from kerastl.apps.report.describe_results import is_sure
 from kerastl.apps.runs.describe_run import class_counts
 from kerastl.apps.runs.describe_run import describe_data
@@ -60,6 +62,7 @@ class Training:
         part: Part of the data that is measured on.
         suggestion: What is said of the learning rate, or `None`.
         reason: Why the method was chosen, or `None`.
+        options: The `TrainingOptions`.
     """
 
     arguments: dict
@@ -78,6 +81,7 @@ class Training:
     part: str
     suggestion: str | None
     reason: str | None
+    options: TrainingOptions
 
 
 def make_student(source, data, keep_head, arguments):
@@ -136,7 +140,7 @@ def train_run(run, folder, progress):
             arguments["soup"],
             run.student,
             run.source,
-            taught(run.recipe, models, data),
+            taught(adapt_recipe(run.recipe, run.options), models, data),
             data,
             arguments["epochs"],
             folder=folder,
@@ -150,6 +154,7 @@ def train_run(run, folder, progress):
             strength=arguments["strength"],
             # Features of random weights tell little to start from.
             new_head=not run.keep_head and run.weights is not None,
+            options=run.options,
         )
     progress.begin(
         "measuring",
@@ -195,7 +200,13 @@ def train_run(run, folder, progress):
         "created": datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
         "summary": {
             "text": describe_training(
-                arguments, run.row, run.recipe, data, run.reason, taught_by
+                arguments,
+                run.row,
+                run.recipe,
+                data,
+                run.reason,
+                taught_by,
+                findings.get("kept", ()),
             )
         },
         "history": history,

@@ -70,8 +70,8 @@ def train_soup(
             keeps nothing, and no history while it grows.
         log_dir: Folder for TensorBoard, with one for each of several
             trainings in it, or `None`.
-        findings: As in `train_network`; what was noted epoch by epoch is there
-            of all trainings, as in the history.
+        findings: As in `train_network`; what was noted epoch by epoch, and
+            which epoch was kept, is there of all trainings, as in the history.
         **options: Passed on to `train_network`.
 
     Returns:
@@ -192,14 +192,18 @@ def _recorder(folder, before):
 def _join(findings, found, before):
     """Puts what a training found in place of what those before it did.
 
-    What was noted epoch by epoch goes behind theirs.
+    What was noted epoch by epoch, and which epoch was kept, goes behind
+    theirs.
     """
+    kept = [*findings.get("kept", ()), *found.get("kept", ())]
     noted = findings.get("by_epoch", {})
     for name, rows in found.get("by_epoch", {}).items():
         noted.setdefault(name, []).extend(
             {**row, "epoch": before + row["epoch"]} for row in rows
         )
     findings |= found
+    if kept:
+        findings["kept"] = kept
     if noted:
         findings["by_epoch"] = noted
 
