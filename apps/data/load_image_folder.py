@@ -65,10 +65,10 @@ def load_image_folder(
         seed: Seed of splits, shots, order and augmentation.
         augment: What is done to training images: `"none"`; `"light"`, random
             crops and mirror images; `"strong"`, Keras's RandAugment,
-            RandomErasing, MixUp and CutMix too; or some of these joined by
-            `+`, such as `"rand_augment+cutmix"`. With MixUp or CutMix the
-            labels of training batches are probabilities (see
-            `apps.Augmentation`).
+            RandomErasing and MixUp too; or any of `"rand_augment"`,
+            `"random_erasing"`, `"mixup"` and `"cutmix"`, joined by `+`. With
+            MixUp or CutMix the labels of training batches are probabilities
+            (see `apps.Augmentation`).
         flip: Whether augmentation mirrors images. Turn it off where left and
             right mean something.
         margin: Pixels kept around an image for crops and shifts. Defaults to

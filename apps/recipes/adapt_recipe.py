@@ -12,7 +12,7 @@ _FLAGS = {
     "average": "`keep='average'` (--keep average)",
     "patience": "`patience` (--patience)",
     "mixing": "MixUp and CutMix, of which augment='strong' (--augment strong) "
-    "has both,",
+    "has the first",
     "label_smoothing": "`label_smoothing` (--label-smoothing)",
     "head_learning_rate": "`head_learning_rate` (--head-learning-rate)",
 }
