@@ -33,6 +33,7 @@ from kerastl.apps.runs.check_method import check_head
 from kerastl.apps.runs.check_method import check_selection
 from kerastl.apps.runs.check_method import check_unlabelled_data
 from kerastl.apps.runs.check_method import mixes_images
+from kerastl.apps.runs.check_method import several_rates
 from kerastl.apps.runs.check_method import warn_of_nothing_to_transfer
 from kerastl.apps.runs.compare_run import add_comparison
 from kerastl.apps.runs.compare_run import open_earlier
@@ -85,7 +86,7 @@ def fine_tune(
     epochs: int = 20,
     soup: int = 1,
     batch_size: int = 32,
-    learning_rate: float | None = None,
+    learning_rate: float | Sequence[float] | None = None,
     head_learning_rate: float = 1.0,
     strength: float = 1.0,
     balance: bool = False,
@@ -157,7 +158,9 @@ def fine_tune(
         soup: Train so often from the same start, with other draws, and average
             the weights: better than one training, and no larger.
         batch_size: Images in a batch.
-        learning_rate: Defaults to the recipe's, and then to the preset's.
+        learning_rate: Defaults to the recipe's, and then to the preset's. Of
+            several each has a training (`soup` may be more), and those are
+            averaged with which validation accuracy does not fall.
         head_learning_rate: The classifier's, as a multiple of the others'.
         strength: Factor of the weights that the method's loss terms or its
             penalty of the weights have in `apps.RECIPES`: what to search when
@@ -251,12 +254,9 @@ def fine_tune(
     arguments, options, pairs = check_arguments(
         arguments, recipe, has_teacher=bool(teachers)
     )
-    epochs, batch_size, shots, image_size, qat, seed, threads = (
-        arguments[name]
-        for name in (
-            *("epochs", "batch_size", "shots", "image_size"),
-            *("qat", "seed", "threads"),
-        )
+    counts = "epochs", "batch_size", "shots", "image_size", "qat", "seed"
+    epochs, batch_size, shots, image_size, qat, seed = (
+        arguments[name] for name in counts
     )
     arguments["teacher"] = [each.text for each in teachers] or None
     given, folder_given = data, not isinstance(data, ImageData)
@@ -285,7 +285,7 @@ def fine_tune(
         image_size = image_size or row.default_size
         data = load_at(image_size, unlabelled or recipe.needs_unlabelled)
     check_unlabelled_data(recipe, data, unlabelled)
-    check_selection(options, data)
+    check_selection(options, data, several_rates(arguments))
     taught_by = [each.model or each.weights for each in teachers]
     adapts = None if folder.trained else data
     teachers = load_teachers(teachers, data.class_names, adapts, folder_given)
@@ -321,11 +321,7 @@ def fine_tune(
     if qat is not None:
         require_quantizable(student, stacklevel=3)
     identity = run_identity(
-        data,
-        weights,
-        source_classes,
-        unlabelled,
-        taught_by,
+        data, weights, source_classes, unlabelled, taught_by
     )
     suggestion = None
     if not folder.trained:
@@ -390,8 +386,7 @@ def fine_tune(
                     options.label_smoothing,
                 )
             if earlier is not None:
-                photos = identity["images"]
-                asked = data, part, load_at, photos
+                asked = data, part, load_at, identity["images"]
                 add_comparison(folder, earlier, *asked)
             return finish_run(
                 folder,
@@ -399,7 +394,7 @@ def fine_tune(
                 part,
                 pairs,
                 max_accuracy_drop=max_accuracy_drop,
-                threads=threads,
+                threads=arguments["threads"],
                 progress=progress,
                 target=target,
                 page=page,

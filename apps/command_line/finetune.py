@@ -1,5 +1,6 @@
 """The verb `kerastl finetune`."""
 
+import contextlib
 import enum
 import pathlib
 from typing import Annotated
@@ -21,6 +22,15 @@ from kerastl_command_line.support import Threads
 from kerastl_command_line.support import open_console
 from kerastl_command_line.support import report_errors
 from kerastl_command_line.support import show
+
+
+def _read_rates(text):
+    """One number or several; what is none is left for the error to show."""
+    rates = [] if text is None else text.split(",")
+    for place, each in enumerate(rates):
+        with contextlib.suppress(ValueError):
+            rates[place] = float(each)
+    return rates if len(rates) > 1 else next(iter(rates), None)
 
 
 class Place(enum.StrEnum):
@@ -125,11 +135,12 @@ def finetune(
     ] = 1,
     batch_size: BatchSize = 32,
     learning_rate: Annotated[
-        float | None,
+        str | None,
         typer.Option(
             metavar="RATE",
-            min=0.0,
-            help="The highest. Default: the network's and the method's.",
+            help="The highest. Default: the network's and the method's. Of "
+            "several, by comma, each has a training, and those are averaged "
+            "with which validation accuracy does not fall.",
         ),
     ] = None,
     head_learning_rate: Annotated[
@@ -299,7 +310,7 @@ def finetune(
             epochs=epochs,
             soup=soup,
             batch_size=batch_size,
-            learning_rate=learning_rate,
+            learning_rate=_read_rates(learning_rate),
             head_learning_rate=head_learning_rate,
             strength=strength,
             balance=balance,

@@ -7,6 +7,7 @@ from kerastl.apps.recipes.recipe import one_optimizer
 from kerastl.apps.recipes.recipe import warm_constant
 from kerastl.apps.recipes.recipe import warm_cosine_decay
 
+BASELINE = "fine_tune"
 _FLAGS = {
     "best": "`keep='best'` (--keep best)",
     "average": "`keep='average'` (--keep average)",
@@ -76,10 +77,12 @@ def check_options(options, recipe, mixes=False):
         if not recipe.trains:
             reason = "it trains nothing"
         if reason:
+            plain = recipe.name == BASELINE
+            other = f", or choose another method, such as {BASELINE}"
             raise ValueError(
                 f"The method '{recipe.name}' does not go with {_FLAGS[name]}: "
-                f"{reason}. Leave that out, or choose another method, such as "
-                f"fine_tune. Received: method={recipe.name!r}"
+                f"{reason}. Leave that out{'' if plain else other}. "
+                f"Received: method={recipe.name!r}"
             )
 
 
@@ -90,8 +93,8 @@ def _reasons(recipe):
     if recipe.batch_norm != "freeze":
         yield (
             "average",
-            "its BatchNormalization statistics are those of the last weights, "
-            "not of their average",
+            "its BatchNormalization statistics train too, and are those of the "
+            "last weights, not of their average; 'best' goes with it",
         )
     if recipe.needs_index:
         yield "mixing", "it keeps count of every single image"

@@ -79,7 +79,12 @@ def check_arguments(arguments, recipe, has_teacher=False):
         check_teacher(recipe)
     check_strength(arguments["strength"], recipe, has_teacher)
     check_unlabelled(arguments["unlabelled"], recipe, has_teacher)
-    check_soup(arguments["soup"], recipe, arguments["weights"])
+    arguments["soup"] = check_soup(
+        arguments["soup"],
+        recipe,
+        arguments["weights"],
+        several_rates(arguments),
+    )
     check_options(options, recipe, mixes_images(arguments))
     return arguments, options, pairs
 
@@ -94,13 +99,27 @@ def mixes_images(arguments) -> bool:
     )
 
 
-def check_selection(options, data):
-    """Raises `ValueError` if there are no images that an epoch is chosen by.
+def several_rates(arguments) -> list[float]:
+    """The learning rates of a run, where there are several."""
+    rates = arguments["learning_rate"]
+    return rates if isinstance(rates, list) else []
+
+
+def check_selection(options, data, rates=()):
+    """Raises `ValueError` if there are no images that a choice is made by.
 
     Args:
         options: The `TrainingOptions`.
         data: The `apps.ImageData`.
+        rates: Learning rates, where there are several.
     """
+    if rates and "validation" not in data.parts:
+        raise ValueError(
+            "Which trainings are averaged is for the validation images to "
+            "say, and there are none. Add images, or a `validation` folder "
+            "beside `train`, or pass one `learning_rate` (--learning-rate). "
+            f"Received: learning_rate={rates}, counts={data.counts}"
+        )
     if options.selects and "validation" not in data.parts:
         raise ValueError(
             "The best epoch is that of the validation images, and there are "
@@ -119,7 +138,8 @@ def check_numbers(arguments):
             not looked at.
 
     Returns:
-        Dict from name to number, or to `None` where that is a choice.
+        Dict from name to number, or to `None` where that is a choice; of
+        several learning rates to a list.
 
     Raises:
         ValueError: For what is no number, or one that trains nothing.
@@ -129,6 +149,14 @@ def check_numbers(arguments):
         value = arguments[name]
         if value is None and name in _OPTIONAL:
             pass
+        elif name == "learning_rate" and isinstance(value, list | tuple):
+            value = [checked_number(name, each, above=0) for each in value]
+            if len(set(value)) < 2:
+                raise ValueError(
+                    "`learning_rate` must be a number, or several that differ; "
+                    "`soup` (--soup) trains more than once at one. "
+                    f"Received: learning_rate={value}"
+                )
         elif name in _COUNTS:
             value = checked_count(name, value, _COUNTS[name])
         else:

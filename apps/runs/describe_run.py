@@ -7,6 +7,7 @@ from kerastl.apps.data.find_images import describe_left_out
 from kerastl.apps.data.find_images import group_left_out
 from kerastl.apps.report import figures
 from kerastl.apps.runs.best_epoch import describe_best
+from kerastl.apps.runs.greedy_soup import describe_soup
 from kerastl.apps.teachers.prepare_teachers import describe_teacher
 from kerastl.apps.texts import literal
 from kerastl.arguments import nearest_hint
@@ -19,7 +20,7 @@ def describe_title(name, preset, recipe, antialias):
 
 
 def describe_training(
-    arguments, preset, recipe, data, reason=None, teachers=(), kept=()
+    arguments, preset, recipe, data, reason=None, teachers=(), findings=None
 ):
     """Returns the paragraph that says what was done.
 
@@ -30,8 +31,9 @@ def describe_training(
         data: The `apps.ImageData`.
         reason: Why the method was chosen, or `None`.
         teachers: What `prepare_teachers` says of each.
-        kept: What `train_network` says of the best epoch of each training.
+        findings: What `train_soup` found.
     """
+    findings = findings or {}
     count = len(data.parts["train"])
     width = (arguments["preset_arguments"] or {}).get("alpha")
     network = preset.title + (f" {width}" if width else "")
@@ -53,12 +55,22 @@ def describe_training(
             "training had added was taken out."
         )
     averaged = f" The weights of {soup} trainings were averaged." * (soup > 1)
+    if "soup" in findings:
+        averaged = f" {describe_soup(findings['soup'])}"
+    chosen = "soup" in findings or "kept" in findings
+    flatters = ""
+    if chosen and "test" not in data.parts:
+        flatters = (
+            " It is measured on the validation images, too, which flatters "
+            "the figures."
+        )
     return (
         f"A {network} at {data.image_size} px{blurred} was adapted by "
         f"{recipe.title}{scaled} ({recipe.summary}) {how}on {count} images of "
         f"{data.num_classes} classes.{averaged}"
         f"{_describe_options(arguments)}"
-        f"{_describe_kept(kept, arguments['epochs'], data)}"
+        f"{_describe_kept(findings.get('kept'), arguments['epochs'])}"
+        f"{flatters}"
         f"{_describe_lesson(teachers, data)}{balanced}"
         + (f" {reason}." if reason else "")
     )
@@ -81,17 +93,14 @@ def _describe_options(arguments):
     return text
 
 
-def _describe_kept(kept, epochs, data):
+def _describe_kept(kept, epochs):
     """Which epochs validation images found best."""
     if not kept:
         return ""
-    told = "; ".join(describe_best(each, epochs) for each in kept)
-    text = f" By validation, {told}."
-    if "test" not in data.parts:
-        text += (
-            " It is measured on the same images, which flatters the figures."
-        )
-    return text
+    told = [describe_best(each, epochs) for each in kept]
+    if len(told) > 1:
+        told = [f"in training {n}, {each}" for n, each in enumerate(told, 1)]
+    return f" By validation, {'; '.join(told)}."
 
 
 def _describe_lesson(teachers, data):

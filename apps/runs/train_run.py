@@ -12,6 +12,7 @@ from kerastl.apps.data.same_photos import seen_text
 from kerastl.apps.recipes.adapt_recipe import adapt_recipe
 from kerastl.apps.recipes.training_options import TrainingOptions
 from kerastl.apps.report.describe_results import is_sure
+from kerastl.apps.runs.check_method import several_rates
 from kerastl.apps.runs.describe_run import class_counts
 from kerastl.apps.runs.describe_run import describe_data
 from kerastl.apps.runs.describe_run import describe_measures
@@ -118,10 +119,11 @@ def train_run(run, folder, progress):
         FloatingPointError: If the training diverges.
     """
     arguments, data = run.arguments, run.data
-    rate = _learning_rate(run)
+    rate, rates = _learning_rate(run), several_rates(arguments)
     findings = {}
     if run.suggestion is not None:
-        progress.say(f"{run.suggestion}; this run takes Adam at {rate:g}")
+        taken = " and ".join(f"{each:g}" for each in rates or [rate])
+        progress.say(f"{run.suggestion}; this run takes Adam at {taken}")
     with folder.noting_divergence():
         models, taught_by = prepare_teachers(
             run.teachers,
@@ -145,6 +147,7 @@ def train_run(run, folder, progress):
             arguments["epochs"],
             folder=folder,
             log_dir=folder.file(LOGS) if arguments["tensorboard"] else None,
+            rates=rates,
             learning_rate=rate,
             jit_compile=arguments["jit_compile"],
             seed=arguments["seed"],
@@ -206,7 +209,7 @@ def train_run(run, folder, progress):
                 data,
                 run.reason,
                 taught_by,
-                findings.get("kept", ()),
+                findings,
             )
         },
         "history": history,

@@ -95,11 +95,15 @@ def test_without_validation_images_there_is_no_best_epoch(
         loaded.class_names,
         16,
     )
-    for asked in ({"keep": "best"}, {"patience": 2}):
-        with pytest.raises(ValueError, match="best epoch.*there are none"):
+    weights = apps.ResNet8(input_shape=(16, 16, 3), classes=3, weights=None)
+    for asked, message in (
+        ({"keep": "best"}, "best epoch"),
+        ({"patience": 2}, "best epoch"),
+        ({"learning_rate": [0.1, 0.2], "weights": weights}, "are averaged"),
+    ):
+        with pytest.raises(ValueError, match=f"{message}.*there are none"):
             apps.fine_tune(
-                **{**tiny_arguments, "data": data},
-                **asked,
+                **{**tiny_arguments, "data": data, **asked},
                 output=tmp_path / "run",
             )
     assert not (tmp_path / "run").exists()
@@ -133,6 +137,9 @@ def test_what_does_not_go_together_is_refused_at_once(tmp_path):
         ({"method": "tcr", "augment": "strong"}, "every single image"),
         ({"method": "ktft", "augment": "strng"}, "Did you mean 'strong'"),
         ({"weights": None, "keep": "average"}, "not of their average"),
+        ({"learning_rate": [0.1, "x"]}, "`learning_rate` must be.*'x'"),
+        ({"learning_rate": [0.1, 0.1]}, "several that differ"),
+        ({"learning_rate": [0.1, 0.2, 0.3], "soup": 2}, "of its own"),
     ):
         with pytest.raises(ValueError, match=message):
             apps.fine_tune(tmp_path, output=tmp_path / "run", **asked)

@@ -171,7 +171,9 @@ def test_what_a_method_cannot_is_refused(method, options, mixes):
 
 def test_random_weights_have_no_average():
     recipe = apps.get_recipe("fine_tune").from_scratch()
-    with pytest.raises(ValueError, match="statistics are those of the last"):
+    with pytest.raises(
+        ValueError, match="the last weights.*best.*Leave that out. R"
+    ):
         check_options(TrainingOptions(keep="average"), recipe)
     check_options(TrainingOptions(keep="best", patience=2), recipe)
 
