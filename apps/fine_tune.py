@@ -25,14 +25,12 @@ from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.load_task import load_task
 from kerastl.apps.page.find_runtime import find_runtime
 from kerastl.apps.presets.preset_table import get_preset
-from kerastl.apps.recipes.adapt_recipe import check_options
 from kerastl.apps.recipes.recipe import same_student
 from kerastl.apps.recipes.recipe_table import get_recipe
 from kerastl.apps.runs.check_method import check_arguments
 from kerastl.apps.runs.check_method import check_head
 from kerastl.apps.runs.check_method import check_selection
 from kerastl.apps.runs.check_method import check_unlabelled_data
-from kerastl.apps.runs.check_method import mixes_images
 from kerastl.apps.runs.check_method import several_rates
 from kerastl.apps.runs.check_method import warn_of_nothing_to_transfer
 from kerastl.apps.runs.compare_run import add_comparison
@@ -335,10 +333,10 @@ def fine_tune(
             )
         elif method == AUTO and weights is not None and not keep_head:
             chosen, reason = folder.settle(
-                "method", lambda: choose_method(source, data, epochs)
+                "method",
+                lambda: choose_method(source, data, epochs, options),
             )
             recipe = get_recipe(chosen)
-            check_options(options, recipe, mixes_images(arguments))
         folder.begin()
         say(console, describe_opening(folder, data))
         say(console, reason)

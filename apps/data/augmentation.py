@@ -15,7 +15,8 @@ class Augmentation:
     On top of them, where asked for, Keras's own layers, which the pipeline
     draws by its seed. Images that are mixed have the labels of both, each by
     its share: the labels of training batches are then float32
-    `(batch, classes)`, for `"categorical_crossentropy"`.
+    `(batch, classes)`, for `"categorical_crossentropy"`. Those of validation
+    batches stay whole numbers, `keras.ops.one_hot` changes them.
 
     Args:
         min_area: Smallest area of a crop, as a share of the stored image.

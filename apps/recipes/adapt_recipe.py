@@ -61,6 +61,22 @@ def check_options(options, recipe, mixes=False):
         recipe: The `apps.Recipe`.
         mixes: Whether training images are mixed.
     """
+    for name, reason in find_conflicts(options, recipe, mixes).items():
+        plain = recipe.name == BASELINE
+        other = f", or choose another method, such as {BASELINE}"
+        raise ValueError(
+            f"The method '{recipe.name}' does not go with {_FLAGS[name]}: "
+            f"{reason}. Leave that out{'' if plain else other}. "
+            f"Received: method={recipe.name!r}"
+        )
+
+
+def find_conflicts(options, recipe, mixes=False) -> dict[str, str]:
+    """What a method cannot do of what it is asked for, and why.
+
+    Args:
+        options, recipe, mixes: As in `check_options`.
+    """
     asked = {
         "best": options.keep == "best",
         "average": options.keep == "average",
@@ -70,20 +86,13 @@ def check_options(options, recipe, mixes=False):
         "head_learning_rate": options.head_learning_rate != 1,
     }
     reasons = dict(_reasons(recipe))
-    for name, wanted in asked.items():
-        if not wanted:
-            continue
-        reason = reasons.get(name)
-        if not recipe.trains:
-            reason = "it trains nothing"
-        if reason:
-            plain = recipe.name == BASELINE
-            other = f", or choose another method, such as {BASELINE}"
-            raise ValueError(
-                f"The method '{recipe.name}' does not go with {_FLAGS[name]}: "
-                f"{reason}. Leave that out{'' if plain else other}. "
-                f"Received: method={recipe.name!r}"
-            )
+    if not recipe.trains:
+        reasons = dict.fromkeys(asked, "it trains nothing")
+    return {
+        name: reasons[name]
+        for name, wanted in asked.items()
+        if wanted and name in reasons
+    }
 
 
 def _reasons(recipe):
