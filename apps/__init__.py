@@ -8,9 +8,9 @@ if TAKES_KERAS:
     from kerastl.apps.choice.choice import Choice
     from kerastl.apps.choice.draw_choice import draw_choice
     from kerastl.apps.choose import choose
+    from kerastl.apps.data.augmentation import Augmentation
     from kerastl.apps.data.image_data import ImageData
     from kerastl.apps.data.image_data import ImageFolder
-    from kerastl.apps.data.image_pipeline import Augmentation
     from kerastl.apps.data.load_digits_pair import load_digits_pair
     from kerastl.apps.data.load_image_folder import load_image_folder
     from kerastl.apps.detect_anomalies import AnomalyDetector

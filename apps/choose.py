@@ -61,7 +61,7 @@ def choose(
     epochs: int = 20,
     batch_size: int = 32,
     minutes: float = 5.0,
-    augment: bool = True,
+    augment: str = "light",
     seed: int = 0,
     console: Console | None = None,
 ) -> Choice:
@@ -93,7 +93,7 @@ def choose(
         batch_size: Images in a batch.
         minutes: Time for all of it. Too little for a training leaves the
             first two parts.
-        augment: Whether training images are cropped and mirrored.
+        augment: As in `apps.load_image_folder`.
         seed: Seed of everything that is drawn.
         console: `rich.console.Console` to show progress on; `None` is silent.
 

@@ -27,15 +27,11 @@ from kerastl.apps.page.find_runtime import find_runtime
 from kerastl.apps.presets.preset_table import get_preset
 from kerastl.apps.recipes.recipe import same_student
 from kerastl.apps.recipes.recipe_table import get_recipe
-from kerastl.apps.runs.check_method import check_blur_place
-from kerastl.apps.runs.check_method import check_flags
+from kerastl.apps.runs.check_method import check_arguments
 from kerastl.apps.runs.check_method import check_head
-from kerastl.apps.runs.check_method import check_numbers
-from kerastl.apps.runs.check_method import check_outputs
-from kerastl.apps.runs.check_method import check_strength
-from kerastl.apps.runs.check_method import check_teacher
-from kerastl.apps.runs.check_method import check_unlabelled
+from kerastl.apps.runs.check_method import check_selection
 from kerastl.apps.runs.check_method import check_unlabelled_data
+from kerastl.apps.runs.check_method import several_rates
 from kerastl.apps.runs.check_method import warn_of_nothing_to_transfer
 from kerastl.apps.runs.compare_run import add_comparison
 from kerastl.apps.runs.compare_run import open_earlier
@@ -55,13 +51,11 @@ from kerastl.apps.runs.train_aware import add_aware
 from kerastl.apps.runs.train_run import Training
 from kerastl.apps.runs.train_run import make_student
 from kerastl.apps.runs.train_run import train_run
-from kerastl.apps.runs.train_soup import check_soup
 from kerastl.apps.teachers.load_teachers import load_teachers
 from kerastl.apps.teachers.teacher_spec import read_teachers
 from kerastl.apps.texts import literal
 from kerastl.apps.texts import say
 from kerastl.export.quantization_aware import require_quantizable
-from kerastl.export.utils.third_party import require
 from kerastl.types import PathLike
 
 if TYPE_CHECKING:
@@ -90,11 +84,15 @@ def fine_tune(
     epochs: int = 20,
     soup: int = 1,
     batch_size: int = 32,
-    learning_rate: float | None = None,
+    learning_rate: float | Sequence[float] | None = None,
+    head_learning_rate: float = 1.0,
     strength: float = 1.0,
     balance: bool = False,
     calibrate_confidence: bool = False,
-    augment: bool = True,
+    augment: str = "light",
+    label_smoothing: float = 0.0,
+    keep: str | None = None,
+    patience: int | None = None,
     seed: int = 0,
     qat: int | None = None,
     exports: Iterable[str] = ("tflite:int8",),
@@ -158,7 +156,10 @@ def fine_tune(
         soup: Train so often from the same start, with other draws, and average
             the weights: better than one training, and no larger.
         batch_size: Images in a batch.
-        learning_rate: Defaults to the recipe's, and then to the preset's.
+        learning_rate: Defaults to the recipe's, and then to the preset's. Of
+            several each has a training (`soup` may be more), and those are
+            averaged with which validation accuracy does not fall.
+        head_learning_rate: The classifier's, as a multiple of the others'.
         strength: Factor of the weights that the method's loss terms or its
             penalty of the weights have in `apps.RECIPES`: what to search when
             a method changes too little or too much.
@@ -171,7 +172,16 @@ def fine_tune(
             ten. Which class comes first stays. Nothing is divided where they
             are too few to tell. The report says without, too, what it would
             change (see `kerastl.metrics.fit_temperature`).
-        augment: Whether training images are cropped and mirrored.
+        augment: `"none"`, `"light"` or `"strong"`, or parts of strong, see
+            `apps.load_image_folder`.
+        label_smoothing: Share of every label that is spread over all classes.
+        keep: The weights that ship: `"last"`, after the last epoch; `"best"`,
+            of the epoch with the best validation accuracy (then the lowest
+            loss); `"average"`, over half of a training at a steady rate.
+            Defaults to `"last"`, with `patience` to `"best"`.
+        patience: End after so many epochs without a better one. Where the
+            learning rate falls, its last part is lost: a method of a steady
+            rate, such as `averaged_imprinting`, loses nothing.
         seed: Seed of everything that is drawn.
         qat: Number of epochs that a copy of the trained network is trained
             further with the rounding of int8 files (see
@@ -239,24 +249,14 @@ def fine_tune(
     recipe = get_recipe(usual if method == AUTO else method)
     if weights is None:
         recipe = recipe.from_scratch()
-    numbers = check_numbers(arguments)
-    # NumPy's numbers are accepted, and go on as Python's.
-    arguments |= {**numbers, **check_flags(arguments)}
-    blur_place = check_blur_place(blur_place, antialias, recipe)
-    arguments["blur_place"] = blur_place
-    epochs, batch_size = numbers["epochs"], numbers["batch_size"]
-    shots, image_size = numbers["shots"], numbers["image_size"]
-    qat, seed, threads = numbers["qat"], numbers["seed"], numbers["threads"]
-    soup, strength = numbers["soup"], numbers["strength"]
-    pairs = check_outputs(exports, qat, target, page)
-    if tensorboard:
-        require("tensorboard", "kerastl[tensorboard]")
+    arguments, options, pairs = check_arguments(
+        arguments, recipe, has_teacher=bool(teachers)
+    )
+    counts = "epochs", "batch_size", "shots", "image_size", "qat", "seed"
+    epochs, batch_size, shots, image_size, qat, seed = (
+        arguments[name] for name in counts
+    )
     arguments["teacher"] = [each.text for each in teachers] or None
-    if teachers:
-        check_teacher(recipe)
-    check_strength(strength, recipe, has_teacher=bool(teachers))
-    check_unlabelled(unlabelled, recipe, has_teacher=bool(teachers))
-    check_soup(soup, recipe, weights)
     given, folder_given = data, not isinstance(data, ImageData)
     name = "arrays"
     if not isinstance(data, ImageData):
@@ -283,6 +283,7 @@ def fine_tune(
         image_size = image_size or row.default_size
         data = load_at(image_size, unlabelled or recipe.needs_unlabelled)
     check_unlabelled_data(recipe, data, unlabelled)
+    check_selection(options, data, several_rates(arguments))
     taught_by = [each.model or each.weights for each in teachers]
     adapts = None if folder.trained else data
     teachers = load_teachers(teachers, data.class_names, adapts, folder_given)
@@ -318,11 +319,7 @@ def fine_tune(
     if qat is not None:
         require_quantizable(student, stacklevel=3)
     identity = run_identity(
-        data,
-        weights,
-        source_classes,
-        unlabelled,
-        taught_by,
+        data, weights, source_classes, unlabelled, taught_by
     )
     suggestion = None
     if not folder.trained:
@@ -336,7 +333,8 @@ def fine_tune(
             )
         elif method == AUTO and weights is not None and not keep_head:
             chosen, reason = folder.settle(
-                "method", lambda: choose_method(source, data, epochs)
+                "method",
+                lambda: choose_method(source, data, epochs, options),
             )
             recipe = get_recipe(chosen)
         folder.begin()
@@ -368,6 +366,7 @@ def fine_tune(
                         part=part,
                         suggestion=suggestion,
                         reason=reason,
+                        options=options,
                     ),
                     folder,
                     progress,
@@ -382,10 +381,10 @@ def fine_tune(
                     seed,
                     balance,
                     tensorboard,
+                    options.label_smoothing,
                 )
             if earlier is not None:
-                photos = identity["images"]
-                asked = data, part, load_at, photos
+                asked = data, part, load_at, identity["images"]
                 add_comparison(folder, earlier, *asked)
             return finish_run(
                 folder,
@@ -393,7 +392,7 @@ def fine_tune(
                 part,
                 pairs,
                 max_accuracy_drop=max_accuracy_drop,
-                threads=threads,
+                threads=arguments["threads"],
                 progress=progress,
                 target=target,
                 page=page,

@@ -13,6 +13,7 @@ import numpy as np
 
 from kerastl.apps.choice.evidence import PROBE
 from kerastl.apps.choice.evidence import expected_gains
+from kerastl.apps.data.augmentation import LIGHT
 from kerastl.apps.presets.preset_table import get_preset
 from kerastl.apps.recipes.recipe_table import RECIPES
 from kerastl.apps.report.figures import NINETY_FIVE
@@ -150,8 +151,8 @@ class Choice(Printable):
         for name, usual in (("epochs", 20), ("batch_size", 32), ("seed", 0)):
             if settings[name] != usual:
                 words += [f"--{name.replace('_', '-')}", str(settings[name])]
-        if not settings["augment"]:
-            words.append("--no-augment")
+        if settings["augment"] != LIGHT:
+            words += ["--augment", settings["augment"]]
         return shlex.join(words)
 
     def rows(self) -> list[dict[str, Any]]:

@@ -12,7 +12,9 @@ from kerastl.apps.choice.judge_features import look
 from kerastl.apps.choice.weights_at_hand import usual_places
 from kerastl.apps.choice.weights_at_hand import weights_at_hand
 from kerastl.apps.presets.preset_table import PRESETS
+from kerastl.apps.recipes.adapt_recipe import find_conflicts
 from kerastl.apps.recipes.recipe_table import RECIPES
+from kerastl.apps.recipes.training_options import TrainingOptions
 from kerastl.apps.report.figures import NINETY_FIVE
 
 AUTO = "auto"
@@ -29,9 +31,10 @@ SELF_TAUGHT = "self_training"
 # Points that a method has to promise. Far from all that was measured, with
 # hundreds of photos a class, none does.
 _LEAST = 0.5
+_NO_OPTIONS = TrainingOptions()
 
 
-def choose_method(source, data, epochs):
+def choose_method(source, data, epochs, options=_NO_OPTIONS):
     """Chooses a method without training: what `--method auto` does.
 
     The source looks at the training photos once, and a linear discriminant
@@ -43,6 +46,8 @@ def choose_method(source, data, epochs):
         source: The pre-trained network.
         data: An `apps.ImageData`.
         epochs: Number of epochs.
+        options: The `TrainingOptions`; a method that does not go with them,
+            or with the data's augmentation, is not chosen.
 
     Returns:
         The name of the method, and a sentence that says why.
@@ -55,10 +60,12 @@ def choose_method(source, data, epochs):
             f"{epochs} epochs of these photos are {steps}"
         )
     shots, probe = _task(source, data)
+    mixes = data.augmentation is not None and data.augmentation.mixes
     gains = {
         method: gain
         for method, gain in expected_gains(shots, probe).items()
         if is_candidate(RECIPES[method])
+        and not find_conflicts(options, RECIPES[method], mixes)
     }
     method = max(gains, key=lambda name: gains[name].points)
     if gains[method].points < _LEAST:

@@ -1,5 +1,6 @@
 """The verb `kerastl finetune`."""
 
+import contextlib
 import enum
 import pathlib
 from typing import Annotated
@@ -7,12 +8,12 @@ from typing import Annotated
 import typer
 
 from kerastl_command_line.support import Alpha
+from kerastl_command_line.support import Augment
 from kerastl_command_line.support import BatchSize
 from kerastl_command_line.support import Debug
 from kerastl_command_line.support import Epochs
 from kerastl_command_line.support import Gate
 from kerastl_command_line.support import Json
-from kerastl_command_line.support import NoAugment
 from kerastl_command_line.support import Seed
 from kerastl_command_line.support import Shots
 from kerastl_command_line.support import Switch
@@ -21,6 +22,15 @@ from kerastl_command_line.support import Threads
 from kerastl_command_line.support import open_console
 from kerastl_command_line.support import report_errors
 from kerastl_command_line.support import show
+
+
+def _read_rates(text):
+    """One number or several; what is none is left for the error to show."""
+    rates = [] if text is None else text.split(",")
+    for place, each in enumerate(rates):
+        with contextlib.suppress(ValueError):
+            rates[place] = float(each)
+    return rates if len(rates) > 1 else next(iter(rates), None)
 
 
 class Place(enum.StrEnum):
@@ -125,13 +135,22 @@ def finetune(
     ] = 1,
     batch_size: BatchSize = 32,
     learning_rate: Annotated[
-        float | None,
+        str | None,
         typer.Option(
             metavar="RATE",
-            min=0.0,
-            help="The highest. Default: the network's and the method's.",
+            help="The highest. Default: the network's and the method's. Of "
+            "several, by comma, each has a training, and those are averaged "
+            "with which validation accuracy does not fall.",
         ),
     ] = None,
+    head_learning_rate: Annotated[
+        float,
+        typer.Option(
+            metavar="FACTOR",
+            min=0.0,
+            help="Rate of the classifier, as a multiple of the other layers'.",
+        ),
+    ] = 1.0,
     strength: Annotated[
         float,
         typer.Option(
@@ -157,7 +176,34 @@ def finetune(
             "images ask for, so that 90 % sure is right nine times of ten.",
         ),
     ] = False,
-    no_augment: NoAugment = False,
+    augment: Augment = "light",
+    label_smoothing: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            min=0.0,
+            max=1.0,
+            help="Of every label, what is spread over all classes: 0.1 is "
+            "usual.",
+        ),
+    ] = 0.0,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHICH",
+            help="Weights that ship: last; best, of the epoch with the best "
+            "validation accuracy, then loss; average, over half of a training "
+            "at a steady rate. Default: last, with --patience best.",
+        ),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            metavar="EPOCHS",
+            min=1,
+            help="End after so many without a better one on validation.",
+        ),
+    ] = None,
     seed: Seed = 0,
     qat: Annotated[
         int | None,
@@ -264,11 +310,15 @@ def finetune(
             epochs=epochs,
             soup=soup,
             batch_size=batch_size,
-            learning_rate=learning_rate,
+            learning_rate=_read_rates(learning_rate),
+            head_learning_rate=head_learning_rate,
             strength=strength,
             balance=balance,
             calibrate_confidence=calibrate_confidence,
-            augment=not no_augment,
+            augment=augment,
+            label_smoothing=label_smoothing,
+            keep=keep,
+            patience=patience,
             seed=seed,
             qat=qat,
             exports=[] if export.lower() == "none" else export.split(","),

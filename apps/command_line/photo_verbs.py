@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from kerastl_command_line.support import Alpha
+from kerastl_command_line.support import Augment
 from kerastl_command_line.support import BatchSize
 from kerastl_command_line.support import Debug
 from kerastl_command_line.support import Epochs
 from kerastl_command_line.support import Json
-from kerastl_command_line.support import NoAugment
 from kerastl_command_line.support import Overwrite
 from kerastl_command_line.support import Seed
 from kerastl_command_line.support import Shots
@@ -132,7 +132,7 @@ def choose(
             "at them leaves.",
         ),
     ] = 5.0,
-    no_augment: NoAugment = False,
+    augment: Augment = "light",
     seed: Seed = 0,
     plot: Annotated[
         pathlib.Path | None,
@@ -164,7 +164,7 @@ def choose(
             epochs=epochs,
             batch_size=batch_size,
             minutes=minutes,
-            augment=not no_augment,
+            augment=augment,
             seed=seed,
             console=console,
         )

@@ -79,9 +79,14 @@ Epochs = Annotated[
 BatchSize = Annotated[
     int, typer.Option(metavar="N", min=1, help="Images a step.")
 ]
-NoAugment = Annotated[
-    bool,
-    typer.Option("--no-augment", help="Train on centre crops, unmirrored."),
+Augment = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Of training photos: none; light, crops and mirror images; "
+        "strong, also RandAugment, RandomErasing and MixUp; or some of "
+        "rand_augment, random_erasing, mixup, cutmix, joined by +.",
+    ),
 ]
 Seed = Annotated[
     int, typer.Option(metavar="N", min=0, help="Of all that is drawn.")

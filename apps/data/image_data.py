@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
     from numpy.typing import ArrayLike
 
+    from kerastl.apps.data.augmentation import Augmentation
     from kerastl.apps.data.image_part import ImagePart
-    from kerastl.apps.data.image_pipeline import Augmentation
     from kerastl.data.sample_filter import SampleFilter
 
 
@@ -48,7 +48,8 @@ class ImageData:
 
     Attributes:
         train: `tf.data.Dataset` of shuffled, augmented batches
-            `(float32 images 0..255, int32 labels)`.
+            `(float32 images 0..255, int32 labels)`; where the augmentation
+            mixes images, the labels are float32 `(batch, classes)`.
         next_epoch: Number of the epoch that the next pass over `train`
             draws. It counts up by itself; a resumed training sets it.
         calibration: The training images without augmentation, the classes in
@@ -151,6 +152,7 @@ class ImageData:
             with_index=with_index,
             unlabelled=self.unlabelled if with_unlabelled else None,
             sample_filter=self.sample_filter if filtered else None,
+            num_classes=self.num_classes,
         )
 
     @cached_property

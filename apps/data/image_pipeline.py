@@ -4,25 +4,10 @@ import contextlib
 import itertools
 import math
 import os
-from dataclasses import dataclass
 
 import numpy as np
 
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Random crops and mirror images, drawn anew for every image and epoch.
-
-    Args:
-        min_area: Smallest area of a crop, as a share of the stored image.
-        max_aspect: Largest ratio of a crop's sides.
-        flip: Whether half of the images are mirrored left to right. Turn it
-            off where left and right mean something, as in digits and signs.
-    """
-
-    min_area: float = 0.5
-    max_aspect: float = 1.25
-    flip: bool = True
+from kerastl.apps.data.augmentation import PARTS
 
 
 def batch_bounds(count, batch_size):
@@ -61,6 +46,7 @@ def training_batches(
     with_index=False,
     unlabelled=None,
     sample_filter=None,
+    num_classes=None,
 ):
     """Makes shuffled, augmented batches; every epoch has its own order.
 
@@ -78,11 +64,14 @@ def training_batches(
         with_index: Whether the batches tell each image's place in `part`.
         unlabelled: An `ImagePart` of which every batch gets as many images
             as the largest batch has of its own; its labels do not count.
+            They are cropped and mirrored; nothing else is done to them.
         sample_filter: A `kerastl.data.SampleFilter` that is asked at the
             start of every pass which images take part, or `None`.
+        num_classes: Number of classes, for an augmentation that mixes images.
 
     Returns:
-        A `tf.data.Dataset` of `(float32 images 0..255, int32 labels)`; with
+        A `tf.data.Dataset` of `(float32 images 0..255, int32 labels)`, or
+        float32 labels `(batch, num_classes)` where images are mixed; with
         an index or unlabelled images, the images are a dict of `"images"` and
         `"index"` or `"unlabelled"`.
     """
@@ -132,10 +121,12 @@ def training_batches(
     read = _reader(part)
     read_more = unlabelled and _reader(unlabelled)
     cut = _cutter(image_size, augmentation)
+    change = _changer(augmentation, image_size, num_classes)
 
     def make(indices, batch_seed, more):
         images, labels = read(indices)
         inputs = cut(images, batch_seed)
+        inputs, labels = change(inputs, labels, batch_seed)
         if unlabelled is not None:
             beside = cut(read_more(more)[0], batch_seed + 1)
             inputs = joined(inputs, "unlabelled", beside)
@@ -192,6 +183,18 @@ def _cutter(size, augmentation):
         return _random_crops(images, seed, size, augmentation)
 
     return cut
+
+
+def _changer(augmentation, image_size, num_classes):
+    """The function that does to a batch what crops and mirrors do not."""
+    if augmentation is None or not any(
+        getattr(augmentation, name) for name in PARTS
+    ):
+        return lambda images, labels, seed: (images, labels)
+    # Imports Keras, which data that is only read does without.
+    from kerastl.apps.data.strong_augmentation import StrongAugmentation
+
+    return StrongAugmentation(augmentation, image_size, num_classes)
 
 
 def _centre_crop(size):

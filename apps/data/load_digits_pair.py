@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from kerastl.apps.data.augmentation import Augmentation
 from kerastl.apps.data.check_memory import check_memory
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.image_part import ImagePart
-from kerastl.apps.data.image_pipeline import Augmentation
 from kerastl.apps.data.load_image_folder import choose_shots
 from kerastl.apps.data.load_image_folder import split_by_class
 from kerastl.arguments import checked_count

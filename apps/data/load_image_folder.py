@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kerastl.apps.data.augmentation import Augmentation
+from kerastl.apps.data.augmentation import make_augmentation
 from kerastl.apps.data.check_memory import check_batch_fits
 from kerastl.apps.data.decode_image import default_margin
 from kerastl.apps.data.find_images import HIDDEN
@@ -13,7 +15,6 @@ from kerastl.apps.data.image_data import ImageFolder
 from kerastl.apps.data.image_part import fits
 from kerastl.apps.data.image_part import in_memory
 from kerastl.apps.data.image_part import read_part
-from kerastl.apps.data.image_pipeline import Augmentation
 from kerastl.apps.data.list_image_folder import PART_NAMES
 from kerastl.apps.data.list_image_folder import list_image_folder
 from kerastl.apps.data.load_unlabelled import load_unlabelled
@@ -31,7 +32,7 @@ def load_image_folder(
     validation_split: float = 0.2,
     test_split: float = 0.0,
     seed: int = 0,
-    augment: bool = True,
+    augment: str = "light",
     flip: bool = True,
     margin: int | None = None,
     strict: bool = False,
@@ -62,7 +63,12 @@ def load_image_folder(
             becomes the validation part, if the folder has none. 0 for none.
         test_split: The same for the test part.
         seed: Seed of splits, shots, order and augmentation.
-        augment: Whether the training images are augmented.
+        augment: What is done to training images: `"none"`; `"light"`, random
+            crops and mirror images; `"strong"`, Keras's RandAugment,
+            RandomErasing and MixUp too; or any of `"rand_augment"`,
+            `"random_erasing"`, `"mixup"` and `"cutmix"`, joined by `+`. With
+            MixUp or CutMix the labels of training batches are probabilities
+            (see `apps.Augmentation`).
         flip: Whether augmentation mirrors images. Turn it off where left and
             right mean something.
         margin: Pixels kept around an image for crops and shifts. Defaults to
@@ -97,6 +103,7 @@ def load_image_folder(
     image_size = checked_count("image_size", image_size, least=8)
     batch_size = checked_count("batch_size", batch_size)
     seed = checked_seed("seed", seed)
+    augmentation = make_augmentation(augment, Augmentation(flip=flip))
     if shots is not None:
         shots = checked_count("shots", shots)
     if margin is None:
@@ -163,7 +170,7 @@ def load_image_folder(
         class_names=listing.class_names,
         image_size=image_size,
         batch_size=batch_size,
-        augmentation=Augmentation(flip=flip) if augment else None,
+        augmentation=augmentation,
         seed=seed,
         unlabelled=more,
     )

@@ -6,6 +6,8 @@ import unicodedata
 
 import numpy as np
 
+from kerastl.apps.data.augmentation import NONE
+from kerastl.apps.data.augmentation import make_augmentation
 from kerastl.apps.data.class_names import read_class_names
 from kerastl.apps.data.decode_image import square_side
 from kerastl.apps.data.image_data import ImageData
@@ -31,7 +33,7 @@ def load_task(
         shots: Training images of each class. `None` uses all of a folder and
             25 of each digit.
         seed: Seed of all that is drawn.
-        augment: Whether training images are augmented.
+        augment: As in `load_image_folder`.
         unlabelled: As in `load_image_folder`; the digits have their own, so
             that a folder does not go with them.
 
@@ -65,8 +67,7 @@ def load_task(
         batch_size=batch_size,
         unlabelled_shots=_UNLABELLED_SHOTS if unlabelled else 0,
     ).target
-    if not augment:
-        data.augmentation = None
+    data.augmentation = make_augmentation(augment, data.augmentation)
     return data
 
 
@@ -95,7 +96,7 @@ def load_matching_images(model_path, photos, runner, validation_split=0.2):
         photos,
         image_size=square_side(runner, model_path),
         validation_split=validation_split,
-        augment=False,
+        augment=NONE,
     )
     names = read_class_names(model_path, runner.num_classes)
     if names is None:

@@ -58,6 +58,7 @@ OPTIMIZER_ROWS = [
         make_optimizer=_staged_unfreezing,
         rates_by_layer=True,
         cost=1.02,
+        conflicts=(("patience", "it trains more stages at planned steps"),),
     ),
     Recipe(
         name="ema",
@@ -97,21 +98,12 @@ def _rifle(setting):
 
 
 def _fast_head(setting, optimizer):
-    from kerastl.optimizers.grouped_optimizer import grouped_optimizer
-    from kerastl.surgery.find_head import find_head
+    from kerastl.optimizers import head_optimizer
 
     if type(optimizer) not in (keras.optimizers.Adam, keras.optimizers.SGD):
         # The rates are another method's, such as those of gates.
         return optimizer
-    head = find_head(setting.student).layer
-    body = [
-        layer
-        for layer in setting.student.layers
-        if layer is not head and layer.trainable_weights
-    ]
-    return grouped_optimizer(
-        setting.student, optimizer, [body, [head]], [1.0, _HEAD_FACTOR], [0, 0]
-    )
+    return head_optimizer(setting.student, optimizer, _HEAD_FACTOR)
 
 
 def _lure(setting):
@@ -135,6 +127,11 @@ def _cyclic_cosine(rate, setting):
     )
 
 
+_DRAWN_ANEW = tuple(
+    (option, "it draws weights anew at planned epochs")
+    for option in ("patience", "average")
+)
+
 SCHEDULE_ROWS = [
     Recipe(
         name="rifle",
@@ -148,6 +145,7 @@ SCHEDULE_ROWS = [
         draws=True,
         cost=0.97,
         exact="assumed",
+        conflicts=_DRAWN_ANEW,
     ),
     Recipe(
         name="cyclic",
@@ -157,6 +155,9 @@ SCHEDULE_ROWS = [
         where=("schedules.CyclicCosine",),
         schedule=_cyclic_cosine,
         cost=1.05,
+        conflicts=(
+            ("patience", "it restarts the learning rate at planned epochs"),
+        ),
     ),
     Recipe(
         name="lure",
@@ -170,6 +171,7 @@ SCHEDULE_ROWS = [
         draws=True,
         cost=1.0,
         exact="assumed",
+        conflicts=_DRAWN_ANEW,
     ),
 ]
 
@@ -332,6 +334,9 @@ OUTPUT_ROWS = [
         passes=(0, 2, 0),
         cost=1.36,
         exact="assumed",
+        conflicts=(
+            ("mixing", "it contrasts images of one class with those of others"),
+        ),
     ),
 ]
 
@@ -374,6 +379,11 @@ def _narrow(setting):
     return prune_channels(setting.student, fraction=0.25)
 
 
+_AT_THE_END = tuple(
+    (option, "what it makes of the weights is only there at the end")
+    for option in ("best", "average", "patience")
+)
+
 COMPRESSION_ROWS = [
     Recipe(
         name="pruning",
@@ -384,6 +394,7 @@ COMPRESSION_ROWS = [
         where=("callbacks.MagnitudePruning",),
         callbacks=_pruning,
         cost=1.09,
+        conflicts=_AT_THE_END,
     ),
     Recipe(
         name="clustering",
@@ -395,6 +406,7 @@ COMPRESSION_ROWS = [
         callbacks=_clustering,
         draws=True,
         cost=1.04,
+        conflicts=_AT_THE_END,
     ),
     Recipe(
         name="channel_pruning",

@@ -10,6 +10,8 @@ from typing import Any
 
 import keras
 
+from kerastl.apps.recipes.training_options import TrainingOptions
+
 
 @dataclass
 class Setting:
@@ -30,6 +32,7 @@ class Setting:
             its classes are others.
         findings: What the method found out about the data, for the report.
         validates: Whether the validation part is looked at in training.
+        options: The `TrainingOptions`.
         by_epoch: Lists of what a method's callbacks note at the end of every
             epoch, a dict with its number as `epoch`, for the report. A
             training that goes on has those before. At the end they are among
@@ -48,12 +51,21 @@ class Setting:
     new_head: bool = False
     findings: dict = field(default_factory=dict)
     validates: bool = True
+    options: TrainingOptions = TrainingOptions()
     by_epoch: dict = field(default_factory=dict)
 
     @property
     def validation(self):
         """Batches of the validation part; `None` if it is not looked at."""
         return self.data.validation if self.validates else None
+
+    @property
+    def one_hot(self):
+        """Whether labels are probabilities of the classes in training."""
+        augmentation = getattr(self.data, "augmentation", None)
+        mixes = augmentation is not None and augmentation.mixes
+        several = self.student.output_shape[-1] > 1
+        return several and (mixes or self.options.label_smoothing > 0)
 
     @property
     def flips(self):
@@ -236,6 +248,9 @@ class Recipe:
         exact: `"exact"` if the published formula, or that of the authors'
             code, is implemented as it is; `"assumed"` if parts of it could not
             be read, or are done otherwise: the docstrings say which, and why.
+        conflicts: Pairs of what a training may be asked for and the reason
+            why this method cannot: `"best"` or `"average"` weights,
+            `"patience"`, `"mixing"` images. See `training_options`.
         requires: What has to be installed besides kerastl, and how.
 
     Example:
@@ -289,6 +304,7 @@ class Recipe:
     passes: tuple[int, int, int] = (0, 0, 0)
     cost: float | None = None
     exact: str = "exact"
+    conflicts: tuple = ()
     requires: str | None = None
 
     def highest_rate(self, usual: float, steps: int = _FEW_STEPS) -> float:

@@ -46,6 +46,7 @@ _JOINED = (
     "finish",
     "dataset",
     "adapt_optimizer",
+    "conflicts",
 )
 
 
@@ -125,6 +126,7 @@ def _join(rows):
         dataset=_through_all(row.dataset for row in rows),
         adapt_optimizer=_through_all(row.adapt_optimizer for row in rows),
         passes=tuple(map(sum, zip(*(row.passes for row in rows), strict=True))),
+        conflicts=tuple(each for row in rows for each in row.conflicts),
         exact=(
             "exact" if all(row.exact == "exact" for row in rows) else "assumed"
         ),

@@ -354,6 +354,11 @@ def _fold(setting):
     return fold_training_layers(setting.student)
 
 
+_FADES = tuple(
+    (option, "it smooths until the end, and the network ships without")
+    for option in ("best", "patience")
+)
+
 LAYER_ROWS = [
     Recipe(
         name="stoch_norm",
@@ -382,6 +387,7 @@ LAYER_ROWS = [
         batch_norm="train",
         cost=1.05,
         exact="assumed",
+        conflicts=_FADES,
     ),
     Recipe(
         name="ddac",

@@ -293,6 +293,10 @@ def _keep_labels(setting):
     return [history]
 
 
+_UNMIXED = (
+    ("mixing", "it holds images against unlabelled ones, which are not mixed"),
+)
+
 CONSISTENCY_ROWS = [
     Recipe(
         name="akc",
@@ -320,6 +324,7 @@ CONSISTENCY_ROWS = [
         transfer_losses=_arc,
         passes=(0, 0, 1),
         cost=2.05,
+        conflicts=_UNMIXED,
     ),
     Recipe(
         name="akc_arc",
@@ -337,6 +342,7 @@ CONSISTENCY_ROWS = [
         passes=(2, 0, 1),
         cost=2.26,
         exact="assumed",
+        conflicts=_UNMIXED,
     ),
     Recipe(
         name="self_training",

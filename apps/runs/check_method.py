@@ -1,16 +1,23 @@
 """Refuses what a run cannot train or write, before it starts."""
 
+import dataclasses
 import warnings
 
 import keras
 
+from kerastl.apps.data.augmentation import check_augment
+from kerastl.apps.data.image_data import ImageData
+from kerastl.apps.recipes.adapt_recipe import check_options
+from kerastl.apps.recipes.training_options import TrainingOptions
 from kerastl.apps.runs.export_files import check_exports
+from kerastl.apps.runs.train_soup import check_soup
 from kerastl.arguments import checked_choice
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_flag
 from kerastl.arguments import checked_number
 from kerastl.export.conversion.converters import get_scheme
 from kerastl.export.targets.check import load_op_table
+from kerastl.export.utils.third_party import require
 from kerastl.surgery import find_head
 from kerastl.surgery.blur_placement import PLACES
 
@@ -29,7 +36,6 @@ _FLAGS = (
     "stem",
     "balance",
     "calibrate_confidence",
-    "augment",
     "page",
     "tensorboard",
     "keep_head",
@@ -37,6 +43,91 @@ _FLAGS = (
 _OPTIONAL = frozenset(
     {"shots", "qat", "image_size", "learning_rate", "keep_head"}
 )
+
+
+def check_arguments(arguments, recipe, has_teacher=False):
+    """What a run is asked for, if all of it fits.
+
+    Args:
+        arguments: Dict of the arguments of `apps.fine_tune`.
+        recipe: The `apps.Recipe` that trains.
+        has_teacher: Whether there is a teacher.
+
+    Returns:
+        The arguments, numbers as Python's; their `TrainingOptions`; and the
+        pairs of format and scheme that are exported.
+
+    Raises:
+        ValueError: For what does not fit, or not together.
+    """
+    # NumPy's numbers are accepted, and go on as Python's.
+    checked = {**check_numbers(arguments), **check_flags(arguments)}
+    arguments = {**arguments, **checked}
+    names = {field.name for field in dataclasses.fields(TrainingOptions)}
+    options = TrainingOptions(**{name: arguments[name] for name in names})
+    arguments |= dataclasses.asdict(options)
+    arguments["blur_place"] = check_blur_place(
+        arguments["blur_place"], arguments["antialias"], recipe
+    )
+    check_augment(arguments["augment"])
+    pairs = check_outputs(
+        *(arguments[name] for name in ("exports", "qat", "target", "page"))
+    )
+    if arguments["tensorboard"]:
+        require("tensorboard", "kerastl[tensorboard]")
+    if has_teacher:
+        check_teacher(recipe)
+    check_strength(arguments["strength"], recipe, has_teacher)
+    check_unlabelled(arguments["unlabelled"], recipe, has_teacher)
+    arguments["soup"] = check_soup(
+        arguments["soup"],
+        recipe,
+        arguments["weights"],
+        several_rates(arguments),
+    )
+    check_options(options, recipe, mixes_images(arguments))
+    return arguments, options, pairs
+
+
+def mixes_images(arguments) -> bool:
+    """Whether training images are made of two."""
+    data = arguments["data"]
+    if isinstance(data, ImageData):
+        return data.augmentation is not None and data.augmentation.mixes
+    return bool(
+        {"mixup", "cutmix"} & {*(check_augment(arguments["augment"]) or ())}
+    )
+
+
+def several_rates(arguments) -> list[float]:
+    """The learning rates of a run, where there are several."""
+    rates = arguments["learning_rate"]
+    return rates if isinstance(rates, list) else []
+
+
+def check_selection(options, data, rates=()):
+    """Raises `ValueError` if there are no images that a choice is made by.
+
+    Args:
+        options: The `TrainingOptions`.
+        data: The `apps.ImageData`.
+        rates: Learning rates, where there are several.
+    """
+    if rates and "validation" not in data.parts:
+        raise ValueError(
+            "Which trainings are averaged is for the validation images to "
+            "say, and there are none. Add images, or a `validation` folder "
+            "beside `train`, or pass one `learning_rate` (--learning-rate). "
+            f"Received: learning_rate={rates}, counts={data.counts}"
+        )
+    if options.selects and "validation" not in data.parts:
+        raise ValueError(
+            "The best epoch is that of the validation images, and there are "
+            "none. Add images, or a `validation` folder beside `train`, or "
+            "leave `keep` (--keep) and `patience` (--patience) out. "
+            f"Received: keep={options.keep!r}, patience={options.patience}, "
+            f"counts={data.counts}"
+        )
 
 
 def check_numbers(arguments):
@@ -47,7 +138,8 @@ def check_numbers(arguments):
             not looked at.
 
     Returns:
-        Dict from name to number, or to `None` where that is a choice.
+        Dict from name to number, or to `None` where that is a choice; of
+        several learning rates to a list.
 
     Raises:
         ValueError: For what is no number, or one that trains nothing.
@@ -57,6 +149,14 @@ def check_numbers(arguments):
         value = arguments[name]
         if value is None and name in _OPTIONAL:
             pass
+        elif name == "learning_rate" and isinstance(value, list | tuple):
+            value = [checked_number(name, each, above=0) for each in value]
+            if len(set(value)) < 2:
+                raise ValueError(
+                    "`learning_rate` must be a number, or several that differ; "
+                    "`soup` (--soup) trains more than once at one. "
+                    f"Received: learning_rate={value}"
+                )
         elif name in _COUNTS:
             value = checked_count(name, value, _COUNTS[name])
         else:
@@ -176,6 +276,16 @@ def check_head(source, keep_head, recipe, data):
             f"{source.output_shape[-1]} classes, the data {data.num_classes}. "
             "Pass keep_head=False (--keep-head off) to put a new one on."
         )
+    augmentation = data.augmentation
+    if keep_head and source.output_shape[-1] == 1 and augmentation is not None:
+        if augmentation.mixes:
+            raise ValueError(
+                "Images that are mixed have labels of two classes, and the "
+                "weights' head gives one number. Leave MixUp and CutMix out "
+                "of `augment` (--augment), or put a new head on with "
+                "keep_head=False (--keep-head off). "
+                f"Received: augmentation={augmentation}"
+            )
     if recipe.needs_source_head and find_head(source).layer is None:
         raise ValueError(
             f"The method '{recipe.name}' reads the classifier that the weights "

@@ -2,9 +2,12 @@
 
 import numpy as np
 
+from kerastl.apps.data.augmentation import describe_augmentation
 from kerastl.apps.data.find_images import describe_left_out
 from kerastl.apps.data.find_images import group_left_out
 from kerastl.apps.report import figures
+from kerastl.apps.runs.best_epoch import describe_best
+from kerastl.apps.runs.greedy_soup import describe_soup
 from kerastl.apps.teachers.prepare_teachers import describe_teacher
 from kerastl.apps.texts import literal
 from kerastl.arguments import nearest_hint
@@ -17,9 +20,20 @@ def describe_title(name, preset, recipe, antialias):
 
 
 def describe_training(
-    arguments, preset, recipe, data, reason=None, teachers=()
+    arguments, preset, recipe, data, reason=None, teachers=(), findings=None
 ):
-    """Returns the paragraph that says what was done."""
+    """Returns the paragraph that says what was done.
+
+    Args:
+        arguments: Dict of the arguments of `apps.fine_tune`.
+        preset: The `Preset`.
+        recipe: The `apps.Recipe`.
+        data: The `apps.ImageData`.
+        reason: Why the method was chosen, or `None`.
+        teachers: What `prepare_teachers` says of each.
+        findings: What `train_soup` found.
+    """
+    findings = findings or {}
     count = len(data.parts["train"])
     width = (arguments["preset_arguments"] or {}).get("alpha")
     network = preset.title + (f" {width}" if width else "")
@@ -41,13 +55,52 @@ def describe_training(
             "training had added was taken out."
         )
     averaged = f" The weights of {soup} trainings were averaged." * (soup > 1)
+    if "soup" in findings:
+        averaged = f" {describe_soup(findings['soup'])}"
+    chosen = "soup" in findings or "kept" in findings
+    flatters = ""
+    if chosen and "test" not in data.parts:
+        flatters = (
+            " It is measured on the validation images, too, which flatters "
+            "the figures."
+        )
     return (
         f"A {network} at {data.image_size} px{blurred} was adapted by "
         f"{recipe.title}{scaled} ({recipe.summary}) {how}on {count} images of "
         f"{data.num_classes} classes.{averaged}"
+        f"{_describe_options(arguments)}"
+        f"{_describe_kept(findings.get('kept'), arguments['epochs'])}"
+        f"{flatters}"
         f"{_describe_lesson(teachers, data)}{balanced}"
         + (f" {reason}." if reason else "")
     )
+
+
+def _describe_options(arguments):
+    """What was asked of the training beside its method."""
+    text = ""
+    smoothing = arguments["label_smoothing"]
+    if smoothing:
+        text += f" Of every label {smoothing:g} was spread over all classes."
+    factor = arguments["head_learning_rate"]
+    if factor != 1:
+        text += (
+            f" The classifier learned at {factor:g} times the rate of the "
+            "other layers."
+        )
+    if arguments["keep"] == "average":
+        text += " Its weights are the average over half of the training."
+    return text
+
+
+def _describe_kept(kept, epochs):
+    """Which epochs validation images found best."""
+    if not kept:
+        return ""
+    told = [describe_best(each, epochs) for each in kept]
+    if len(told) > 1:
+        told = [f"in training {n}, {each}" for n, each in enumerate(told, 1)]
+    return f" By validation, {'; '.join(told)}."
 
 
 def _describe_lesson(teachers, data):
@@ -137,7 +190,7 @@ def describe_data(data):
     notes = [
         f"{data.image_size} px, {data.num_classes} classes.",
         *getattr(data, "notes", ()),
-        _augmentation(data.augmentation),
+        describe_augmentation(data.augmentation),
     ]
     return {
         "note": " ".join(notes),
@@ -190,10 +243,3 @@ def describe_unmeasured(data, part) -> str | None:
         f"Nothing is measured of {', '.join(missing)}: too few photos to set "
         f"any aside for {part}. The accuracy is that of the other classes"
     )
-
-
-def _augmentation(augmentation):
-    if augmentation is None:
-        return "Training images are not augmented."
-    mirrored = " and mirrored" if augmentation.flip else ""
-    return f"Training images are randomly cropped{mirrored}."

@@ -34,6 +34,9 @@ class EpochCheckpoint(keras.callbacks.Callback):
         by_epoch: Dict of lists that other callbacks, in front of this one,
             add to at the end of an epoch. It is saved and restored with the
             rest, and has to be such as JSON holds.
+        best: The `BestEpoch` of the training, in front of this callback:
+            what it has found is saved and restored with the rest. `None`
+            where there is none.
 
     Attributes:
         saved: The number of the last epoch that was saved, 0 for none.
@@ -53,11 +56,12 @@ class EpochCheckpoint(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, path, watch=None, by_epoch=None):
+    def __init__(self, path, watch=None, by_epoch=None, best=None):
         super().__init__()
         self.path = None if path is None else pathlib.Path(path)
         self.watch = watch
         self.by_epoch = {} if by_epoch is None else by_epoch
+        self.best = best
         self.saved = 0
         self.history = {"epoch": []}
 
@@ -86,6 +90,12 @@ class EpochCheckpoint(keras.callbacks.Callback):
                 )
             for index, variable in enumerate(variables):
                 variable.assign(saved[f"v{index}"])
+            if self.best is not None and state["best"] is not None:
+                count = sum(name.startswith("b") for name in saved.files)
+                self.best.found = state["best"]
+                self.best.values = [
+                    saved[f"b{index}"] for index in range(count)
+                ] or None
         finalize_state(model)
         self.history = state["history"]
         self.by_epoch.update(state["by_epoch"])
@@ -114,11 +124,19 @@ class EpochCheckpoint(keras.callbacks.Callback):
             f"v{index}": keras.ops.convert_to_numpy(variable)
             for index, variable in enumerate(variables)
         }
+        found = None
+        if self.best is not None:
+            found = self.best.found
+            arrays |= {
+                f"b{index}": value
+                for index, value in enumerate(self.best.values or ())
+            }
         state = json.dumps(
             {
                 "shapes": _shapes(variables),
                 "history": self.history,
                 "by_epoch": self.by_epoch,
+                "best": found,
             }
         )
         with staged_file(self.path, ".npz", overwrite=True) as temporary:

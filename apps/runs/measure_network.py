@@ -33,6 +33,28 @@ def evaluation_part(data):
     )
 
 
+def accuracy_on(model, data, part):
+    """The accuracy of a network on a part of the data.
+
+    Args:
+        model: A classifier; images are resized where it takes others.
+        data: An `apps.ImageData`.
+        part: Part to measure on, such as `"validation"`.
+    """
+    right = count = 0
+    kind = class_outputs(model)
+    size = model.input_shape[1:3]
+    for images, labels in getattr(data, part):
+        images = np.asarray(images)
+        if None not in size and images.shape[1:3] != size:
+            images = keras.ops.image.resize(images, size)
+        scores = class_probabilities(model.predict_on_batch(images), kind)
+        scores = keras.ops.convert_to_numpy(scores)
+        right += np.sum(scores.argmax(-1) == np.asarray(labels))
+        count += len(labels)
+    return float(right / count)
+
+
 def measure(predict, data, part, shifted=None, passes=5):
     """Measures the accuracy and the shift consistency of a network.
 

@@ -10,6 +10,7 @@ from kerastl import export
 from kerastl.apps.recipes.recipe import Recipe
 from kerastl.apps.recipes.recipe import cosine_decay
 from kerastl.apps.recipes.recipe import momentum_sgd
+from kerastl.apps.recipes.training_options import TrainingOptions
 from kerastl.apps.runs.describe_run import class_counts
 from kerastl.apps.runs.describe_run import describe_aware
 from kerastl.apps.runs.epoch_checkpoint import save_history
@@ -50,6 +51,7 @@ def train_aware(
     balance=False,
     record=None,
     log_dir=None,
+    label_smoothing=0.0,
 ):
     """Makes a quantization-aware copy of a network and trains it.
 
@@ -70,6 +72,8 @@ def train_aware(
             whose answers were adjusted to count all classes alike.
         record: As in `train_network`.
         log_dir: As in `train_network`.
+        label_smoothing: As in `TrainingOptions`, whose other fields are for
+            the network itself.
 
     Returns:
         The quantization-aware network and the history, as `train_network`
@@ -99,6 +103,7 @@ def train_aware(
         way_on=_WAY_ON,
         record=record,
         log_dir=log_dir,
+        options=TrainingOptions(label_smoothing=label_smoothing),
     )
 
 
@@ -125,7 +130,14 @@ def _by_rarity(setting, dataset):
     counts = class_counts(setting.data)
     weights = counts.sum() / (len(counts) * counts)
     weights = tf.constant(weights, "float32")
-    return dataset.map(lambda x, y: (x, y, tf.gather(weights, y)))
+
+    def weigh(x, y):
+        if y.dtype.is_floating:
+            # Of images that are mixed, each class by its share.
+            return x, y, tf.linalg.matvec(y, weights)
+        return x, y, tf.gather(weights, y)
+
+    return dataset.map(weigh)
 
 
 def _clipped_sgd(rate, recipe, setting):
@@ -167,6 +179,7 @@ def add_aware(
     seed=0,
     balance=False,
     tensorboard=False,
+    label_smoothing=0.0,
 ):
     """Trains the network of a run on for int8, if that is not done.
 
@@ -183,6 +196,7 @@ def add_aware(
         seed: Seed of what is drawn.
         balance: Whether all classes count alike.
         tensorboard: Whether TensorBoard gets the curves.
+        label_smoothing: As in `train_aware`.
 
     Raises:
         FloatingPointError: If the training diverges; nothing of the copy is
@@ -209,6 +223,7 @@ def add_aware(
                 balance=balance,
                 record=lambda columns: save_table(folder, columns, _HISTORY),
                 log_dir=folder.file(LOGS) / "qat" if tensorboard else None,
+                label_smoothing=label_smoothing,
             )
     except FloatingPointError:
         # What cannot be changed would only diverge again.

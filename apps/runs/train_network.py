@@ -6,10 +6,16 @@ import keras
 
 import kerastl
 from kerastl.apps.recipes.recipe import Setting
+from kerastl.apps.recipes.training_options import TrainingOptions
+from kerastl.apps.runs.best_epoch import BestEpoch
+from kerastl.apps.runs.best_epoch import describe_best
 from kerastl.apps.runs.epoch_checkpoint import EpochCheckpoint
 from kerastl.apps.runs.fit_progress import FitProgress
+from kerastl.apps.runs.label_form import crossentropy
+from kerastl.apps.runs.label_form import in_form
 from kerastl.apps.runs.stored_training import stored_training
 from kerastl.apps.runs.stored_training import trains_on_features
+from kerastl.apps.texts import say
 from kerastl.data import FilteredBatches
 from kerastl.has_accelerator import has_accelerator
 from kerastl.optimizers.grouped_optimizer import optimizer_parts
@@ -19,6 +25,7 @@ from kerastl.surgery.downsampling import is_blur
 from kerastl.surgery.graph import hidden_layers
 from kerastl.training.fine_tuner_checks import check_finite_images
 
+NO_OPTIONS = TrainingOptions()
 WAY_ON = (
     "Go on with resume=True (--resume) and a lower learning rate or strength "
     "(--learning-rate, --strength), or begin anew in another folder."
@@ -83,6 +90,7 @@ def train_network(
     new_head=False,
     record=None,
     log_dir=None,
+    options=NO_OPTIONS,
 ):
     """Trains a student.
 
@@ -119,6 +127,8 @@ def train_network(
             start of its own.
         record: Function that gets the history so far after every epoch.
         log_dir: Folder for TensorBoard, or `None`.
+        options: The `TrainingOptions`. What they ask of the optimizer is the
+            recipe's, see `adapt_recipe`.
 
     Returns:
         The trained network, and the history: a dict of column to one value an
@@ -154,6 +164,7 @@ def train_network(
         new_head=new_head,
         findings={} if findings is None else findings,
         validates=validate,
+        options=options,
     )
     on_features = trains_on_features(recipe, data)
     if on_features:
@@ -161,18 +172,25 @@ def train_network(
         setting.student, train, validation = stored_training(
             student, data, validate
         )
+        train = in_form(train, setting)
     tuner = make_tuner(recipe, setting, jit_compile)
     if on_features:
         setting.student = student
     else:
         train = training_data(recipe, setting)
         validation = setting.validation
+    validation = in_form(validation, setting)
     # The checkpoint has the last sound epoch: no second copy is needed.
     watch = kerastl.callbacks.StopOnDivergence(restore=False)
-    keeper = EpochCheckpoint(checkpoint, watch, setting.by_epoch)
+    best = None
+    if options.selects:
+        best = BestEpoch(options.keep == "best", options.patience)
+    keeper = EpochCheckpoint(checkpoint, watch, setting.by_epoch, best)
     done = data.next_epoch = keeper.restore(tuner)
+    is_over = best is not None and best.is_over(done)
     if done and console is not None:
-        where = f"at epoch {done + 1}" if done < epochs else "after the last"
+        left = done < epochs and not is_over
+        where = f"at epoch {done + 1}" if left else "after the last"
         console.print(f"resumed {where} of {epochs}", highlight=False)
 
     def draw(epoch, logs=None):
@@ -193,6 +211,8 @@ def train_network(
     if validation is not None and any(part.use_ema for part, _ in parts):
         # What ships is the average: that is what validation looks at.
         callbacks.insert(0, keras.callbacks.SwapEMAWeights())
+    if best is not None:
+        callbacks.insert(0, best)
     if record is not None:
         callbacks.append(
             keras.callbacks.LambdaCallback(
@@ -208,7 +228,7 @@ def train_network(
         tuner.fit(
             train,
             validation_data=validation,
-            epochs=epochs,
+            epochs=done if is_over else epochs,
             initial_epoch=done,
             callbacks=callbacks,
             # The data comes shuffled.
@@ -222,6 +242,15 @@ def train_network(
         raise FloatingPointError(f"{watch.message}{_kept(keeper)} {way_on}")
     if setting.by_epoch:
         setting.findings["by_epoch"] = setting.by_epoch
+    if best is not None and best.found:
+        kept = {
+            **best.found,
+            "epochs": len(keeper.history["epoch"]),
+            "weights": best.keeps,
+            "patience": best.patience,
+        }
+        setting.findings["kept"] = [kept]
+        say(console, describe_best(kept, epochs))
     if recipe.trainable == "head":
         for layer in _below_head(setting.student):
             layer.trainable = True
@@ -251,7 +280,7 @@ def training_data(recipe, setting):
         with_unlabelled=recipe.needs_unlabelled,
         filtered=recipe.hides_samples,
     )
-    batches = recipe.dataset(setting, batches)
+    batches = in_form(recipe.dataset(setting, batches), setting)
     if recipe.hides_samples:
         batches = FilteredBatches(batches, data.sample_filter, data.batch_size)
     return batches
@@ -289,11 +318,7 @@ def make_tuner(recipe, setting, jit_compile=None) -> kerastl.FineTuner:
     )
     tuner.compile(
         optimizer=recipe.optimizer(setting),
-        loss=(
-            "binary_crossentropy"
-            if setting.student.output_shape[-1] == 1
-            else "sparse_categorical_crossentropy"
-        ),
+        loss=crossentropy(setting),
         transfer_losses=losses,
         metrics=["accuracy"],
         jit_compile=has_accelerator() if jit_compile is None else jit_compile,

@@ -9,7 +9,10 @@ import keras
 from kerastl.apps.data.class_names import labels_text
 from kerastl.apps.data.same_photos import SEEN
 from kerastl.apps.data.same_photos import seen_text
+from kerastl.apps.recipes.adapt_recipe import adapt_recipe
+from kerastl.apps.recipes.training_options import TrainingOptions
 from kerastl.apps.report.describe_results import is_sure
+from kerastl.apps.runs.check_method import several_rates
 from kerastl.apps.runs.describe_run import class_counts
 from kerastl.apps.runs.describe_run import describe_data
 from kerastl.apps.runs.describe_run import describe_measures
@@ -60,6 +63,7 @@ class Training:
         part: Part of the data that is measured on.
         suggestion: What is said of the learning rate, or `None`.
         reason: Why the method was chosen, or `None`.
+        options: The `TrainingOptions`.
     """
 
     arguments: dict
@@ -78,6 +82,7 @@ class Training:
     part: str
     suggestion: str | None
     reason: str | None
+    options: TrainingOptions
 
 
 def make_student(source, data, keep_head, arguments):
@@ -114,10 +119,11 @@ def train_run(run, folder, progress):
         FloatingPointError: If the training diverges.
     """
     arguments, data = run.arguments, run.data
-    rate = _learning_rate(run)
+    rate, rates = _learning_rate(run), several_rates(arguments)
     findings = {}
     if run.suggestion is not None:
-        progress.say(f"{run.suggestion}; this run takes Adam at {rate:g}")
+        taken = " and ".join(f"{each:g}" for each in rates or [rate])
+        progress.say(f"{run.suggestion}; this run takes Adam at {taken}")
     with folder.noting_divergence():
         models, taught_by = prepare_teachers(
             run.teachers,
@@ -136,11 +142,12 @@ def train_run(run, folder, progress):
             arguments["soup"],
             run.student,
             run.source,
-            taught(run.recipe, models, data),
+            taught(adapt_recipe(run.recipe, run.options), models, data),
             data,
             arguments["epochs"],
             folder=folder,
             log_dir=folder.file(LOGS) if arguments["tensorboard"] else None,
+            rates=rates,
             learning_rate=rate,
             jit_compile=arguments["jit_compile"],
             seed=arguments["seed"],
@@ -150,6 +157,7 @@ def train_run(run, folder, progress):
             strength=arguments["strength"],
             # Features of random weights tell little to start from.
             new_head=not run.keep_head and run.weights is not None,
+            options=run.options,
         )
     progress.begin(
         "measuring",
@@ -195,7 +203,13 @@ def train_run(run, folder, progress):
         "created": datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
         "summary": {
             "text": describe_training(
-                arguments, run.row, run.recipe, data, run.reason, taught_by
+                arguments,
+                run.row,
+                run.recipe,
+                data,
+                run.reason,
+                taught_by,
+                findings,
             )
         },
         "history": history,

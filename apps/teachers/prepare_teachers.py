@@ -4,17 +4,13 @@ import dataclasses
 import time
 import warnings
 
-import keras
-import numpy as np
-
 from kerastl.apps.choice.judge_features import discriminant_accuracy
 from kerastl.apps.choice.judge_features import look
 from kerastl.apps.presets.preset_table import get_preset
 from kerastl.apps.report.figures import percent
+from kerastl.apps.runs.measure_network import accuracy_on
 from kerastl.apps.teachers.adapt_teacher import adapt_teacher
 from kerastl.apps.teachers.adapt_teacher import teacher_size
-from kerastl.surgery.class_outputs import class_outputs
-from kerastl.surgery.class_outputs import class_probabilities
 
 
 def prepare_teachers(
@@ -62,7 +58,7 @@ def prepare_teachers(
             "label": spec.label,
             "image_size": model.input_shape[1],
             "part": part,
-            "accuracy": _accuracy(model, data, part),
+            "accuracy": accuracy_on(model, data, part),
         }
         if spec.preset is not None:
             row["seconds"] = round(time.monotonic() - started)
@@ -107,21 +103,6 @@ def _adapt(spec, name, data, load_at, folder, epochs, progress, **options):
     folder.save_model(model, file.name)
     checkpoint.unlink(missing_ok=True)
     return model
-
-
-def _accuracy(model, data, part):
-    right = count = 0
-    kind = class_outputs(model)
-    size = model.input_shape[1:3]
-    for images, labels in getattr(data, part):
-        images = np.asarray(images)
-        if None not in size and images.shape[1:3] != size:
-            images = keras.ops.image.resize(images, size)
-        scores = class_probabilities(model.predict_on_batch(images), kind)
-        scores = keras.ops.convert_to_numpy(scores)
-        right += np.sum(scores.argmax(-1) == np.asarray(labels))
-        count += len(labels)
-    return float(right / count)
 
 
 def _warn_of_less_than_the_student(found, source, data):

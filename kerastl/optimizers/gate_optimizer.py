@@ -6,6 +6,7 @@ It follows that of the other layers.
 import keras
 
 from kerastl.layers.gates import BinaryGates
+from kerastl.optimizers.grouped_optimizer import GroupedOptimizer
 from kerastl.optimizers.grouped_optimizer import scaled_copy
 from kerastl.optimizers.grouped_optimizer import weight_patterns
 from kerastl.schedules.scaled_schedule import ScaledSchedule
@@ -91,7 +92,11 @@ def gate_optimizer(
             f"Received: model={model.name!r}"
         )
     chosen = _split(base, gates, float(factor))
-    return FollowingOptimizer(chosen, float(factor))
+    # What clips all parts as one goes on doing so.
+    clipnorm = getattr(base, "global_clipnorm", None)
+    if not isinstance(base, keras.optimizers.MultiOptimizer):
+        clipnorm = None
+    return FollowingOptimizer(chosen, float(factor), global_clipnorm=clipnorm)
 
 
 def _split(base, gates, factor):
@@ -173,7 +178,7 @@ def follower_name(leader):
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
-class FollowingOptimizer(keras.optimizers.MultiOptimizer):
+class FollowingOptimizer(GroupedOptimizer):
     """Optimizers in pairs: one learns at `factor` times the other's rate.
 
     A rate that is a number is passed on in every step, so that a callback
@@ -185,7 +190,7 @@ class FollowingOptimizer(keras.optimizers.MultiOptimizer):
             `follower_name(name)` follows the one named `name`; the others
             have none.
         factor: Rate of a follower, as a multiple of its leader's.
-        **kwargs: As in `keras.optimizers.MultiOptimizer`.
+        **kwargs: As in `GroupedOptimizer`.
     """
 
     def __init__(self, optimizer_map, factor, **kwargs):

@@ -20,7 +20,8 @@ def grouped_optimizer(model, base, groups, factors, starts):
 
     Returns:
         A `keras.optimizers.MultiOptimizer`. The last group's optimizer also
-        has the weights that are in no group, such as those of losses.
+        has the weights that are in no group, such as those of losses. A
+        `global_clipnorm` of `base` is one of all groups together.
 
     Raises:
         ValueError: If `base` wraps others, or if weights of several groups
@@ -35,6 +36,11 @@ def grouped_optimizer(model, base, groups, factors, starts):
         raise ValueError(
             "Every group gets an optimizer like `base`, which must be a plain "
             f"one, such as `keras.optimizers.SGD(0.01)`. Received: base={base}"
+        )
+    clipnorm = base.global_clipnorm
+    if clipnorm is not None:
+        base = type(base).from_config(
+            {**base.get_config(), "global_clipnorm": None}
         )
     *parts, last = (
         scaled_copy(base, f"{base.name}_{i}", factor, start)
@@ -52,7 +58,32 @@ def grouped_optimizer(model, base, groups, factors, starts):
         if mine:
             chosen["|".join(sorted(mine))] = part
     _check_apart(chosen, model, groups, [*parts, last])
-    return keras.optimizers.MultiOptimizer(chosen)
+    return GroupedOptimizer(chosen, global_clipnorm=clipnorm)
+
+
+@keras.saving.register_keras_serializable(package="kerastl")
+class GroupedOptimizer(keras.optimizers.MultiOptimizer):
+    """Optimizers of groups whose gradients are clipped as one.
+
+    What Keras clips by a global norm it clips in every optimizer by itself:
+    groups would lose the proportion that their gradients have to each other.
+
+    Args:
+        optimizer_map: As in `keras.optimizers.MultiOptimizer`.
+        global_clipnorm: Highest norm of all gradients together, or `None`.
+        **kwargs: As in `keras.optimizers.MultiOptimizer`.
+    """
+
+    def __init__(self, optimizer_map, global_clipnorm=None, **kwargs):
+        super().__init__(optimizer_map, **kwargs)
+        self.global_clipnorm = global_clipnorm
+
+    def apply(self, grads, trainable_variables=None):
+        super().apply(self._clip_gradients(grads), trainable_variables)
+
+    def get_config(self):
+        config = super().get_config()
+        return {**config, "global_clipnorm": self.global_clipnorm}
 
 
 def _check_apart(chosen, model, groups, parts):

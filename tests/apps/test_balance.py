@@ -79,3 +79,13 @@ def test_rare_classes_weigh_more_in_the_int8_part(uneven):
         weights, np.array([33 / 45, 33 / 9, 33 / 45])[labels], rtol=1e-6
     )
     np.testing.assert_allclose(weights.mean(), 1, rtol=1e-6)
+
+
+def test_mixed_images_weigh_by_the_shares_of_their_classes(uneven):
+    data = apps.load_image_folder(uneven, 16, batch_size=33, augment="mixup")
+    batches = _by_rarity(types.SimpleNamespace(data=data), data.train)
+    ((_, labels, weights),) = batches.as_numpy_iterator()
+    assert labels.shape == (33, 3) and (labels.max(axis=1) < 0.99).any()
+    np.testing.assert_allclose(
+        weights, labels @ [33 / 45, 33 / 9, 33 / 45], rtol=1e-5
+    )

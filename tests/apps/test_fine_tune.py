@@ -79,7 +79,7 @@ def test_the_model_is_plain_anti_aliased_and_thawed(finished_run):
 
 
 def test_figures_are_those_of_the_files(finished_run, shapes):
-    data = apps.load_image_folder(shapes, 16, augment=False)
+    data = apps.load_image_folder(shapes, 16, augment="none")
     images, labels = data.images("validation")
     images = images.astype("float32")
     report = finished_run.report

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import keras
 import pytest
 
 pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
@@ -86,6 +87,29 @@ def test_resumes_after_a_kill(shapes, tmp_path):
     whole = tmp_path / "whole"
     run(shapes, whole)
     assert history == json.loads((whole / "history.json").read_text())
+
+
+def test_resumes_with_what_it_found_and_drew(shapes, tmp_path):
+    """The best epoch so far, and images that are changed in many ways."""
+    more = (
+        *("--augment", "random_erasing+cutmix", "--label-smoothing", "0.1"),
+        *("--keep", "best", "--patience", "9", "--head-learning-rate", "3"),
+    )
+    output, whole = tmp_path / "run", tmp_path / "whole"
+    code, _ = interrupt(shapes, output, signal.SIGKILL, *more)
+    assert code == -signal.SIGKILL
+    assert "resumed at" in run(shapes, output, *more, "--resume")
+    run(shapes, whole, *more)
+    histories, reports, weights = [], [], []
+    for folder in (output, whole):
+        histories.append((folder / "history.json").read_bytes())
+        report = json.loads((folder / "report.json").read_text())
+        reports.append(report["kept"])
+        model = keras.saving.load_model(folder / "model.keras")
+        weights.append([value.tobytes() for value in model.get_weights()])
+    assert histories[0] == histories[1]
+    assert reports[0] == reports[1]
+    assert weights[0] == weights[1]
 
 
 def test_resumes_after_a_kill_in_the_quantization_aware_part(shapes, tmp_path):

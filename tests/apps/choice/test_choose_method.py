@@ -9,6 +9,7 @@ from kerastl.apps.choice import choose_method as module
 from kerastl.apps.choice.evidence import Gain
 from kerastl.apps.choice.evidence import expected_gains
 from kerastl.apps.choice.evidence import measured
+from kerastl.apps.recipes.training_options import TrainingOptions
 
 
 @pytest.fixture
@@ -24,13 +25,15 @@ def choose(monkeypatch):
             parts={"train": np.zeros(10 * shots)},
             num_classes=10,
             image_size=source.pop("image_size", 128),
+            augmentation=None,
             steps_per_epoch=source.pop("steps", 2),
         )
         network = types.SimpleNamespace(
             count_params=lambda: source.get("parameters", 400_000)
         )
         if what == "choose_method":
-            return module.choose_method(network, data, 20)
+            options = source.get("options", TrainingOptions())
+            return module.choose_method(network, data, 20, options)
         more = [source["weights"]] if "weights" in source else []
         return getattr(module, what)(network, data, *more)
 
@@ -45,6 +48,15 @@ def test_where_it_was_measured_the_best_method_is_taken(choose):
     assert f"{gains[method].points:+.1f} ± " in reason
     assert "25 photos a class" in reason
     assert "66 %" in reason
+
+
+def test_a_method_that_cannot_what_is_asked_is_not_taken(choose, monkeypatch):
+    gains = {"rifle": Gain(5.0, 1.0, 2), "l2_sp": Gain(2.0, 1.0, 2)}
+    gains["fine_tune"] = Gain(0.0, 0.0, 0.0)
+    monkeypatch.setattr(module, "expected_gains", lambda shots, probe: gains)
+    assert choose(25, 0.66)[0] == "rifle"
+    for asked in ({"patience": 3}, {"head_learning_rate": 2.0}):
+        assert choose(25, 0.66, options=TrainingOptions(**asked))[0] == "l2_sp"
 
 
 @pytest.mark.parametrize("shots, probe", [(400, 0.66), (1, 0.02)])

@@ -54,7 +54,7 @@ def own_run(run, tmp_path):
     [INT8[0], pytest.param(INT8[1], marks=pytest.mark.exact_onnx_int8)],
 )
 def test_int8_files_are_the_aware_networks(run, shapes, name):
-    data = apps.load_image_folder(shapes, 16, augment=False)
+    data = apps.load_image_folder(shapes, 16, augment="none")
     images, labels = data.images("validation")
     seen, _ = data.images("train")
 

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from kerastl.apps.data.augmentation import Augmentation
 from kerastl.apps.data.image_part import ImagePart
-from kerastl.apps.data.image_pipeline import Augmentation
 from kerastl.apps.data.image_pipeline import batch_bounds
 from kerastl.apps.data.image_pipeline import data_tensorflow
 from kerastl.apps.data.image_pipeline import evaluation_batches

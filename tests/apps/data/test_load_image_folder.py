@@ -176,8 +176,8 @@ def test_arguments_out_of_range_are_named(photos, arguments):
 
 
 def test_reading_from_disk_gives_the_same(photos):
-    kept = apps.load_image_folder(photos, 16, augment=False)
-    read = apps.load_image_folder(photos, 16, augment=False, memory_limit=0)
+    kept = apps.load_image_folder(photos, 16, augment="none")
+    read = apps.load_image_folder(photos, 16, augment="none", memory_limit=0)
     assert read.parts["train"].images is None
     for part in ("train", "validation"):
         for a, b in zip(kept.images(part), read.images(part), strict=True):

@@ -6,7 +6,7 @@ from kerastl.apps.data.load_task import load_task
 
 pytestmark = pytest.mark.tensorflow_only
 
-OPTIONS = {"image_size": 16, "batch_size": 8, "seed": 3, "augment": False}
+OPTIONS = {"image_size": 16, "batch_size": 8, "seed": 3, "augment": "none"}
 
 
 def test_digits_are_the_bundled_ones():

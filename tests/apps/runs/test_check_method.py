@@ -12,7 +12,7 @@ from kerastl.apps.runs.check_method import check_outputs
 from kerastl.apps.runs.check_method import check_unlabelled_data
 
 FLAGS = (
-    *("stem", "balance", "calibrate_confidence", "augment", "page"),
+    *("stem", "balance", "calibrate_confidence", "page"),
     "tensorboard",
 )
 GOOD = {

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import kerastl
+from kerastl.apps.data.augmentation import Augmentation
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.image_part import ImagePart
-from kerastl.apps.data.image_pipeline import Augmentation
 from kerastl.apps.recipes.recipe import Recipe
 from kerastl.apps.runs.train_network import train_network
 

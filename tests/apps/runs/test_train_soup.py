@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 
 import kerastl
+from kerastl.apps.data.augmentation import Augmentation
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.image_part import ImagePart
-from kerastl.apps.data.image_pipeline import Augmentation
 from kerastl.apps.recipes.recipe import Recipe
 from kerastl.apps.recipes.recipe_table import get_recipe
+from kerastl.apps.runs.greedy_soup import choose_members
+from kerastl.apps.runs.greedy_soup import describe_soup
 from kerastl.apps.runs.run_folder import RunFolder
 from kerastl.apps.runs.train_soup import check_soup
 from kerastl.apps.runs.train_soup import remove_state
@@ -51,7 +53,7 @@ class Killed(Exception):
     pass
 
 
-def soup(count, folder=None, die_in=None, data=None, findings=None):
+def soup(count, folder=None, die_in=None, data=None, findings=None, rates=()):
     trainings = []
 
     def callbacks(setting):
@@ -84,6 +86,7 @@ def soup(count, folder=None, die_in=None, data=None, findings=None):
         folder=folder,
         learning_rate=0.01,
         findings=findings,
+        rates=rates,
     )
     return network.get_weights(), history, trainings
 
@@ -193,3 +196,142 @@ def test_the_mean_predicts_with_a_head_that_was_fitted_once():
     np.testing.assert_allclose(
         starts[0], fitted.get_layer("head").get_weights()[0], atol=1e-4
     )
+
+
+RATES = [0.003, 0.02, 0.1]
+
+
+def held_out(data):
+    """The data, with a validation part that is not told apart by itself."""
+    generator = np.random.default_rng(1)
+    labels = (np.arange(60) % 3).astype("int32")
+    images = generator.uniform(0, 235, (60, 16, 16, 3))
+    images[np.arange(60), :, :, labels] += 20
+    data.parts["validation"] = ImagePart(labels, 16, images.astype("uint8"))
+    return data
+
+
+def accuracy(weights):
+    network = make_student()
+    network.set_weights(weights)
+    images, labels = held_out(make_data()).images("validation")
+    said = network(images.astype("float32")).numpy()
+    return np.mean(said.argmax(-1) == labels)
+
+
+def test_members_are_kept_while_validation_does_not_fall():
+    """The greedy soup of the paper's recipe 1, step by step."""
+    generator = np.random.default_rng(2)
+    start = make_student().get_weights()
+    members = {
+        number: [
+            w + generator.normal(0, 0.2, w.shape).astype(w.dtype) * (w.ndim > 1)
+            for w in start
+        ]
+        for number in range(5)
+    }
+    order = sorted(members, key=lambda n: -accuracy(members[n]))
+    expected, best = [], -1.0
+    for number in order:
+        tried = [*expected, number]
+        stacks = zip(*(members[n] for n in tried), strict=True)
+        found = accuracy([np.mean(stack, axis=0) for stack in stacks])
+        if found >= best:
+            expected, best = tried, found
+    assert 1 < len(expected) < 5
+    kept, said = choose_members(
+        members, make_student(), held_out(make_data()), [0.1] * 5
+    )
+    assert list(kept) == expected
+    assert said["accuracy"] == pytest.approx(best)
+    for number, row in enumerate(said["trainings"]):
+        assert row["kept"] == (number in expected)
+        assert row["accuracy"] == pytest.approx(accuracy(members[number]))
+
+
+def test_several_rates_are_tried_and_a_killed_one_goes_on(tmp_path):
+    data, findings = held_out(make_data()), {}
+    whole, history, seeds = soup(3, data=data, findings=findings, rates=RATES)
+    rows = findings["soup"]["trainings"]
+    assert [row["learning_rate"] for row in rows] == RATES
+    assert len(set(seeds)) == 3 and len(history["epoch"]) == 3 * EPOCHS
+    assert findings["soup"]["accuracy"] == pytest.approx(accuracy(whole))
+    assert findings["soup"]["accuracy"] >= max(row["accuracy"] for row in rows)
+    folder = RunFolder(tmp_path / "run", {}, {})
+    folder.begin()
+    with pytest.raises(Killed):
+        soup(3, folder, die_in=2, data=held_out(make_data()), rates=RATES)
+    again = {}
+    resumed, columns, trained = soup(
+        3, folder, data=held_out(make_data()), findings=again, rates=RATES
+    )
+    assert len(trained) == 2 and columns["epoch"] == history["epoch"]
+    assert again["soup"] == findings["soup"]
+    for one, other in zip(whole, resumed, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_rate_that_diverges_is_left_out(tmp_path):
+    folder = RunFolder(tmp_path / "run", {}, {})
+    folder.begin()
+    rates, findings = [0.02, 1e30], {}
+    with pytest.warns(UserWarning, match="not finite"):
+        weights, history, _ = soup(
+            2,
+            folder,
+            data=held_out(make_data()),
+            findings=findings,
+            rates=rates,
+        )
+    rows = findings["soup"]["trainings"]
+    assert rows[0]["kept"] and rows[1] == {
+        "learning_rate": 1e30,
+        "accuracy": None,
+        "kept": False,
+    }
+    assert np.isfinite(history["loss"]).all()
+    again = {}
+    resumed, _, trained = soup(
+        2, folder, data=held_out(make_data()), findings=again, rates=rates
+    )
+    # It is not tried again.
+    assert trained == [] and again["soup"] == findings["soup"]
+    for one, other in zip(weights, resumed, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert describe_soup(findings["soup"]).endswith(
+        f"names {100 * rows[0]['accuracy']:.1f} %."
+    )
+    assert "1e+30 (diverged)" in describe_soup(findings["soup"])
+    remove_state(folder, 2)
+    left = {file.name for file in (tmp_path / "run").iterdir()}
+    assert left == {"history.csv", "run.json"}
+
+
+def test_rates_of_which_none_is_left_may_be_others(tmp_path):
+    folder = RunFolder(tmp_path / "run", {}, {})
+    folder.begin()
+    with (
+        pytest.warns(UserWarning, match="not finite"),
+        pytest.raises(FloatingPointError),
+    ):
+        soup(2, folder, data=held_out(make_data()), rates=[1e30, 2e30])
+    found = {}
+    soup(
+        2,
+        folder,
+        data=held_out(make_data()),
+        findings=found,
+        rates=[0.01, 0.02],
+    )
+    assert None not in [row["accuracy"] for row in found["soup"]["trainings"]]
+
+
+def test_how_many_trainings_rates_make():
+    recipe = get_recipe("fine_tune")
+    assert check_soup(1, recipe, "imagenet", [0.1, 0.2]) == 2
+    assert check_soup(4, recipe, "imagenet", [0.1, 0.2]) == 4
+    assert check_soup(1, recipe, None) == 1
+    with pytest.raises(ValueError, match="a training of its own"):
+        check_soup(2, recipe, "imagenet", [0.1, 0.2, 0.3])
+    with pytest.raises(ValueError, match="random weights"):
+        check_soup(1, recipe, None, [0.1, 0.2])

@@ -38,6 +38,10 @@ _USUAL = {
     "soup": 1,
     "teacher": "",
     "unlabelled": 0,
+    "augment": "light",
+    "label_smoothing": 0.0,
+    "keep": "last",
+    "head_learning_rate": 1.0,
     "status": "done",
 }
 #: Label, color, and what its rows have.

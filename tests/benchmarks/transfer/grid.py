@@ -28,6 +28,9 @@ import pathlib
 import tomllib
 
 from kerastl import apps
+from kerastl.apps.data.augmentation import check_augment
+from kerastl.apps.recipes.adapt_recipe import check_options
+from kerastl.apps.recipes.training_options import TrainingOptions
 from kerastl.arguments import unknown_name_error
 
 #: Networks by the name in a grid: preset and arguments of its family.
@@ -66,6 +69,12 @@ class Cell:
             for none.
         unlabelled: 1 where a teacher or the method itself labels the training
             photos that `shots` leaves over, else 0.
+        augment: What is done to training images, as `--augment` names it.
+        label_smoothing: Share of every label that is spread over all classes.
+        keep: The weights that are measured, as `--keep` names them. The best
+            epoch is chosen on the validation images: only the test images
+            judge it.
+        head_learning_rate: The classifier's, as a multiple of the others'.
     """
 
     data: str
@@ -84,6 +93,19 @@ class Cell:
     soup: int = 1
     teacher: str = ""
     unlabelled: int = 0
+    augment: str = "light"
+    label_smoothing: float = 0.0
+    keep: str = "last"
+    head_learning_rate: float = 1.0
+
+    @property
+    def options(self):
+        """The `TrainingOptions` of the training."""
+        return TrainingOptions(
+            keep=self.keep,
+            label_smoothing=self.label_smoothing,
+            head_learning_rate=self.head_learning_rate,
+        )
 
     @property
     def networks(self):
@@ -106,7 +128,8 @@ def read_grid(path) -> list[Cell]:
 
     Raises:
         ValueError: The file is no TOML, or it has an unknown setting, method
-            or network; the message has the nearest name.
+            or network (the message has the nearest name), or options that do
+            not go with a method.
     """
     path = pathlib.Path(path)
     try:
@@ -143,7 +166,9 @@ def _expand(settings, path):
     ]
     for each in itertools.product(*values):
         cell = Cell(**dict(zip(settings, each, strict=True)))
-        apps.get_recipe(cell.method)
+        parts = check_augment(cell.augment) or ()
+        mixes = bool({"mixup", "cutmix"} & {*parts})
+        check_options(cell.options, apps.get_recipe(cell.method), mixes)
         for network in cell.networks:
             if network not in NETWORKS:
                 raise unknown_name_error("network", network, NETWORKS)

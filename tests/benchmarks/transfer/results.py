@@ -1,12 +1,15 @@
 """The committed table of results: a row a run, appended as runs end."""
 
 import csv
+import dataclasses
 import io
 import os
 import pathlib
 
 from grid import FIELDS
 from grid import Cell
+
+from kerastl.export.utils.atomic_write import staged_file
 
 #: What a run found out, and what it ran with.
 FOUND = (
@@ -25,6 +28,12 @@ FOUND = (
     "revision",
 )
 COLUMNS = (*FIELDS, *FOUND)
+# Rows of before a setting came were trained as its default says.
+_DEFAULTS = {
+    field.name: field.default
+    for field in dataclasses.fields(Cell)
+    if field.default is not dataclasses.MISSING
+}
 
 
 class Results:
@@ -32,7 +41,9 @@ class Results:
 
     A row is written whole with one call and reaches the disk before the next
     cell is counted as done. A last line that a kill has cut is left out when
-    reading, and taken off before the next row is appended.
+    reading, and taken off before the next row is appended. A file of before a
+    setting came is read with its default, and gets the column with the first
+    row that is appended.
 
     Args:
         path: Path of the CSV file; made with its header if it is missing.
@@ -45,6 +56,7 @@ class Results:
         self.path = pathlib.Path(path)
         self.rows = []
         self._whole = 0
+        self._is_old = False
         if self.path.exists():
             self._read()
 
@@ -53,6 +65,8 @@ class Results:
 
     def append(self, row):
         """Writes one row behind the others."""
+        if self._is_old:
+            self._rewrite()
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         if not self._whole:
@@ -74,16 +88,37 @@ class Results:
         self._whole = data.rfind(b"\n") + 1
         text = data[: self._whole].decode()
         reader = csv.DictReader(io.StringIO(text))
-        if text and tuple(reader.fieldnames) != COLUMNS:
+        names = tuple(reader.fieldnames or COLUMNS)
+        missing = {*COLUMNS} - {*names}
+        self._is_old = bool(missing)
+        if names != tuple(name for name in COLUMNS if name in names) or (
+            missing - {*_DEFAULTS}
+        ):
             raise ValueError(
                 "The file has other columns than a table of results. "
                 f"Expected {', '.join(COLUMNS)}. Received: "
-                f"{str(self.path)!r} with {', '.join(reader.fieldnames)}"
+                f"{str(self.path)!r} with {', '.join(names)}"
             )
         self.rows = [
-            {name: _number(value) for name, value in row.items()}
+            {
+                **{name: _DEFAULTS[name] for name in missing},
+                **{name: _number(value) for name, value in row.items()},
+            }
             for row in reader
         ]
+
+    def _rewrite(self):
+        """Gives an old file all columns, whole or not at all."""
+        data = self.path.read_bytes()[: self._whole].decode()
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for row in csv.DictReader(io.StringIO(data)):
+            writer.writerow({**_DEFAULTS, **row})
+        made = text.getvalue().encode()
+        with staged_file(self.path, ".csv", overwrite=True) as temporary:
+            temporary.write_bytes(made)
+        self._whole, self._is_old = len(made), False
 
 
 def cell_of(row) -> Cell:

@@ -15,6 +15,7 @@ from grid import Cell
 from kerastl import apps
 from kerastl.apps.data.load_task import DIGITS
 from kerastl.apps.data.load_task import load_task
+from kerastl.apps.recipes.adapt_recipe import adapt_recipe
 from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.run_identity import versions
 from kerastl.apps.runs.train_soup import train_soup
@@ -32,7 +33,8 @@ def run_cell(cell: Cell, folders: dict, weights: dict, revision: str) -> dict:
     """Trains one cell and returns its row.
 
     Nothing is chosen on the validation or test images: what is measured is
-    the network after the last epoch.
+    the network after the last epoch, or with `keep = "best"` that of the best
+    epoch on the validation images, and then the test images alone judge it.
 
     Args:
         cell: What to train.
@@ -80,6 +82,7 @@ def run_cell(cell: Cell, folders: dict, weights: dict, revision: str) -> dict:
         None if cell.optimizer == "sgd" else weights[cell.network],
         arguments.get("alpha", 1.0),
     )
+    recipe = adapt_recipe(recipe, cell.options)
     try:
         student, _ = train_soup(
             cell.soup,
@@ -89,10 +92,11 @@ def run_cell(cell: Cell, folders: dict, weights: dict, revision: str) -> dict:
             data,
             cell.epochs,
             learning_rate=cell.learning_rate or recipe.highest_rate(usual),
-            validate=False,
+            validate=cell.options.selects,
             seed=cell.seed,
             strength=cell.strength,
             new_head=cell.head == "fitted",
+            options=cell.options,
         )
     except FloatingPointError:
         row["status"] = "exploded"
@@ -121,7 +125,12 @@ def _teachers(cell, folders, weights):
 def _load(cell, folders, image_size):
     if cell.data == DIGITS:
         return load_task(
-            DIGITS, image_size, _BATCH_SIZE, cell.shots, cell.seed, True
+            DIGITS,
+            image_size,
+            _BATCH_SIZE,
+            cell.shots,
+            cell.seed,
+            cell.augment,
         )
     return apps.load_image_folder(
         folders[cell.data],
@@ -130,6 +139,7 @@ def _load(cell, folders, image_size):
         shots=cell.shots,
         test_split=_TEST_SPLIT,
         seed=cell.seed,
+        augment=cell.augment,
         unlabelled=bool(cell.unlabelled),
     )
 

@@ -38,6 +38,10 @@ _METHOD = (
     "soup",
     "teacher",
     "unlabelled",
+    "augment",
+    "label_smoothing",
+    "keep",
+    "head_learning_rate",
 )
 #: What every difference is to.
 BASELINE = {
@@ -48,6 +52,10 @@ BASELINE = {
     "soup": 1,
     "teacher": "",
     "unlabelled": 0,
+    "augment": "light",
+    "label_smoothing": 0.0,
+    "keep": "last",
+    "head_learning_rate": 1.0,
 }
 #: The product's for a MobileNet of width 0.35, rounded.
 DEFAULT_RATE = 0.0005
@@ -61,6 +69,10 @@ USUAL = {
     "batch_norm": "",
     "strength": 1.0,
     "soup": 1,
+    "augment": "light",
+    "label_smoothing": 0.0,
+    "keep": "last",
+    "head_learning_rate": 1.0,
 }
 
 
@@ -125,8 +137,9 @@ def choose(rows):
 def describe_settings(rows):
     """Returns a dict a task and setting, as it is: nothing is chosen.
 
-    The validation and test images count together, and differences are to
-    `BASELINE` at its own learning rate, `DEFAULT_RATE`.
+    The validation and test images count together, unless an epoch was chosen
+    on the former. Differences are to `BASELINE` at its own learning rate,
+    `DEFAULT_RATE`.
     """
     rest = [name for name in FIELDS if name not in (*_TASK, "seed")]
     found = collections.defaultdict(dict)
@@ -143,7 +156,11 @@ def describe_settings(rows):
     return [
         {
             **dict(zip((*_TASK, *rest), key, strict=True)),
-            **_describe(seeds, baselines.get(key[: len(_TASK)]), "both"),
+            **_describe(
+                seeds,
+                baselines.get(key[: len(_TASK)]),
+                "test" if "best" in key else "both",
+            ),
         }
         for key, seeds in sorted(found.items(), key=lambda item: str(item[0]))
     ]
@@ -259,6 +276,8 @@ def main():
             f"{line['data']} {line['shots']:3d} shots  {line['method']:20s} "
             f"blur {line['antialias']} head {line['head']:7s} "
             f"{line['optimizer']:4s} soup {line['soup']} "
+            f"{line['augment']} smoothing {line['label_smoothing']:g} "
+            f"keep {line['keep']} head rate {line['head_learning_rate']:g} "
             f"rate {line['learning_rate']:<6g} {line['seeds']} seeds  "
             f"{_with(line, 'accuracy', 'interval')}  "
             f"{_with(line, 'gain', 'gain_interval', '+')}"

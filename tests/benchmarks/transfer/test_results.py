@@ -1,7 +1,9 @@
+import csv
 import dataclasses
 
 import pytest
 from grid import Cell
+from results import COLUMNS
 from results import Results
 from summarize import describe_settings
 from summarize import evidence
@@ -61,6 +63,41 @@ def test_another_table_is_refused(tmp_path):
     path.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="other columns"):
         Results(path)
+
+
+def test_a_file_of_before_an_option_is_read_with_its_default(tmp_path):
+    path = tmp_path / "results.csv"
+    old = [name for name in COLUMNS if name not in ("augment", "keep")]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, old, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerow(_row())
+    before = path.read_text()
+    results = Results(path)
+    assert path.read_text() == before
+    assert _CELL in results and results.rows[0]["keep"] == "last"
+    strong = dataclasses.replace(_CELL, augment="strong")
+    assert strong not in results
+    results.append(_row(augment="strong", test=60.0))
+    again = Results(path)
+    assert [row["augment"] for row in again.rows] == ["light", "strong"]
+    assert [row["test"] for row in again.rows] == [71.5, 60.0]
+    assert strong in again and _CELL in again
+    assert path.read_text().startswith(",".join(COLUMNS) + "\n")
+
+
+def test_a_setting_that_chose_an_epoch_is_judged_on_test_images():
+    default = {"learning_rate": 0.0005}
+    rows = [
+        _row(60, 50.0, **default),
+        _row(70, 52.0, **default, keep="best"),
+    ]
+    for row in rows:
+        row |= {"validation_images": 300, "test_images": 100}
+    best, last = describe_settings(rows)
+    assert (best["keep"], last["keep"]) == ("best", "last")
+    assert best["accuracy"] == 52 and best["gain"] == 2
+    assert last["accuracy"] == 57.5
 
 
 def test_settings_are_chosen_on_validation_and_judged_on_test():
