@@ -3,6 +3,9 @@
 import keras
 
 _COMPILED = "_XlaMustCompile"
+# Names the gradient of what a swish computes, which has tensors of its own that
+# are in no file.
+_GRADIENT = "_gradient_op_type"
 
 
 def freeze_graph(model, signature):
@@ -46,7 +49,7 @@ def freeze_graph(model, signature):
         function, lower_control_flow=False, aggressive_inlining=True
     )
     return _FrozenGraph(
-        _without_compilation(frozen.graph.as_graph_def()),
+        _plain(frozen.graph.as_graph_def()),
         [tensor.name for tensor in frozen.inputs],
         {
             name: tensor.name
@@ -60,7 +63,7 @@ def freeze_graph(model, signature):
     )
 
 
-def _without_compilation(definition):
+def _plain(definition):
     """Lets the functions of a `GraphDef` be taken for what they compute."""
     functions = definition.library.function
     nodes = [*definition.node]
@@ -69,6 +72,7 @@ def _without_compilation(definition):
         nodes += function.node_def
     for node in nodes:
         node.attr.pop(_COMPILED, None)
+        node.attr.pop(_GRADIENT, None)
     return definition
 
 

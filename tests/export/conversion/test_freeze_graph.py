@@ -47,3 +47,14 @@ def test_no_call_is_left_that_only_xla_knows():
         nodes += function.node_def
     assert any(node.op == "Conv2D" for node in nodes)
     assert not any(_COMPILED in node.attr for node in nodes)
+
+
+def test_no_gradient_is_left():
+    """It would hold tensors that no SavedModel has."""
+    _, graph = frozen(layers.Conv2D(4, 3, activation="silu"))
+    definition = graph._definition
+    nodes = [*definition.node]
+    for function in definition.library.function:
+        nodes += function.node_def
+    assert any(node.op == "IdentityN" for node in nodes)
+    assert not any("_gradient_op_type" in node.attr for node in nodes)
