@@ -89,6 +89,32 @@ def test_files_of_other_tools_have_the_figures_of_the_results():
     ]
 
 
+def test_files_of_four_bits_have_the_figures_of_the_results():
+    groups = {}
+    for cell in results("four_bits.json"):
+        for file in cell["files"]:
+            key = cell["network"], file["scheme"], file["refine"]
+            groups.setdefault(key, []).append(file)
+    assert {len(seeds) for seeds in groups.values()} == {3}
+
+    def mean(key, each):
+        return statistics.fmean(file[each] for file in groups[key])
+
+    expected = [
+        [
+            key[0],
+            f"tflite:{key[1]}",
+            key[2],
+            f"{mean(key, 'same_class'):.1f} %",
+            f"{mean(key, 'points_lost'):.1f}",
+            f"{mean(key, 'size_bytes') / 1e6:.2f} MB",
+            f"{mean(key, 'latency_ratio'):.2f}",
+        ]
+        for key in sorted(groups, key=lambda key: -float(key[0].split()[1]))
+    ]
+    assert rows("network | file | refine") == expected
+
+
 @pytest.mark.parametrize(
     "row", rows("network | accuracy"), ids=lambda row: row[0]
 )
