@@ -234,7 +234,15 @@ def test_microcontrollers_read_convolutions_alone(files):
     report = export.check(files["int4"], "tflite-micro")
     assert [row["operator"] for row in report.missing] == ["FULLY_CONNECTED"]
     assert "4-bit" in report.missing[0]["reason"]
-    assert not export.check(files["int4_micro"], "full-int8").passed
+    assert "one fits" in report.missing[0]["reason"]
+
+
+@pytest.mark.parametrize("scheme", FORMS)
+def test_accelerators_of_eight_bits_take_none(scheme, files):
+    report = export.check(files[scheme], "full-int8")
+    assert not report.passed
+    [reason] = {row["reason"] for row in report.missing}
+    assert reason == "it takes no 4-bit weights (use int8)"
 
 
 def test_a_microcontroller_computes_the_same(files, images):
