@@ -342,6 +342,18 @@ def test_what_the_converter_stores_once(scheme, images, tmp_path):
     assert packed == [False, True, True, True, scheme == "int4"]
 
 
+@pytest.mark.parametrize("scheme", FORMS)
+def test_a_grouped_convolution_of_few_levels(scheme, images, tmp_path):
+    """Its weights would fit, but it is no product of all channels."""
+    model = small(layers.Conv2D(8, 1, groups=2, name="grouped"))
+    grouped = model.get_layer("grouped")
+    grouped.kernel.assign(np.sign(grouped.kernel))
+    packed = export_and_compare(
+        model, scheme, images, tmp_path / "grouped.tflite"
+    )
+    assert packed == [False, False, scheme == "int4"]
+
+
 def test_rows_that_end_within_a_byte_do_not_split_the_graph(images, tmp_path):
     model = small(layers.Conv2D(7, 1, activation="relu", name="odd"))
     path = tmp_path / "odd.tflite"
