@@ -148,7 +148,7 @@ def _write(lowered, output_name, scheme, images, path):
     model, [signature] = lowered.to_write(output_name, batch_size=1)
     try:
         with quiet_console():
-            freeze_graph(model, signature).export(
+            _to_export(model, signature).export(
                 path,
                 format="litert",
                 verbose=False,
@@ -171,6 +171,13 @@ def _write(lowered, output_name, scheme, images, path):
     if scheme.four_bits is not None:
         pack_four_bits(path, scheme.four_bits)
     return []
+
+
+def _to_export(model, signature):
+    """The frozen graph, or the model where its converter knows more."""
+    graph = freeze_graph(model, signature)
+    # Of grouped convolutions: it inlines those that are compiled alone.
+    return model if graph.has_functions else graph
 
 
 def _converter_options(scheme, images):

@@ -85,6 +85,11 @@ class _FrozenGraph(keras.Model):
         self._held = held
         self.built = True
 
+    @property
+    def has_functions(self):
+        """Whether it calls functions, which stay calls in a TFLite file."""
+        return bool(self._definition.library.function)
+
     def call(self, image):
         import tensorflow as tf
 

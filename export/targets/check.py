@@ -159,9 +159,9 @@ def _reason(graph, operator, table):
         if graph.tensors[index].constant
     }
     if "int4" in weights and not row.get("four_bits", False):
-        return (
-            "it takes no 4-bit weights (of 'int4' and 'int4_micro', one fits)"
-        )
+        known = any(each.get("four_bits") for each in table.operators.values())
+        fitting = "of 'int4' and 'int4_micro', one fits"
+        return f"it takes no 4-bit weights ({fitting if known else 'use int8'})"
     if (
         not table.hybrid
         and dtype == "float32"

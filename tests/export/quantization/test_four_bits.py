@@ -12,6 +12,7 @@ from kerastl.export.quantization.four_bits import four_bit_copy
 from kerastl.export.quantization.four_bits import has_four_bits
 from kerastl.export.quantization.four_bits import pack_four_bits
 from kerastl.export.targets.litert_graph import read_litert_graph
+from kerastl.export.utils.model_bytes import model_bytes
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -110,7 +111,19 @@ def test_which_kernels():
         "wide": layers.Conv2D(4, 3),
         "depthwise": layers.DepthwiseConv2D(1),
         "transposed": layers.Conv2DTranspose(4, 1),
+        "separable": layers.SeparableConv2D(4, 3, strides=2),
+        "one output": layers.Dense(1),
+        "one map": layers.Conv2D(1, 1),
     }
+    for layer in kernels.values():
+        layer.build((None, 6, 6, 4))
+    for name, kind in (
+        ("odd dense", layers.Dense(4)),
+        ("odd pointwise", layers.Conv2D(4, 1)),
+        ("odd separable", layers.SeparableConv2D(4, 3)),
+    ):
+        kernels[name] = kind
+        kind.build((None, 6, 6, 3))
     chosen = {
         form: [
             name
@@ -120,8 +133,14 @@ def test_which_kernels():
         for form in FORMS.values()
     }
     assert chosen == {
-        "products": ["dense", "pointwise"],
-        "convolutions": ["pointwise"],
+        "products": ["dense", "pointwise", "separable"],
+        "convolutions": [
+            "pointwise",
+            "separable",
+            "one map",
+            "odd pointwise",
+            "odd separable",
+        ],
     }
 
 
@@ -215,7 +234,15 @@ def test_microcontrollers_read_convolutions_alone(files):
     report = export.check(files["int4"], "tflite-micro")
     assert [row["operator"] for row in report.missing] == ["FULLY_CONNECTED"]
     assert "4-bit" in report.missing[0]["reason"]
-    assert not export.check(files["int4_micro"], "full-int8").passed
+    assert "one fits" in report.missing[0]["reason"]
+
+
+@pytest.mark.parametrize("scheme", FORMS)
+def test_accelerators_of_eight_bits_take_none(scheme, files):
+    report = export.check(files[scheme], "full-int8")
+    assert not report.passed
+    [reason] = {row["reason"] for row in report.missing}
+    assert reason == "it takes no 4-bit weights (use int8)"
 
 
 def test_a_microcontroller_computes_the_same(files, images):
@@ -256,22 +283,103 @@ def test_nothing_to_pack_leaves_what_it_computes(files, images, tmp_path):
     assert "int4" not in dtypes
 
 
-def test_a_layer_that_is_called_twice_keeps_eight_bits(images, tmp_path):
+def small(middle, outputs=3):
+    """A network with a map of 8 channels in the middle, its biases zeros."""
     keras.utils.set_random_seed(5)
     inputs = keras.Input((12, 12, 3))
     x = layers.Conv2D(8, 3, strides=2, padding="same")(inputs)
-    shared = layers.Conv2D(8, 1, activation="relu", name="shared")
-    x = shared(shared(x))
-    outputs = layers.Dense(3, name="head")(layers.GlobalAveragePooling2D()(x))
-    model = steep(keras.Model(inputs, outputs))
-    path = tmp_path / "shared.tflite"
-    export.to_tflite(model, path, "int4", calibration=images, refine="none")
-    four = schema.TensorType.INT4
-    assert [kind == four for _, kind, *_ in constants(path)].count(True) <= 2
-    expected = export.load(four_bit_copy(model, "products")).predict(images)
+    x = layers.GlobalAveragePooling2D()(middle(x))
+    return steep(keras.Model(inputs, layers.Dense(outputs, name="head")(x)))
+
+
+def export_and_compare(model, scheme, images, path):
+    """Writes a file, and says which of its kernels have four bits."""
+    export.to_tflite(model, path, scheme, calibration=images, refine="none")
+    rounded = four_bit_copy(model, FORMS[scheme])
+    expected = export.load(rounded).predict(images)
     answers = export.load(path).predict(images)
     scale = np.abs(expected).max()
     assert np.abs(answers - expected).max() < 0.1 * scale
+    four = schema.TensorType.INT4
+    return [kind == four for _, kind, *_ in constants(path)]
+
+
+@pytest.mark.parametrize("scheme", FORMS)
+def test_a_layer_that_is_called_twice_is_packed_once(scheme, images, tmp_path):
+    shared = layers.Conv2D(8, 1, activation="relu", name="shared")
+    model = small(lambda x: shared(shared(x)))
+    path = tmp_path / "shared.tflite"
+    packed = export_and_compare(model, scheme, images, path)
+    assert packed == [False, True, True, scheme == "int4"]
+    file = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    kernels = {
+        tensor.buffer
+        for tensor in file.subgraphs[0].tensors
+        if tensor.type == schema.TensorType.INT4 and tensor.shape[0] == 8
+    }
+    [kernel] = kernels
+    assert len(file.buffers[kernel].data) == 32
+
+
+@pytest.mark.parametrize("scheme", FORMS)
+def test_what_the_converter_stores_once(scheme, images, tmp_path):
+    """Biases of zeros, equal kernels, and zeros that are either."""
+    model = small(
+        lambda x: layers.Conv2D(4, 1, name="zeros")(
+            layers.Conv2D(8, 1, name="second")(
+                layers.Conv2D(8, 1, name="first", activation="relu")(x)
+            )
+        ),
+    )
+    first, second = model.get_layer("first"), model.get_layer("second")
+    second.set_weights(first.get_weights())
+    zeros = model.get_layer("zeros")
+    zeros.kernel.assign(np.zeros(zeros.kernel.shape))
+    zeros.bias.assign([0.5, -0.5, 1.0, 2.0])
+    packed = export_and_compare(
+        model, scheme, images, tmp_path / "equal.tflite"
+    )
+    assert packed == [False, True, True, True, scheme == "int4"]
+
+
+@pytest.mark.parametrize("scheme", FORMS)
+def test_a_grouped_convolution_of_few_levels(scheme, images, tmp_path):
+    """Its weights would fit, but it is no product of all channels."""
+    model = small(layers.Conv2D(8, 1, groups=2, name="grouped"))
+    grouped = model.get_layer("grouped")
+    grouped.kernel.assign(np.sign(grouped.kernel))
+    packed = export_and_compare(
+        model, scheme, images, tmp_path / "grouped.tflite"
+    )
+    assert packed == [False, False, scheme == "int4"]
+
+
+def test_rows_that_end_within_a_byte_do_not_split_the_graph(images, tmp_path):
+    model = small(layers.Conv2D(7, 1, activation="relu", name="odd"))
+    path = tmp_path / "odd.tflite"
+    packed = export_and_compare(model, "int4", images, path)
+    assert packed == [False, True, False]
+    assert export.check(path, "xnnpack").passed
+
+
+def test_tensorflow_runs_one_output(images, tmp_path):
+    import tensorflow as tf
+
+    model = small(layers.Conv2D(8, 1, activation="relu"), outputs=1)
+    path = tmp_path / "one.tflite"
+    packed = export_and_compare(model, "int4", images, path)
+    assert packed == [False, True, False]
+    tf.lite.Interpreter(model_path=str(path)).allocate_tensors()
+
+
+def test_the_end_of_a_separable_convolution(images, tmp_path):
+    """Refined or not: refinement takes it apart."""
+    model = small(layers.SeparableConv2D(8, 3, activation="relu"))
+    for refine in ("none", "auto"):
+        path = tmp_path / f"{refine}.tflite"
+        export.to_tflite(model, path, "int4", calibration=images, refine=refine)
+        kinds = [kind for _, kind, *_ in constants(path)]
+        assert kinds.count(schema.TensorType.INT4) == 2
 
 
 def test_refinement_brings_it_nearer(network, images, files, tmp_path):
@@ -288,3 +396,43 @@ def test_refinement_brings_it_nearer(network, images, files, tmp_path):
         kind == four for _, kind, *_ in constants(tmp_path / "refined.tflite")
     ]
     assert packed.count(True) == 2
+
+
+def test_what_others_read_stays(network, images, tmp_path):
+    """The bias of a packed kernel, read by one of eight bits as well."""
+    path = tmp_path / "both.tflite"
+    rounded = four_bit_copy(network, "products")
+    export.to_tflite(rounded, path, calibration=images, refine="none")
+    file = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    [graph] = file.subgraphs
+    stem, pointwise, *_ = [
+        operator for operator in graph.operators if len(operator.inputs) == 3
+    ]
+    stem.inputs = pointwise.inputs[[0, 1, 2]].copy()
+    stem.inputs[:2] = 0, int(graph.operators[-1].inputs[0])
+    bias = graph.tensors[pointwise.inputs[2]]
+    levels = np.array(file.buffers[bias.buffer].data).view("int32")
+    scales = np.array(bias.quantization.scale)
+    path.write_bytes(model_bytes(file))
+    pack_four_bits(path, "convolutions")
+    file = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    [graph] = file.subgraphs
+    stem, pointwise, *_ = [
+        operator for operator in graph.operators if len(operator.inputs) == 3
+    ]
+    kernel = graph.tensors[pointwise.inputs[1]]
+    assert kernel.type == schema.TensorType.INT4
+    kept, coarse = (
+        graph.tensors[operator.inputs[2]] for operator in (stem, pointwise)
+    )
+    np.testing.assert_array_equal(kept.quantization.scale, scales)
+    np.testing.assert_array_equal(
+        np.array(file.buffers[kept.buffer].data).view("int32"), levels
+    )
+    coarser = np.array(file.buffers[coarse.buffer].data).view("int32")
+    np.testing.assert_allclose(
+        coarser * np.array(coarse.quantization.scale),
+        levels * scales,
+        atol=np.max(coarse.quantization.scale),
+    )
+    assert np.abs(coarser).max() < np.abs(levels).max() / 10
