@@ -78,7 +78,8 @@ def _plain(definition):
 
 class _FrozenGraph(keras.Model):
     def __init__(self, definition, inputs, outputs, held):
-        super().__init__(name="frozen")
+        # Whatever the policy: another would cast the images.
+        super().__init__(name="frozen", dtype="float32")
         self._definition = definition
         self._inputs_of_graph = inputs
         self._outputs_of_graph = outputs

@@ -58,3 +58,16 @@ def test_no_gradient_is_left():
         nodes += function.node_def
     assert any(node.op == "IdentityN" for node in nodes)
     assert not any("_gradient_op_type" in node.attr for node in nodes)
+
+
+def test_the_images_stay_float32_whatever_the_policy_is():
+    import tensorflow as tf
+
+    keras.config.set_dtype_policy("mixed_float16")
+    model, graph = frozen(layers.Conv2D(3, 3))
+    images = np.random.default_rng(0).normal(3, 2, (2, 6, 6, 4))
+    images = tf.constant(images, "float32")
+    found = tf.function(graph, autograph=False)(images)
+    np.testing.assert_allclose(
+        found["scores"], model(images)["scores"], atol=0.01
+    )
