@@ -23,7 +23,7 @@ def mistakes(model: keras.Model, photos: apps.ImageFolder) -> None:
     kerastl.losses.BSS(k="one")  # error: arg-type
     kerastl.schedules.ConstantSparsity()  # error: call-arg
     kerastl.callbacks.RIFLE(period=4)  # error: call-arg
-    export.to_tflite(model, "a.tflite", scheme="int4")  # error: arg-type
+    export.to_tflite(model, "a.tflite", scheme="int2")  # error: arg-type
     export.to_tflite(model, "a.tflite", calibration=photos)  # error: arg-type
     export.to_onnx(model, 17)  # error: arg-type
     print(kerastl.export.load("a.tflite").predictions)  # error: attr-defined
