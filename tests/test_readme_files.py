@@ -112,7 +112,7 @@ def test_files_of_four_bits_have_the_figures_of_the_results():
         ]
         for key in sorted(groups, key=lambda key: -float(key[0].split()[1]))
     ]
-    assert rows("network | file | refine") == expected
+    assert rows("fine-tuned network") == expected
 
 
 @pytest.mark.parametrize(
