@@ -1,6 +1,7 @@
 """Weights of four bits: which kernels have them, and their form in a file."""
 
 import copy
+import math
 import pathlib
 
 import keras
@@ -77,13 +78,17 @@ def pack_four_bits(path, form):
     Args:
         path: A .tflite file, rewritten in place.
         form: As in `has_four_bits`.
+
+    Returns:
+        The share of the kernels' weights that have four bits.
     """
     schema = require("ai_edge_litert.schema_py_generated", "ai-edge-litert")
     path = pathlib.Path(path)
     content = path.read_bytes()
     model = schema.ModelT.InitFromPackedBuf(content, 0)
-    _Packer(model, schema, form).pack()
+    share = _Packer(model, schema, form).pack()
     path.write_bytes(model_bytes(model, len(content)))
+    return share
 
 
 class _Packer:
@@ -99,8 +104,9 @@ class _Packer:
         self._packed_buffers = {}
 
     def pack(self):
-        """Packs the kernels that have four bits."""
+        """Packs the kernels that have four bits; returns their share."""
         chosen = [each for each in self._graph.operators if self._takes(each)]
+        share = self._weights(chosen) / max(1, self._weights(self._kernels()))
         places = [id(each) for each in chosen]
         self._kept_tensors = {*self._graph.outputs} | {
             index
@@ -130,6 +136,25 @@ class _Packer:
                 self._make_product(operator)
             else:
                 operator.opcodeIndex = self._code("CONV_2D")
+        return share
+
+    def _kernels(self):
+        """The operators with a kernel."""
+        kinds = self._schema.BuiltinOperator
+        named = kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D, kinds.FULLY_CONNECTED
+        codes = self._model.operatorCodes
+        return [
+            operator
+            for operator in self._graph.operators
+            if codes[operator.opcodeIndex].builtinCode in named
+        ]
+
+    def _weights(self, operators):
+        """How many weights the kernels of operators have."""
+        kernels = {operator.inputs[1] for operator in operators}
+        return sum(
+            math.prod(map(int, self._tensors[index].shape)) for index in kernels
+        )
 
     def _takes(self, operator):
         """Whether an operator can have four bits, and its kernel has."""

@@ -1,5 +1,7 @@
 """Weights of four bits, against NumPy and in the runtimes."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -257,6 +259,30 @@ def test_a_microcontroller_computes_the_same(files, images):
         np.testing.assert_allclose(given, wanted, atol=3 / 256)
     with pytest.raises(RuntimeError):
         micro.runtime.Interpreter.from_file(str(files["int4"]))
+
+
+def test_the_report_says_how_many_weights_have_four_bits(
+    network, images, tmp_path
+):
+    kernels = {
+        layer.name: int(np.prod(layer.kernel.shape))
+        for layer in network.layers
+        if hasattr(layer, "kernel")
+    }
+    for scheme, four in (
+        ("int4", ("pointwise", "head")),
+        ("int4_micro", ("pointwise",)),
+    ):
+        report = export.to_tflite(
+            network,
+            tmp_path / f"{scheme}.tflite",
+            scheme,
+            calibration=images,
+            refine="none",
+        )
+        told = re.search(r"(\d+)\s*%", report.notes[-1])[1]
+        expected = sum(kernels[name] for name in four) / sum(kernels.values())
+        assert int(told) == round(100 * expected)
 
 
 def test_smaller_and_named(files):
