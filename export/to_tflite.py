@@ -171,7 +171,10 @@ def _write(lowered, output_name, scheme, images, path):
     if scheme.four_bits is None:
         return []
     share = pack_four_bits(path, scheme.four_bits)
-    return [f"Four bits: {share:.0%} of the kernels' weights, eight the rest."]
+    return [
+        f"Four bits: {100 * share:.0f} % of the kernels' weights; the others "
+        "have eight."
+    ]
 
 
 def _to_export(model, signature):
