@@ -28,6 +28,7 @@ from ai_edge_litert.interpreter import Interpreter
 from photo_rows import run_missing
 from refined_int8 import NUM_CALIBRATION
 from refined_int8 import judge_file
+from refined_int8 import read_photos
 
 from kerastl import apps
 from kerastl import export
@@ -69,14 +70,7 @@ def prepare(options, network, seed):
     data = apps.load_image_folder(
         options.data, image_size=size, shots=SHOTS, seed=seed
     )
-    parts = [data.images(part) for part in ("validation", "test")]
-    images = np.concatenate([part[0] for part in parts]).astype("float32")
-    photos = {
-        "images": images,
-        "labels": np.concatenate([part[1] for part in parts]),
-        "outputs": export.load(model).predict(images),
-    }
-    return model, data, photos, folder
+    return model, data, read_photos(data, model), folder
 
 
 def timer(path):

@@ -91,9 +91,14 @@ def load_photos(options, seed, model):
     data = apps.load_image_folder(
         options.data, image_size=IMAGE_SIZE, shots=SHOTS, seed=seed
     )
+    return data, read_photos(data, model)
+
+
+def read_photos(data, model):
+    """The validation and test photos, and what the model answers to them."""
     parts = [data.images(part) for part in ("validation", "test")]
     images = np.concatenate([part[0] for part in parts]).astype("float32")
-    return data, {
+    return {
         "images": images,
         "labels": np.concatenate([part[1] for part in parts]),
         "outputs": export.load(model).predict(images),

@@ -9,9 +9,10 @@ from keras import layers
 
 import kerastl
 from kerastl.apps.data.image_data import ImageData
-from kerastl.apps.data.image_part import ImagePart
 from kerastl.apps.recipes.recipe import Setting
 from kerastl.apps.runs.train_network import training_data
+
+from ..coloured_part import coloured_part
 
 
 def make_source():
@@ -43,19 +44,15 @@ def make_source():
 def make_setting(seed=0):
     """A `Setting` of three classes: two epochs of two small batches."""
     generator = np.random.default_rng(0)
-
-    def part(count):
-        labels = (np.arange(count) % 3).astype("int32")
-        images = generator.uniform(0, 155, (count, 20, 20, 3))
-        images[np.arange(count), :, :, labels] += 100
-        return ImagePart(labels, 20, images.astype("uint8"))
-
+    train, validation, unlabelled = (
+        coloured_part(generator, count, size=20) for count in (12, 6, 12)
+    )
     data = ImageData(
-        {"train": part(12), "validation": part(6)},
+        {"train": train, "validation": validation},
         ["cat", "dog", "car"],
         16,
         batch_size=6,
-        unlabelled=part(12),
+        unlabelled=unlabelled,
     )
     source = make_source()
     student = kerastl.replace_head(kerastl.antialias(source), 3, seed=0)

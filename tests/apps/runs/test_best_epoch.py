@@ -6,7 +6,6 @@ import pytest
 
 from kerastl.apps.data.augmentation import Augmentation
 from kerastl.apps.data.image_data import ImageData
-from kerastl.apps.data.image_part import ImagePart
 from kerastl.apps.recipes.recipe import Recipe
 from kerastl.apps.recipes.recipe import averaging_optimizer
 from kerastl.apps.recipes.training_options import TrainingOptions
@@ -15,6 +14,8 @@ from kerastl.apps.runs.best_epoch import describe_best
 from kerastl.apps.runs.run_folder import RunFolder
 from kerastl.apps.runs.train_network import train_network
 from kerastl.apps.runs.train_soup import train_soup
+
+from ..coloured_part import coloured_part
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -34,15 +35,11 @@ def make_network():
 
 def make_data():
     generator = np.random.default_rng(0)
-
-    def part(count):
-        labels = (np.arange(count) % 3).astype("int32")
-        images = generator.uniform(0, 200, (count, 16, 16, 3))
-        images[np.arange(count), :, :, labels] += 40
-        return ImagePart(labels, 16, images.astype("uint8"))
-
+    train, validation = (
+        coloured_part(generator, n, noise=200, added=40) for n in (24, 30)
+    )
     return ImageData(
-        {"train": part(24), "validation": part(30)},
+        {"train": train, "validation": validation},
         "abc",
         12,
         batch_size=8,

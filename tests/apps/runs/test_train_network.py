@@ -7,9 +7,10 @@ import pytest
 import kerastl
 from kerastl.apps.data.augmentation import Augmentation
 from kerastl.apps.data.image_data import ImageData
-from kerastl.apps.data.image_part import ImagePart
 from kerastl.apps.recipes.recipe import Recipe
 from kerastl.apps.runs.train_network import train_network
+
+from ..coloured_part import coloured_part
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -51,15 +52,9 @@ def make_network(seed):
 
 def make_data():
     generator = np.random.default_rng(0)
-
-    def part(count):
-        labels = (np.arange(count) % 3).astype("int32")
-        images = generator.uniform(0, 155, (count, 16, 16, 3))
-        images[np.arange(count), :, :, labels] += 100
-        return ImagePart(labels, 16, images.astype("uint8"))
-
+    train, validation = (coloured_part(generator, n) for n in (30, 9))
     return ImageData(
-        {"train": part(30), "validation": part(9)},
+        {"train": train, "validation": validation},
         "abc",
         12,
         batch_size=8,

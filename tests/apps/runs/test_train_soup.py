@@ -7,7 +7,6 @@ import pytest
 import kerastl
 from kerastl.apps.data.augmentation import Augmentation
 from kerastl.apps.data.image_data import ImageData
-from kerastl.apps.data.image_part import ImagePart
 from kerastl.apps.recipes.recipe import Recipe
 from kerastl.apps.recipes.recipe_table import get_recipe
 from kerastl.apps.runs.greedy_soup import choose_members
@@ -16,6 +15,8 @@ from kerastl.apps.runs.run_folder import RunFolder
 from kerastl.apps.runs.train_soup import check_soup
 from kerastl.apps.runs.train_soup import remove_state
 from kerastl.apps.runs.train_soup import train_soup
+
+from ..coloured_part import coloured_part
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -35,12 +36,8 @@ def make_student():
 
 def make_data(seed=5):
     generator = np.random.default_rng(0)
-    labels = (np.arange(30) % 3).astype("int32")
-    images = generator.uniform(0, 155, (30, 16, 16, 3))
-    images[np.arange(30), :, :, labels] += 100
-    part = ImagePart(labels, 16, images.astype("uint8"))
     return ImageData(
-        {"train": part},
+        {"train": coloured_part(generator, 30)},
         "abc",
         12,
         batch_size=8,
@@ -204,10 +201,7 @@ RATES = [0.003, 0.02, 0.1]
 def held_out(data):
     """The data, with a validation part that is not told apart by itself."""
     generator = np.random.default_rng(1)
-    labels = (np.arange(60) % 3).astype("int32")
-    images = generator.uniform(0, 235, (60, 16, 16, 3))
-    images[np.arange(60), :, :, labels] += 20
-    data.parts["validation"] = ImagePart(labels, 16, images.astype("uint8"))
+    data.parts["validation"] = coloured_part(generator, 60, noise=235, added=20)
     return data
 
 
