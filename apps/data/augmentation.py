@@ -56,9 +56,8 @@ PARTS = {
     "mixup": 0.2,
     "cutmix": 1.0,
 }
-# What "strong" stands for. With CutMix on top, ten clothes a class lost seven
-# points; RandAugment at 0.5, Keras's default, which turns images upside down,
-# gained least of three (one seed, none of those that the harness has).
+# What "strong" stands for: see tests/benchmarks/transfer/PROTOCOL.md. Keras's
+# own 0.5 for RandAugment turns images upside down.
 _STRONG = ("rand_augment", "random_erasing", "mixup")
 
 
