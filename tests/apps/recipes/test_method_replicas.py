@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
 
 # One process for all methods: starting takes as long as training.
 TRAIN_ALL = """
-    import contextlib, json, runpy, sys
+    import contextlib, json, sys
 
     # Takes longer than the few steps that gain from it.
     tf.config.optimizer.set_experimental_options(
@@ -20,13 +20,14 @@ TRAIN_ALL = """
     from kerastl import apps
     from kerastl.apps.runs.train_network import make_tuner
 
-    toys = runpy.run_path(sys.argv[1])
+    sys.path.insert(0, sys.argv[1])
+    from tests.apps.recipes import toys
 
     def train(names, scope):
         keras.utils.set_random_seed(1234)
         recipe = apps.get_recipe(names)
         with scope:
-            setting = toys["make_setting"]()
+            setting = toys.make_setting()
             tuner = make_tuner(recipe, setting, jit_compile=False)
 
         def draw(epoch, logs=None):
@@ -34,7 +35,7 @@ TRAIN_ALL = """
             setting.data.next_epoch = epoch
 
         drawing = keras.callbacks.LambdaCallback(on_epoch_begin=draw)
-        return tuner, toys["fit"](tuner, recipe, setting, drawing)
+        return tuner, toys.fit(tuner, recipe, setting, drawing)
 
     found = {}
     for names in sys.argv[2:]:
@@ -58,8 +59,8 @@ TRAIN_ALL = """
 
 
 def test_two_replicas_stay_the_same(groups, terms_of, run_on_two_replicas):
-    toys = pathlib.Path(__file__).with_name("toys.py")
-    printed = run_on_two_replicas(TRAIN_ALL, toys, *groups)
+    project = pathlib.Path(__file__).parents[3]
+    printed = run_on_two_replicas(TRAIN_ALL, project, *groups)
     found = json.loads(printed.splitlines()[-1])
     assert list(found) == groups
     for names, result in found.items():
