@@ -57,7 +57,7 @@ def choose_method(source, data, epochs, options=_NO_OPTIONS):
         return BASELINE, (
             f"{RECIPES[BASELINE].title} was chosen: no other method was "
             f"measured in trainings of fewer than {LEAST_STEPS} steps, and "
-            f"{epochs} epochs of these photos are {steps}"
+            f"this one takes {steps}"
         )
     shots, probe = _task(source, data)
     mixes = data.augmentation is not None and data.augmentation.mixes

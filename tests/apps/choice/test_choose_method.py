@@ -126,4 +126,4 @@ def test_what_self_training_is_expected_to_bring_is_said(choose):
 def test_in_a_few_steps_nothing_but_fine_tuning_was_measured(choose):
     method, reason = choose(25, 0.66, steps=1)
     assert method == "fine_tune"
-    assert "and 20 epochs of these photos are 20" in reason
+    assert "and this one takes 20" in reason
