@@ -57,7 +57,8 @@ BASELINE = {
     "keep": "last",
     "head_learning_rate": 1.0,
 }
-#: The product's for a MobileNet of width 0.35, rounded.
+#: The product's for a MobileNet of width 0.35, rounded. Rows of other networks
+#: have the product's own, which is written as 0.
 DEFAULT_RATE = 0.0005
 #: As many as `kerastl finetune` takes; shorter trainings are told apart.
 EPOCHS = 20
@@ -138,8 +139,7 @@ def describe_settings(rows):
     """Returns a dict a task and setting, as it is: nothing is chosen.
 
     The validation and test images count together, unless an epoch was chosen
-    on the former. Differences are to `BASELINE` at its own learning rate,
-    `DEFAULT_RATE`.
+    on the former. Differences are to `BASELINE` at its own learning rate.
     """
     rest = [name for name in FIELDS if name not in (*_TASK, "seed")]
     found = collections.defaultdict(dict)
@@ -150,8 +150,7 @@ def describe_settings(rows):
     baselines = {}
     for key, seeds in found.items():
         cell = dict(zip((*_TASK, *rest), key, strict=True))
-        wanted = {**BASELINE, "learning_rate": DEFAULT_RATE, "strength": 1.0}
-        if all(cell[name] == value for name, value in wanted.items()):
+        if is_usual(cell, {**BASELINE, "strength": 1.0}):
             baselines[key[: len(_TASK)]] = seeds
     return [
         {
@@ -169,7 +168,7 @@ def describe_settings(rows):
 def is_usual(line, values):
     """Whether a setting has these values, and its method's own rate."""
     rate = apps.get_recipe(line["method"]).highest_rate(DEFAULT_RATE)
-    return line["learning_rate"] == rate and all(
+    return line["learning_rate"] in (rate, 0.0) and all(
         line[name] == value for name, value in values.items()
     )
 
