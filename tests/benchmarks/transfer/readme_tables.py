@@ -57,6 +57,8 @@ _UNLABELLED_ROWS = (
         {**AVERAGED, "teacher": "mobilenet_v2_1.0", "unlabelled": 1},
     ),
 )
+_NETWORK = "mobilenet_v2_0.35"
+_SHORT = {"clothing10": "clothing", "sign_digits10": "signs"}
 _README_TASKS = (
     ("clothing, 5 a class", "clothing10", 5),
     ("10", "clothing10", 10),
@@ -87,7 +89,7 @@ def readme_table(settings, rows=_README_ROWS):
     lines = [_cells(heads), "|---" * len(heads) + "|"]
     usual = {
         **BASELINE,
-        "network": "mobilenet_v2_0.35",
+        "network": _NETWORK,
         "epochs": EPOCHS,
         "batch_norm": "",
         "learning_rate": DEFAULT_RATE,
@@ -108,6 +110,41 @@ def readme_table(settings, rows=_README_ROWS):
     return "\n".join(lines)
 
 
+def networks_table(settings):
+    """The methods of few photos in other networks, for the same page.
+
+    Args:
+        settings: What `describe_settings` returns.
+    """
+    found = {}
+    for line in settings:
+        if line["network"] != _NETWORK and is_usual(line, _PLAIN):
+            names = line["network"], line["method"]
+            found.setdefault(names, {})[line["data"], line["shots"]] = line
+    tasks = [
+        (data, shots)
+        for _, data, shots in _README_TASKS
+        if any((data, shots) in cells for cells in found.values())
+    ]
+    heads = ["network, training"]
+    heads += [f"{_SHORT[data]}, {shots} a class" for data, shots in tasks]
+    lines = [_cells(heads), "|---" * len(heads) + "|"]
+    for (network, method), cells in sorted(found.items()):
+        compared = method != BASELINE["method"]
+        lines.append(
+            _cells(
+                [
+                    f"{network}, `{method}`",
+                    *(
+                        _cell(cells[task], compared) if task in cells else ""
+                        for task in tasks
+                    ),
+                ]
+            )
+        )
+    return "\n".join(lines)
+
+
 def methods_table(settings):
     """Every method where most were measured, for tests/benchmarks/README.md.
 
@@ -123,7 +160,6 @@ def methods_table(settings):
     ]
     found.sort(key=lambda line: (line["antialias"], -line["gain"]))
     for line in found:
-        gain = f"{line['gain']:+.1f} ± {line['gain_interval']:.1f}"
         plain = line["method"] == BASELINE["method"] and not line["antialias"]
         lines.append(
             _cells(
@@ -131,7 +167,7 @@ def methods_table(settings):
                     f"`{line['method']}`",
                     str(line["antialias"] or ""),
                     f"{line['accuracy']:.1f}",
-                    "" if plain else gain,
+                    "" if plain else _gain(line),
                     str(line["common"]),
                 ]
             )
@@ -139,11 +175,13 @@ def methods_table(settings):
     return "\n".join(lines)
 
 
+#: As the product trains, without a blur or a teacher.
+_PLAIN = {**USUAL, "antialias": 0, "teacher": "", "unlabelled": 0}
 #: Where most methods were measured.
 _METHODS_AT = {
     **USUAL,
     "data": "clothing10",
-    "network": "mobilenet_v2_0.35",
+    "network": _NETWORK,
     "shots": 25,
     "teacher": "",
 }
@@ -157,12 +195,22 @@ def _cell(line, compared):
     text = f"{line['accuracy']:.1f}"
     if not compared:
         return text
-    return f"{text} ({line['gain']:+.1f} ± {line['gain_interval']:.1f})"
+    return f"{text} ({_gain(line)})"
+
+
+def _gain(line):
+    # No minus before what rounds to zero.
+    return f"{round(line['gain'], 1) + 0.0:+.1f} ± {line['gain_interval']:.1f}"
 
 
 def main():
     settings = describe_settings(Results(RESULTS).rows)
-    for table in (readme_table, unlabelled_table, methods_table):
+    for table in (
+        readme_table,
+        unlabelled_table,
+        methods_table,
+        networks_table,
+    ):
         print(table(settings), end="\n\n")
 
 
