@@ -5,13 +5,17 @@
 prints them.
 """
 
+import statistics
+
 from results import Results
 from run_grid import RESULTS
 from summarize import BASELINE
 from summarize import DEFAULT_RATE
 from summarize import EPOCHS
 from summarize import USUAL
+from summarize import both
 from summarize import describe_settings
+from summarize import interval
 from summarize import is_usual
 
 #: What `finetune` takes by itself.
@@ -63,9 +67,11 @@ _README_TASKS = (
     ("clothing, 5 a class", "clothing10", 5),
     ("10", "clothing10", 10),
     ("25", "clothing10", 25),
+    ("50", "clothing10", 50),
     ("signs, 5 a class", "sign_digits10", 5),
     ("10", "sign_digits10", 10),
     ("25", "sign_digits10", 25),
+    ("50", "sign_digits10", 50),
 )
 
 
@@ -145,6 +151,61 @@ def networks_table(settings):
     return "\n".join(lines)
 
 
+#: The options of a training, and what a row with one of them has.
+_OPTIONS = (
+    ("`--augment strong`", {"augment": "strong"}),
+    ("`--label-smoothing 0.1`", {"label_smoothing": 0.1}),
+    ("`--head-learning-rate 10`", {"head_learning_rate": 10.0}),
+    ("`--keep best`", {"keep": "best"}),
+)
+
+
+def options_table(rows):
+    """What one option at a time changes, for tests/benchmarks/README.md.
+
+    Differences are to the default on the same seeds; where the validation
+    images chose an epoch, on the test images alone.
+
+    Args:
+        rows: Dicts as `results.Results` has them.
+    """
+    usual = {**_PLAIN, **AVERAGED, "network": _NETWORK}
+    tasks = [(data, 25) for data in _SHORT]
+    heads = ["option, 20 epochs"]
+    heads += [f"{_SHORT[data]}, {shots} a class" for data, shots in tasks]
+    lines = [_cells(heads), "|---" * len(heads) + "|"]
+    for label, changes in _OPTIONS:
+        judged = both if "keep" not in changes else _on_test
+        cells = [label]
+        for data, shots in tasks:
+            task = {"data": data, "shots": shots}
+            base, changed = (
+                {row["seed"]: judged(row) for row in rows if _has(row, wanted)}
+                for wanted in ({**usual, **task}, {**usual, **task, **changes})
+            )
+            gaps = [changed[seed] - base[seed] for seed in changed]
+            cells.append(_mean_gap(gaps) if len(gaps) > 1 else "")
+        lines.append(_cells(cells))
+    return "\n".join(lines)
+
+
+def _on_test(row):
+    return row["test"]
+
+
+def _has(row, wanted):
+    return row["status"] == "done" and all(
+        row[name] == value for name, value in wanted.items()
+    )
+
+
+def _mean_gap(gaps):
+    gain = statistics.fmean(gaps)
+    return _gain({"gain": gain, "gain_interval": interval(gaps)}) + (
+        f" ({len(gaps)} seeds)"
+    )
+
+
 def methods_table(settings):
     """Every method where most were measured, for tests/benchmarks/README.md.
 
@@ -204,7 +265,8 @@ def _gain(line):
 
 
 def main():
-    settings = describe_settings(Results(RESULTS).rows)
+    rows = Results(RESULTS).rows
+    settings = describe_settings(rows)
     for table in (
         readme_table,
         unlabelled_table,
@@ -212,6 +274,7 @@ def main():
         networks_table,
     ):
         print(table(settings), end="\n\n")
+    print(options_table(rows))
 
 
 if __name__ == "__main__":
