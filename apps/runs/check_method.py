@@ -322,7 +322,8 @@ def check_outputs(exports, qat=None, target=None, page=False):
     """Returns the files to write as pairs, if all that is asked for fits.
 
     Args:
-        exports: Texts as `check_exports` takes them.
+        exports: Texts as `check_exports` takes them, or one text, several by
+            comma as on the command line.
         qat: Epochs of quantization-aware training, or `None`.
         target: Device that has to run the TFLite files, or `None`.
         page: Whether a page is made, which runs an ONNX file: without one
@@ -336,6 +337,8 @@ def check_outputs(exports, qat=None, target=None, page=False):
             would train for no file or on a backend that cannot, or the
             target would check no file.
     """
+    if isinstance(exports, str):
+        exports = exports.split(",")
     pairs = check_exports(exports)
     if page and not any(format == "onnx" for format, _ in pairs):
         pairs.append(("onnx", "float32"))

@@ -120,6 +120,9 @@ def test_what_fits_becomes_pairs():
     pairs = [("onnx", "int8"), ("tflite", "float32")]
     exports = ["onnx:int8", "float32"]
     assert check_outputs(exports) == pairs
+    # As on the command line, and not letter by letter.
+    assert check_outputs("onnx:int8, float32") == pairs
+    assert check_outputs("onnx:int8") == pairs[:1]
     assert check_outputs(exports, target="tflite-micro") == pairs
 
 
