@@ -13,7 +13,6 @@ from typing import Any
 
 import keras
 
-from kerastl.apps.choice.choose_method import AUTO
 from kerastl.apps.choice.choose_method import SELF_TAUGHT
 from kerastl.apps.choice.choose_method import choose_method
 from kerastl.apps.choice.choose_method import describe_lesson
@@ -26,6 +25,7 @@ from kerastl.apps.data.load_task import load_task
 from kerastl.apps.page.find_runtime import find_runtime
 from kerastl.apps.presets.preset_table import get_preset
 from kerastl.apps.recipes.recipe import same_student
+from kerastl.apps.recipes.recipe_table import AUTO
 from kerastl.apps.recipes.recipe_table import get_recipe
 from kerastl.apps.runs.check_method import check_arguments
 from kerastl.apps.runs.check_method import check_head

@@ -81,10 +81,11 @@ def check_augment(augment) -> tuple[str, ...] | None:
     if augment == STRONG:
         return _STRONG
     names = [part.strip() for part in str(augment).split("+")]
+    # What stands for several, or for none, is not joined with a part.
+    known = PARTS if len(names) > 1 else (NONE, LIGHT, STRONG, *PARTS)
     for name in names:
         if name not in PARTS:
-            known = (NONE, LIGHT, STRONG, *PARTS)
-            raise unknown_name_error("augment", name, known)
+            raise unknown_name_error("augment", name, known, augment)
     return tuple(dict.fromkeys(names))
 
 

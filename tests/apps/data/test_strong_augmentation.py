@@ -218,6 +218,19 @@ def test_unknown_names_are_refused(name, tmp_path):
         check_augment("strog")
 
 
+@pytest.mark.parametrize("name", ["light+mixup", "cutmix+strong", "mixup+"])
+def test_what_cannot_be_joined_is_not_proposed(name):
+    """The whole name is told, and the parts that there are alone."""
+    with pytest.raises(ValueError, match="Expected") as error:
+        check_augment(name)
+    said = str(error.value)
+    assert said.endswith(f"Received: augment={name!r}")
+    known = said.partition("Expected one of ")[2].partition(". Rec")[0]
+    assert known.split(", ") == sorted(PARTS)
+    for whole in ("none", "light", "strong"):
+        assert f"mean {whole!r}" not in said
+
+
 def test_what_is_said_of_it():
     assert describe_augmentation(None) == "Training images are not augmented."
     light = Augmentation(flip=False)
