@@ -150,6 +150,9 @@ def train_soup(
                     raise
                 columns, failed = {}, str(error)
                 progress.say(f"{rate:g} is left out: {error}")
+            for each in found.get("kept", ()) if soup > 1 else ():
+                # Those that diverge have none: places do not tell it.
+                each["training"] = number + 1
             kept = {"history": columns, "findings": found, "failed": failed}
             if folder is not None and soup > 1:
                 _keep(folder, number, kept, student)
