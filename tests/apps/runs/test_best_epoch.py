@@ -245,8 +245,8 @@ def test_the_best_epochs_are_told_with_the_trainings_that_had_them(tmp_path):
         findings=findings,
         options=TrainingOptions(keep="best"),
     )
-    diverged = [row["accuracy"] is None for row in findings["soup"]["trainings"]]
-    assert diverged == [True, False, False]
+    rows = findings["soup"]["trainings"]
+    assert [row["accuracy"] is None for row in rows] == [True, False, False]
     assert [each["training"] for each in findings["kept"]] == [2, 3]
     said = describe_kept(findings["kept"], 1)
     second, third = said.removeprefix(" By validation, ").split("; in ")
