@@ -69,7 +69,7 @@ def describe_training(
         f"{recipe.title}{scaled} ({recipe.summary}) {how}on {count} images of "
         f"{data.num_classes} classes.{averaged}"
         f"{_describe_options(arguments)}"
-        f"{describe_kept(findings.get('kept'), arguments['epochs'])}"
+        f"{describe_kept(shipped_epochs(findings), arguments['epochs'])}"
         f"{flatters}"
         f"{_describe_lesson(teachers, data)}{balanced}"
         + (f" {reason}." if reason else "")
@@ -93,11 +93,20 @@ def _describe_options(arguments):
     return text
 
 
+def shipped_epochs(findings):
+    """What `train_soup` finds as `kept`, of trainings whose weights ship."""
+    kept = findings.get("kept", ())
+    if "soup" not in findings:
+        return kept
+    rows = findings["soup"]["trainings"]
+    return [each for each in kept if rows[each["training"] - 1]["kept"]]
+
+
 def describe_kept(kept, epochs):
     """Returns the sentence on the epochs that validation images found best.
 
     Args:
-        kept: What `train_soup` finds as `kept`, or `None`.
+        kept: What `train_soup` finds as `kept`.
         epochs: Number of epochs that were planned.
     """
     if not kept:

@@ -12,6 +12,7 @@ from kerastl.apps.recipes.training_options import TrainingOptions
 from kerastl.apps.runs.best_epoch import BestEpoch
 from kerastl.apps.runs.best_epoch import describe_best
 from kerastl.apps.runs.describe_run import describe_kept
+from kerastl.apps.runs.describe_run import shipped_epochs
 from kerastl.apps.runs.run_folder import RunFolder
 from kerastl.apps.runs.train_network import train_network
 from kerastl.apps.runs.train_soup import train_soup
@@ -248,10 +249,16 @@ def test_the_best_epochs_are_told_with_the_trainings_that_had_them(tmp_path):
     rows = findings["soup"]["trainings"]
     assert [row["accuracy"] is None for row in rows] == [True, False, False]
     assert [each["training"] for each in findings["kept"]] == [2, 3]
-    said = describe_kept(findings["kept"], 1)
+    for row in rows:
+        row["kept"] = row["accuracy"] is not None
+    said = describe_kept(shipped_epochs(findings), 1)
     second, third = said.removeprefix(" By validation, ").split("; in ")
     assert second.startswith("in training 2, epoch 1 was the best")
     assert third.startswith("training 3, epoch 1 was the best")
+    # What is left out has no weights that are kept.
+    rows[1]["kept"] = False
+    said = describe_kept(shipped_epochs(findings), 1)
+    assert "training 2" not in said and "training 3, epoch 1" in said
 
 
 def test_of_equally_accurate_epochs_the_lowest_loss_counts():
