@@ -151,6 +151,11 @@ def checked_choice(name, value, known):
     return value
 
 
+def as_names(names) -> list[str]:
+    """Several names as a list; a text is one name, and not its letters."""
+    return [names] if isinstance(names, str) else list(names)
+
+
 def checked_model(name, value):
     """`value`, which must be a `keras.Model`."""
     import keras
