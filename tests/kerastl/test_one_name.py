@@ -41,7 +41,9 @@ TAKERS = {
     "delta": (
         "inner",
         lambda network, taps: (
-            kerastl.losses.DELTA(1.0, {"inner": np.full(4, 0.25)}, taps=taps).taps
+            kerastl.losses.DELTA(
+                1.0, {"inner": np.full(4, 0.25)}, taps=taps
+            ).taps
         ),
     ),
     "attention": (
