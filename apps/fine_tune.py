@@ -13,7 +13,6 @@ from typing import Any
 
 import keras
 
-from kerastl.apps.choice.choose_method import AUTO
 from kerastl.apps.choice.choose_method import SELF_TAUGHT
 from kerastl.apps.choice.choose_method import choose_method
 from kerastl.apps.choice.choose_method import describe_lesson
@@ -26,6 +25,7 @@ from kerastl.apps.data.load_task import load_task
 from kerastl.apps.page.find_runtime import find_runtime
 from kerastl.apps.presets.preset_table import get_preset
 from kerastl.apps.recipes.recipe import same_student
+from kerastl.apps.recipes.recipe_table import AUTO
 from kerastl.apps.recipes.recipe_table import get_recipe
 from kerastl.apps.runs.check_method import check_arguments
 from kerastl.apps.runs.check_method import check_head
@@ -43,6 +43,7 @@ from kerastl.apps.runs.measure_network import check_calibration
 from kerastl.apps.runs.measure_network import evaluation_part
 from kerastl.apps.runs.prepare_student import suggest_for_run
 from kerastl.apps.runs.run_folder import RunFolder
+from kerastl.apps.runs.run_identity import default_arguments
 from kerastl.apps.runs.run_identity import run_identity
 from kerastl.apps.runs.run_identity import versions
 from kerastl.apps.runs.run_progress import RunProgress
@@ -265,7 +266,8 @@ def fine_tune(
         arguments["data"] = name
     if isinstance(weights, keras.Model):
         arguments["weights"] = f"model {weights.name}"
-    folder = RunFolder(output, arguments, versions(), resume)
+    usual = default_arguments(fine_tune, antialias)
+    folder = RunFolder(output, arguments, versions(), resume, usual)
     if page:
         find_runtime()  # Fetched, or missed, before the long work.
     keras.utils.set_random_seed(seed)

@@ -151,6 +151,11 @@ def checked_choice(name, value, known):
     return value
 
 
+def as_names(names) -> list[str]:
+    """Several names as a list; a text is one name, and not its letters."""
+    return [names] if isinstance(names, str) else list(names)
+
+
 def checked_model(name, value):
     """`value`, which must be a `keras.Model`."""
     import keras
@@ -199,16 +204,18 @@ def nearest_hint(name, known) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def unknown_name_error(kind, name, known) -> ValueError:
+def unknown_name_error(kind, name, known, received=None) -> ValueError:
     """The error for a name that is not in a table, with the nearest that is.
 
     Args:
         kind: what the name stands for, such as `"preset"`.
         name: the name that was given.
         known: the names that exist.
+        received: what was given, where the name is only a part of it.
     """
+    received = name if received is None else received
     known = sorted(known)
     return ValueError(
         f"There is no {kind} of that name.{nearest_hint(name, known)} "
-        f"Expected one of {', '.join(known)}. Received: {kind}={name!r}"
+        f"Expected one of {', '.join(known)}. Received: {kind}={received!r}"
     )

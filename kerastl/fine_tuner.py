@@ -13,6 +13,7 @@ from typing import Self
 import keras
 from keras import ops
 
+from kerastl.arguments import as_names
 from kerastl.data.batches import comes_in_batches
 from kerastl.data.batches import one_hot
 from kerastl.data.batches import one_hot_loss
@@ -147,7 +148,9 @@ class FineTuner(keras.Model):
         self._state = TunerState()
         if source is not None:
             checks.check_inputs(student, source)
-            if not taps:
+            if taps:
+                taps = as_names(taps)
+            else:
                 taps, self._state.why_no_taps = checks.default_taps_or_reason(
                     source, student
                 )

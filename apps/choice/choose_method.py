@@ -17,7 +17,6 @@ from kerastl.apps.recipes.recipe_table import RECIPES
 from kerastl.apps.recipes.training_options import TrainingOptions
 from kerastl.apps.report.figures import NINETY_FIVE
 
-AUTO = "auto"
 # The teacher that was measured, and the smallest images it was tried on.
 _TEACHER = "mobilenet_v2"
 _TEACHES_FROM = 96

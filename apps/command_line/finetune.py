@@ -147,7 +147,6 @@ def finetune(
         float,
         typer.Option(
             metavar="FACTOR",
-            min=0.0,
             help="Rate of the classifier, as a multiple of the other layers'.",
         ),
     ] = 1.0,
@@ -155,7 +154,6 @@ def finetune(
         float,
         typer.Option(
             metavar="FACTOR",
-            min=0.0,
             help="Of the weights of the method's loss terms: above 1 keeps "
             "more of the source, below 1 less.",
         ),
@@ -181,10 +179,8 @@ def finetune(
         float,
         typer.Option(
             metavar="SHARE",
-            min=0.0,
-            max=1.0,
             help="Of every label, what is spread over all classes: 0.1 is "
-            "usual.",
+            "usual; below 1.",
         ),
     ] = 0.0,
     keep: Annotated[

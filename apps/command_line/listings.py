@@ -92,6 +92,7 @@ def describe_method(name):
         "strength": strength,
         "helps": _measured(recipe),
         "needs": "; ".join(_needs(recipe)) or "nothing but photos and weights",
+        "not with": "; ".join(_refusals(recipe)) or "all options go with it",
         "example": f"kerastl finetune photos/ --method {recipe.name}"
         + (" --unlabelled more/" if recipe.needs_unlabelled else ""),
     }
@@ -146,3 +147,31 @@ def _needs(recipe):
         yield recipe.requires
     if recipe.uses_source:
         yield "memory for a second network, the frozen source"
+
+
+# Options by what stands in their way.
+_OPTIONS = {
+    "best": "--keep best",
+    "average": "--keep average",
+    "patience": "--patience",
+    "mixing": "--augment mixup, cutmix and strong",
+    "label_smoothing": "--label-smoothing",
+    "head_learning_rate": "--head-learning-rate",
+}
+
+
+def _refusals(recipe):
+    from kerastl.apps.recipes.adapt_recipe import find_conflicts
+    from kerastl.apps.recipes.training_options import TrainingOptions
+
+    found = {}
+    for keep in ("best", "average"):
+        asked = TrainingOptions(keep, 1, 0.1, 2.0)
+        found |= find_conflicts(asked, recipe, mixes=True)
+    options = {}
+    for name, reason in found.items():
+        options.setdefault(reason, []).append(_OPTIONS[name])
+    for reason, names in options.items():
+        yield f"{', '.join(names)} ({reason})"
+    if recipe.trains and not recipe.averages:
+        yield "--soup (every training keeps other weights)"

@@ -95,8 +95,6 @@ Gate = Annotated[
     float | None,
     typer.Option(
         metavar="SHARE",
-        min=0.0,
-        max=1.0,
         help="Refuse a file that loses more than this share of accuracy "
         "(0.01 = one point): exit code 1, no file left.",
     ),

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from dataclasses import replace
 
+from kerastl.arguments import checked_flag
+from kerastl.arguments import checked_number
+from kerastl.arguments import checked_probability
+from kerastl.arguments import checked_weight
 from kerastl.arguments import unknown_name_error
 
 NONE, LIGHT, STRONG = "none", "light", "strong"
@@ -31,8 +35,11 @@ class Augmentation:
             leaves it out.
         cutmix: Parameter of the beta distribution that
             `keras.layers.CutMix` draws the size of the piece from that is
-            taken from another image; 0 leaves it out. With `mixup` too, every
-            batch draws which of both it gets.
+            taken from another image, up to 1; 0 leaves it out. With `mixup`
+            too, every batch draws which of both it gets.
+
+    Raises:
+        ValueError: If a value is out of range.
     """
 
     min_area: float = 0.5
@@ -42,6 +49,14 @@ class Augmentation:
     random_erasing: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
+
+    def __post_init__(self) -> None:
+        checked_number("min_area", self.min_area, above=0, most=1)
+        checked_number("max_aspect", self.max_aspect, least=1)
+        checked_flag("flip", self.flip)
+        for name in ("rand_augment", "random_erasing", "cutmix"):
+            checked_probability(name, getattr(self, name))
+        checked_weight("mixup", self.mixup)
 
     @property
     def mixes(self) -> bool:
@@ -81,10 +96,11 @@ def check_augment(augment) -> tuple[str, ...] | None:
     if augment == STRONG:
         return _STRONG
     names = [part.strip() for part in str(augment).split("+")]
+    # What stands for several, or for none, is not joined with a part.
+    known = PARTS if len(names) > 1 else (NONE, LIGHT, STRONG, *PARTS)
     for name in names:
         if name not in PARTS:
-            known = (NONE, LIGHT, STRONG, *PARTS)
-            raise unknown_name_error("augment", name, known)
+            raise unknown_name_error("augment", name, known, augment)
     return tuple(dict.fromkeys(names))
 
 

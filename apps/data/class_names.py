@@ -48,6 +48,26 @@ def check_class_names(names, argument="class_names"):
     return names
 
 
+# More than that says no more.
+_NAMED = 5
+
+
+def name_some(names, others) -> str:
+    """Class names for an error that says that others were expected.
+
+    Of many, those that the others have not come first: the first few may be
+    the same.
+
+    >>> name_some(list("abcdef"), list("abcde"))
+    'f, a, b, c, d and 1 more'
+    """
+    left = len(names) - _NAMED
+    if left <= 0:
+        return ", ".join(names)
+    shown = sorted(names, key=lambda name: name in others)[:_NAMED]
+    return f"{', '.join(shown)} and {left} more"
+
+
 def differ_in_case(names):
     """Returns the groups of names that differ in upper and lower case only."""
     groups = {}

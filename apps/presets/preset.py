@@ -239,7 +239,7 @@ class Preset:
         if not self.downloadable:
             raise ValueError(
                 f"There are no ImageNet weights for {self.title}. Pass "
-                "`weights=None`, a local file or a model. "
+                "`weights=None` (--weights none), a local file or a model. "
                 "Received: weights='imagenet'"
             )
         if classes not in (None, self.classes):

@@ -37,6 +37,9 @@ PURPOSES = {
     recipe.name: purpose for purpose, rows in _GROUPS.items() for recipe in rows
 }
 
+# Stands for the one that the photos ask for: no recipe, but known by name.
+AUTO = "auto"
+
 # What says which method it is; a joined one says it anew.
 _OWN = ("name", "title", "paper", "summary", "where", "passes", "cost", "exact")
 _JOINED = (
@@ -73,8 +76,15 @@ def get_recipe(name: str) -> Recipe:
     """
     names = [part.strip() for part in str(name).split("+")]
     for part in names:
+        if part == AUTO:
+            raise ValueError(
+                f"'{AUTO}' is no method, but has one chosen by the photos. "
+                "Pass it alone to `apps.fine_tune` (kerastl finetune), see "
+                "which it would be with `apps.choose` (kerastl choose), or "
+                f"name the methods. Received: method={name!r}"
+            )
         if part not in RECIPES:
-            raise unknown_name_error("method", part, RECIPES)
+            raise unknown_name_error("method", part, [*RECIPES, AUTO], name)
     rows = [RECIPES[part] for part in dict.fromkeys(names)]
     return rows[0] if len(rows) == 1 else _join(rows)
 

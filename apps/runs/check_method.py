@@ -15,22 +15,25 @@ from kerastl.arguments import checked_choice
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_flag
 from kerastl.arguments import checked_number
+from kerastl.export.conversion.choose_images import check_max_drop
 from kerastl.export.conversion.converters import get_scheme
 from kerastl.export.targets.check import load_op_table
 from kerastl.export.utils.third_party import require
+from kerastl.layers.blur_pooling_2d import MAX_KERNEL_SIZE
 from kerastl.surgery import find_head
 from kerastl.surgery.blur_placement import PLACES
 
-# What counts something, and the least of it.
+# What counts something, and the least of it, or the least and the most.
 _COUNTS = {
-    "epochs": 1,
-    "soup": 1,
-    "batch_size": 1,
-    "shots": 1,
-    "qat": 1,
-    "image_size": 8,
-    "threads": 1,
-    "seed": 0,
+    "epochs": (1,),
+    "soup": (1,),
+    "batch_size": (1,),
+    "shots": (1,),
+    "qat": (1,),
+    "image_size": (8,),
+    "threads": (1,),
+    "seed": (0,),
+    "antialias": (1, MAX_KERNEL_SIZE),
 }
 _FLAGS = (
     "stem",
@@ -39,9 +42,18 @@ _FLAGS = (
     "page",
     "tensorboard",
     "keep_head",
+    "jit_compile",
 )
 _OPTIONAL = frozenset(
-    {"shots", "qat", "image_size", "learning_rate", "keep_head"}
+    {
+        "shots",
+        "qat",
+        "image_size",
+        "antialias",
+        "learning_rate",
+        "keep_head",
+        "jit_compile",
+    }
 )
 
 
@@ -70,6 +82,7 @@ def check_arguments(arguments, recipe, has_teacher=False):
         arguments["blur_place"], arguments["antialias"], recipe
     )
     check_augment(arguments["augment"])
+    check_max_drop(arguments["max_accuracy_drop"])
     pairs = check_outputs(
         *(arguments[name] for name in ("exports", "qat", "target", "page"))
     )
@@ -158,7 +171,7 @@ def check_numbers(arguments):
                     f"Received: learning_rate={value}"
                 )
         elif name in _COUNTS:
-            value = checked_count(name, value, _COUNTS[name])
+            value = checked_count(name, value, *_COUNTS[name])
         else:
             value = checked_number(name, value, above=0)
         numbers[name] = value
@@ -322,7 +335,8 @@ def check_outputs(exports, qat=None, target=None, page=False):
     """Returns the files to write as pairs, if all that is asked for fits.
 
     Args:
-        exports: Texts as `check_exports` takes them.
+        exports: Texts as `check_exports` takes them, or one text, several by
+            comma as on the command line.
         qat: Epochs of quantization-aware training, or `None`.
         target: Device that has to run the TFLite files, or `None`.
         page: Whether a page is made, which runs an ONNX file: without one
@@ -336,6 +350,8 @@ def check_outputs(exports, qat=None, target=None, page=False):
             would train for no file or on a backend that cannot, or the
             target would check no file.
     """
+    if isinstance(exports, str):
+        exports = exports.split(",")
     pairs = check_exports(exports)
     if page and not any(format == "onnx" for format, _ in pairs):
         pairs.append(("onnx", "float32"))

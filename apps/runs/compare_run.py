@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kerastl.apps.data.class_names import name_some
 from kerastl.apps.data.class_names import read_class_names
 from kerastl.apps.data.decode_image import square_side
 from kerastl.apps.report.figures import NINETY_FIVE
@@ -71,11 +72,12 @@ def open_earlier(path, data, one_size=False):
     names = read_class_names(file, runner.num_classes)
     names = [unicodedata.normalize("NFC", name) for name in names or ()]
     if sorted(names) != sorted(data.class_names):
-        told = ", ".join(names[:5]) or f"{runner.num_classes} unnamed classes"
+        told = name_some(names, data.class_names)
+        told = told or f"{runner.num_classes} unnamed classes"
         raise ValueError(
             "The run to compare with tells other classes apart. "
             f"Received: compare={str(path)!r} of {told}; photos of "
-            f"{', '.join(data.class_names[:5])}"
+            f"{name_some(data.class_names, names)}"
         )
     order = [names.index(name) for name in data.class_names]
     return EarlierRun(

@@ -69,7 +69,7 @@ def describe_training(
         f"{recipe.title}{scaled} ({recipe.summary}) {how}on {count} images of "
         f"{data.num_classes} classes.{averaged}"
         f"{_describe_options(arguments)}"
-        f"{_describe_kept(findings.get('kept'), arguments['epochs'])}"
+        f"{describe_kept(shipped_epochs(findings), arguments['epochs'])}"
         f"{flatters}"
         f"{_describe_lesson(teachers, data)}{balanced}"
         + (f" {reason}." if reason else "")
@@ -93,13 +93,28 @@ def _describe_options(arguments):
     return text
 
 
-def _describe_kept(kept, epochs):
-    """Which epochs validation images found best."""
+def shipped_epochs(findings):
+    """What `train_soup` finds as `kept`, of trainings whose weights ship."""
+    kept = findings.get("kept", ())
+    if "soup" not in findings:
+        return kept
+    rows = findings["soup"]["trainings"]
+    return [each for each in kept if rows[each["training"] - 1]["kept"]]
+
+
+def describe_kept(kept, epochs):
+    """Returns the sentence on the epochs that validation images found best.
+
+    Args:
+        kept: What `train_soup` finds as `kept`.
+        epochs: Number of epochs that were planned.
+    """
     if not kept:
         return ""
-    told = [describe_best(each, epochs) for each in kept]
-    if len(told) > 1:
-        told = [f"in training {n}, {each}" for n, each in enumerate(told, 1)]
+    told = []
+    for each in kept:
+        of = f"in training {each['training']}, " if "training" in each else ""
+        told.append(f"{of}{describe_best(each, epochs)}")
     return f" By validation, {'; '.join(told)}."
 
 

@@ -63,6 +63,9 @@ class RunFolder:
             strength may change, or `qat` if it was that part.
         versions: Dict of package name to version, kept in `run.json`.
         resume: Continue the run that the folder holds, if it holds one.
+        defaults: Dict of what arguments are where nothing is asked for. A run
+            of before an argument came has no word on it, and is taken to have
+            had its default.
 
     Raises:
         BlockingIOError: Another process is at work on the run.
@@ -81,10 +84,11 @@ class RunFolder:
     ```
     """
 
-    def __init__(self, path, arguments, versions, resume=False):
+    def __init__(self, path, arguments, versions, resume=False, defaults=None):
         self.path = pathlib.Path(path)
         self._resume = resume
         self._arguments = _as_json(arguments)
+        self._defaults = _as_json(defaults or {})
         self._versions = versions
         if self.path.exists() and not self.path.is_dir():
             raise FileExistsError(
@@ -310,6 +314,12 @@ class RunFolder:
         before = state["arguments"]
         if state["status"] not in _STATUSES or not isinstance(before, dict):
             raise self._damaged(_STATE, "its values are none of a run")
+        usual = {
+            name: value
+            for name, value in self._defaults.items()
+            if name in arguments
+        }
+        before = {**usual, **before}
         free = _FREE
         if state.get("diverged"):
             free |= _WAY_OUT.get(state["status"], frozenset())
@@ -333,10 +343,7 @@ class RunFolder:
 
 
 def _given(value):
-    """What is not asked for, whichever way that is written, is `None`.
-
-    Runs of before an option came have no word on it.
-    """
+    """What is not asked for, whichever way that is written, is `None`."""
     return None if value in ({}, []) or value is False else value
 
 

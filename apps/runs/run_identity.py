@@ -1,7 +1,9 @@
 """What a run is made from, as digests that a resumption is held against."""
 
+import dataclasses
 import hashlib
 import importlib.metadata
+import inspect
 import os
 import pathlib
 import platform
@@ -13,6 +15,8 @@ import numpy as np
 from kerastl.apps.data.class_names import labels_beside
 from kerastl.apps.data.image_part import map_in_threads
 from kerastl.apps.data.same_photos import digest_file
+from kerastl.apps.recipes.training_options import TrainingOptions
+from kerastl.apps.runs.check_method import check_blur_place
 from kerastl.apps.texts import literal
 
 _LENGTH = 16
@@ -146,6 +150,26 @@ def _digest(values):
             digest.update(value.tobytes())
         digest.update(b"\0")
     return digest.hexdigest()
+
+
+def default_arguments(function, antialias=None):
+    """What the arguments of a run are where nothing is asked for.
+
+    Args:
+        function: `apps.fine_tune`.
+        antialias: Taps of the run's blurs, on which their place depends.
+
+    Returns:
+        Dict of those that have a default, as `check_arguments` returns it.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    defaults = {
+        each.name: each.default
+        for each in parameters
+        if each.default is not each.empty
+    }
+    defaults["blur_place"] = check_blur_place(None, antialias, None)
+    return defaults | dataclasses.asdict(TrainingOptions())
 
 
 _PACKAGES = (

@@ -120,7 +120,8 @@ def train_network(
         findings: Dict that the method may write to what it found out about
             the data, for the report.
         strength: Factor of the weights of the method's terms and penalty.
-        way_on: What the error of a training that diverged tells to do.
+        way_on: What the error of a training that diverged tells to do;
+            `None` where its caller goes on without it.
         new_head: Whether the student's classifier was drawn at random, for
             other classes than the source's. It is fitted to the frozen
             features first, see `kerastl.fit_head`, unless the recipe has a
@@ -239,7 +240,8 @@ def train_network(
         if shown is not None:
             shown.on_train_end()
     if watch.message:
-        raise FloatingPointError(f"{watch.message}{_kept(keeper)} {way_on}")
+        told = f"{_kept(keeper)} {way_on}" if way_on else ""
+        raise FloatingPointError(f"{watch.message}{told}")
     if setting.by_epoch:
         setting.findings["by_epoch"] = setting.by_epoch
     if best is not None and best.found:

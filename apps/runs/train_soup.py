@@ -133,6 +133,9 @@ def train_soup(
                 f"training {number + 1} of {soup}{at}" if soup > 1 else None,
             )
             found, failed = {}, None
+            # Without any training there is nothing to ship.
+            needed = not rates or (number == soup - 1 and not members)
+            advice = {} if needed else {"way_on": None}
             trained = start if soup == 1 else copy_model(start)
             try:
                 student, columns = train_network(
@@ -143,9 +146,10 @@ def train_soup(
                     epochs,
                     findings=found,
                     **options,
+                    **advice,
                 )
             except FloatingPointError as error:
-                if not rates or (number == soup - 1 and not members):
+                if needed:
                     _forget(folder, soup)
                     raise
                 columns, failed = {}, str(error)
@@ -155,6 +159,9 @@ def train_soup(
                 _keep(folder, number, kept, student)
         elif not kept["failed"]:
             student = folder.load_model(_trained_name(number))
+        for each in kept["findings"].get("kept", ()) if soup > 1 else ():
+            # Those that diverge have none: places do not tell it.
+            each["training"] = number + 1
         _join(findings, kept["findings"], len(history.get("epoch", ())))
         _append(history, kept["history"])
         if not kept["failed"]:

@@ -54,6 +54,13 @@ def build_source(spec, image_size):
             f"`{spec.preset}:FILE`. Received: teacher={spec.text!r}, and "
             f"{error.__cause__ or error}"
         ) from error
+    except ValueError as error:
+        # It speaks of `weights`, which are the student's.
+        raise ValueError(
+            "The teacher's weights cannot be taken. Name a file of a "
+            f"{spec.preset} behind the preset, `{spec.preset}:FILE`, or "
+            f"another teacher. Received: teacher={spec.text!r}, and: {error}"
+        ) from error
 
 
 def adapt_teacher(spec, data, epochs, **options):

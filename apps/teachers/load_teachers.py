@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kerastl.apps.data.check_memory import check_training_fits
+from kerastl.apps.data.class_names import name_some
 from kerastl.apps.data.class_names import read_class_names
 from kerastl.apps.presets.preset_table import get_preset
 from kerastl.apps.recipes.recipe_table import RECIPES
@@ -81,12 +82,13 @@ def _load(spec, class_names):
         return model
     names = [unicodedata.normalize("NFC", each) for each in names or ()]
     if sorted(names) != sorted(class_names):
-        known = ", ".join(names[:5]) or f"{count} classes without names"
+        known = name_some(names, class_names)
+        known = known or f"{count} classes without names"
         raise ValueError(
             "The teacher tells other classes apart than the photos' folders. "
             "Fine-tune it on these photos first, or name its preset, which "
             f"does so here. Received: teacher={spec.text!r} of {known}; "
-            f"photos of {', '.join(class_names[:5])}"
+            f"photos of {name_some(class_names, names)}"
         )
     if names != class_names:
         _reorder(model, [names.index(each) for each in class_names])

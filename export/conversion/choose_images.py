@@ -6,6 +6,7 @@ import warnings
 import keras
 import numpy as np
 
+from kerastl.arguments import checked_number
 from kerastl.export.conversion.image_range import byte_span
 from kerastl.export.conversion.image_range import plausible_range
 from kerastl.export.conversion.image_range import range_problem
@@ -206,17 +207,26 @@ def _check(values, what, advice):
             )
 
 
+def check_max_drop(max_accuracy_drop):
+    """Raises `ValueError` if that is no share of accuracy to lose."""
+    if max_accuracy_drop is None:
+        return
+    try:
+        checked_number("max_accuracy_drop", max_accuracy_drop, 0, below=1)
+    except ValueError:
+        raise ValueError(
+            "`max_accuracy_drop` is a fraction: 0.01 allows one point. "
+            f"Received: max_accuracy_drop={max_accuracy_drop!r}"
+        ) from None
+
+
 def evaluation_batches(evaluation, lowered, max_accuracy_drop):
     """Returns `ImageBatches` to compare a file on, `None` without images.
 
     Raises:
         ValueError: If an accuracy cannot be measured on them.
     """
-    if max_accuracy_drop is not None and not 0 <= max_accuracy_drop < 1:
-        raise ValueError(
-            "`max_accuracy_drop` is a fraction: 0.01 allows one point. "
-            f"Received: max_accuracy_drop={max_accuracy_drop}"
-        )
+    check_max_drop(max_accuracy_drop)
     batches = None
     if max_accuracy_drop is not None and hasattr(evaluation, "__next__"):
         # Gone through twice where the refined file is refused.

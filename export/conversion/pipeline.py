@@ -33,6 +33,7 @@ from kerastl.export.runners.runner import load
 from kerastl.export.targets.check import load_op_table
 from kerastl.export.targets.check import require_target
 from kerastl.export.utils.atomic_write import staged_file
+from kerastl.export.utils.float32_policy import float32_policy
 from kerastl.export.utils.third_party import trust_file
 from kerastl.surgery import graph
 
@@ -43,6 +44,7 @@ _PACKAGES = {
 }
 
 
+@float32_policy()
 def export_model(
     write,
     model,

@@ -19,6 +19,7 @@ from kerastl.export.quantization.quantized_activation import QuantizedActivation
 from kerastl.export.runners.image_batches import ImageBatches
 from kerastl.export.runners.inference_model import lower
 from kerastl.export.runners.runner import load
+from kerastl.export.utils.float32_policy import float32_policy
 from kerastl.surgery.rebuild import rebuild
 from kerastl.types import Data
 from kerastl.types import PathLike
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import keras
 
 
+@float32_policy()
 def diagnose(
     model: keras.Model, path: PathLike, data: Data, num_images: int = 32
 ) -> Diagnosis:

@@ -77,7 +77,11 @@ class BSS(TransferLoss):
     def _smallest(self, tall):
         """The squares of the smallest singular values of a tall matrix."""
         fixed = ops.stop_gradient(tall)
-        _, vectors = ops.linalg.eigh(ops.matmul(ops.transpose(fixed), fixed))
+        gram = ops.matmul(ops.transpose(fixed), fixed)
+        # The decomposition would end a training that diverges with an error of
+        # its own, in place of the loss that tells it.
+        gram = ops.where(ops.isfinite(gram), gram, 0.0)
+        _, vectors = ops.linalg.eigh(gram)
         # In ascending order of their eigenvalues.
         directions = ops.stop_gradient(vectors[:, : self.k])
         return ops.sum(ops.square(ops.matmul(tall, directions)))

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
+from kerastl.arguments import as_names
 from kerastl.losses.feature_distance import FeatureDistance
 from kerastl.losses.feature_distance import missed_share
 from kerastl.types import TapWeights
@@ -107,7 +108,7 @@ class DELTA(FeatureDistance):
                 tap: np.asarray(values, "float32")
                 for tap, values in attention.items()
             }
-            taps = list(arrays) if taps is None else taps
+            taps = list(arrays) if taps is None else as_names(taps)
             _check(arrays, taps)
         super().__init__(
             weight, taps, tap_weights, paper_scaling, relative, name

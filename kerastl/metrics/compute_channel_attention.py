@@ -9,6 +9,7 @@ import numpy as np
 from keras import layers
 from keras import ops
 
+from kerastl.arguments import as_names
 from kerastl.data.batches import labelled_batches
 from kerastl.data.batches import one_hot
 from kerastl.surgery.class_outputs import class_outputs
@@ -125,7 +126,7 @@ def compute_channel_attention(
             "`temperature` must be larger than 0. "
             f"Received: temperature={temperature}"
         )
-    taps = convolution_taps(source) if taps is None else list(taps)
+    taps = convolution_taps(source) if taps is None else as_names(taps)
     network, tensors = _network(source, head, taps)
     kind = "logits" if from_logits else class_outputs(network)
     measures = [

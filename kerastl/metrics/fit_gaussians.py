@@ -17,6 +17,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from kerastl.arguments import as_names
 from kerastl.data.batches import labelled_batches
 from kerastl.data.batches import predict_batch
 from kerastl.surgery.default_taps import default_taps
@@ -89,7 +90,7 @@ def fit_gaussians(
         Covariance Matrices", 2004.
     """
     features = _pooled_features(
-        model, images, taps or default_taps(model), batch_size
+        model, images, as_names(taps or default_taps(model)), batch_size
     )
     gaussians = {}
     for tap, rows in features.items():

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 from keras.src.saving.keras_saveable import KerasSaveable
 
+from kerastl.arguments import as_names
 from kerastl.arguments import nearest_hint
 from kerastl.surgery.graph import hidden_layers
 from kerastl.surgery.graph import is_graph
@@ -194,7 +195,7 @@ def head_layers(model, weights, head) -> set:
         return {id(layers[-1])}
     with_kernel = {id(entry.layer): entry.layer.name for entry in weights}
     chosen = set()
-    for name in [head] if isinstance(head, str) else head:
+    for name in as_names(head):
         found = {id(layer) for layer in layers_named(model, name)}
         found &= with_kernel.keys()
         if not found:

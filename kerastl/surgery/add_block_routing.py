@@ -7,6 +7,7 @@ from typing import Literal
 import keras
 from keras import layers
 
+from kerastl.arguments import as_names
 from kerastl.arguments import nearest_hint
 from kerastl.layers.gates import BinaryGates
 from kerastl.surgery.gated_parts import Part
@@ -96,6 +97,7 @@ def add_block_routing(
             f"Received: model={model.name!r}"
         )
     if blocks is not None:
+        blocks = as_names(blocks)
         known = [part.name for part in parts]
         for name in blocks:
             if name not in known:

@@ -6,6 +6,7 @@ from typing import Literal
 import keras
 from keras import layers as keras_layers
 
+from kerastl.arguments import as_names
 from kerastl.arguments import nearest_hint
 from kerastl.layers.gates import BinaryGates
 from kerastl.layers.gates import RecurrentGate
@@ -144,6 +145,7 @@ def _convolutions(model, graph, names):
                 f"{sorted({type(x.operation).__name__ for x in graph.nodes})}"
             )
         return list(found.values())
+    names = as_names(names)
     for name in names:
         if name not in calls:
             raise ValueError(

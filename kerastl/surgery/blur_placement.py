@@ -8,6 +8,7 @@ import dataclasses
 import keras
 from keras import layers
 
+from kerastl.arguments import as_names
 from kerastl.arguments import checked_choice
 from kerastl.arguments import checked_count
 from kerastl.arguments import nearest_hint
@@ -47,7 +48,7 @@ def check_arguments(kernel_size, padding, place):
 
 def check_exclude(exclude, calls):
     """The names to exclude as a set, each of them a layer of the model."""
-    exclude = {exclude} if isinstance(exclude, str) else set(exclude)
+    exclude = set(as_names(exclude))
     known = {node.path for _, node in calls} | names_of(calls)
     for name in sorted(exclude - known):
         raise ValueError(

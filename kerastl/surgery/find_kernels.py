@@ -5,6 +5,7 @@ import dataclasses
 import keras
 from keras import layers
 
+from kerastl.arguments import as_names
 from kerastl.arguments import nearest_hint
 from kerastl.layers.kernel_blur import KernelBlur
 from kerastl.surgery.graph import hidden_layers
@@ -69,7 +70,7 @@ def find_kernels(model, names=None, depthwise=False) -> list[Kernel]:
             found.setdefault(id(kernel.variable), kernel)
     kernels = list(found.values())
     if names is not None:
-        names = [names] if isinstance(names, str) else list(names)
+        names = as_names(names)
         known = {id(kernel.layer): kernel.layer.name for kernel in kernels}
         chosen = set()
         for name in names:

@@ -11,6 +11,7 @@ from typing import Literal
 import keras
 import numpy as np
 
+from kerastl.arguments import as_names
 from kerastl.arguments import checked_count
 from kerastl.arguments import nearest_hint
 from kerastl.schedules.sparsity_schedules import checked_sparsity
@@ -183,7 +184,7 @@ def _scores(use, by):
 
 def _excluded(model, flow, names):
     kept = set()
-    for name in [names] if isinstance(names, str) else names:
+    for name in as_names(names):
         found = [
             flow.uses[id(layer)]
             for layer in layers_named(model, name)

@@ -12,6 +12,7 @@ from typing import Self
 import keras
 from keras import ops
 
+from kerastl.arguments import as_names
 from kerastl.arguments import checked_weight
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.types import TapWeights
@@ -124,7 +125,7 @@ class TransferLoss:
         name: str | None = None,
     ) -> None:
         self.weight = checked_weight("weight", weight)
-        self.taps = None if taps is None else list(taps)
+        self.taps = None if taps is None else as_names(taps)
         if isinstance(tap_weights, (list, tuple)):
             if self.taps is None or len(tap_weights) != len(self.taps):
                 raise ValueError(

@@ -1,6 +1,8 @@
 """The options of a training from the arguments to the files of a run."""
 
+import inspect
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -84,6 +86,30 @@ def test_a_resumed_run_has_the_same_options(run, name, value):
     arguments, _ = run
     with pytest.raises(ValueError, match=f"other arguments: {name} was"):
         apps.fine_tune(**{**arguments, name: value}, resume=True)
+
+
+def test_a_run_of_before_an_option_came_is_resumed(
+    finished_run, tiny_arguments, tmp_path
+):
+    """A new version asks for no more than the old one was asked for."""
+    output = shutil.copytree(finished_run.output, tmp_path / "run")
+    state = json.loads((output / "run.json").read_text())
+    defaults = inspect.signature(apps.fine_tune).parameters
+    named = {*tiny_arguments, "method", "strength", "antialias"}
+    dropped = state["arguments"].keys() & defaults.keys() - named
+    # Some of these have a value although nobody gave one.
+    assert {"augment", "soup", "keep", "head_learning_rate"} <= dropped
+    assert "blur_place" in dropped
+    for name in dropped:
+        del state["arguments"][name]
+    (output / "run.json").write_text(json.dumps(state))
+    before = (output / "model.keras").read_bytes()
+    asked = {**tiny_arguments, "method": "ktft", "antialias": 3}
+    asked |= {"strength": 0.5, "output": output, "resume": True}
+    with pytest.raises(ValueError, match="keep was 'last', is 'best'"):
+        apps.fine_tune(**asked, keep="best")
+    apps.fine_tune(**asked)
+    assert (output / "model.keras").read_bytes() == before
 
 
 def test_without_validation_images_there_is_no_best_epoch(

@@ -334,6 +334,7 @@ class TestWrongArguments:
             ({"scheme": "int8"}, "needs sample images"),
             ({"threads": 0}, "threads=0"),
             ({"max_accuracy_drop": 1.0}, "is a fraction"),
+            ({"max_accuracy_drop": "0.01"}, "is a fraction.*'0.01'"),
             ({"max_accuracy_drop": 0.01}, "needs labelled images"),
             ({"path": "a.onnx"}, "must end in '.tflite'"),
             ({"evaluation": []}, "`evaluation` holds no images"),

@@ -1,10 +1,13 @@
 """How the options of a training reach `apps.fine_tune`."""
 
+import typing
+
 import pytest
 from typer.testing import CliRunner
 
 from kerastl import apps
 from kerastl_command_line.app import app
+from kerastl_command_line.finetune import finetune
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -60,3 +63,42 @@ def test_options_are_passed_on(call):
 )
 def test_one_learning_rate_or_several(call, text, rates):
     assert call("--learning-rate", text)["learning_rate"] == rates
+
+
+def ranged_options():
+    """The options of `finetune` whose help names a range, with its ends."""
+    hints = typing.get_type_hints(finetune, include_extras=True)
+    for name, hint in hints.items():
+        option = getattr(hint, "__metadata__", [None])[0]
+        for end in ("min", "max"):
+            if getattr(option, end, None) is not None:
+                yield name, getattr(option, end)
+
+
+@pytest.mark.parametrize("name, value", list(ranged_options()))
+def test_what_the_help_allows_is_allowed(name, value, tmp_path):
+    """The ends of a range belong to it, in the help and in the function."""
+    with pytest.raises(ValueError, match="Received") as error:
+        apps.fine_tune(
+            # There are no photos: whatever is asked for, nothing begins.
+            tmp_path,
+            preset="resnet8",
+            output=tmp_path / "run",
+            **{name: value},
+        )
+    assert f"`{name}` must be" not in str(error.value)
+
+
+def test_what_is_out_of_a_range_is_refused_by_name(tmp_path):
+    assert ("epochs", 1) in ranged_options()
+    for option, value in (
+        ("label-smoothing", "1"),
+        ("head-learning-rate", "0"),
+        ("strength", "0"),
+    ):
+        result = CliRunner().invoke(
+            app, ["finetune", str(tmp_path), f"--{option}", value]
+        )
+        assert result.exit_code == 2
+        name = option.replace("-", "_")
+        assert f"`{name}` must be" in " ".join(result.output.split())

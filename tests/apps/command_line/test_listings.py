@@ -7,6 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from kerastl import apps
+from kerastl.apps.recipes.adapt_recipe import check_options
+from kerastl.apps.recipes.training_options import TrainingOptions
 from kerastl_command_line import listings
 from kerastl_command_line.app import app
 
@@ -91,6 +93,30 @@ def test_a_method_alone_tells_the_rest(name):
     assert ("--strength" in text) == recipe.weighted
     assert ("memory for a second network" in text) == recipe.uses_source
     assert ("NLTK" in text) == (name == "semantic_similarity")
+
+
+@pytest.mark.parametrize("name", [*apps.RECIPES, "ktft+rifle"])
+def test_a_method_tells_what_finetune_would_refuse_it(name):
+    recipe = apps.get_recipe(name)
+    row = listings.describe_method(name)["not with"]
+    for option, asked, mixes in (
+        ("--keep best", {"keep": "best"}, False),
+        ("--keep average", {"keep": "average"}, False),
+        ("--patience", {"keep": "last", "patience": 3}, False),
+        ("--augment", {}, True),
+        ("--label-smoothing", {"label_smoothing": 0.1}, False),
+        ("--head-learning-rate", {"head_learning_rate": 3}, False),
+    ):
+        try:
+            check_options(TrainingOptions(**asked), recipe, mixes)
+        except ValueError as error:
+            assert option in row
+            reason = str(error).split(": ", 1)[1].partition(". Leave")[0]
+            assert f"({reason})" in row
+        else:
+            assert option not in row
+    refused = recipe.trains and not recipe.averages
+    assert ("--soup" in row) == refused
 
 
 def test_joined_methods_are_told_as_one():

@@ -3,6 +3,7 @@ import pytest
 from kerastl.apps.data.class_names import check_class_names
 from kerastl.apps.data.class_names import differ_in_case
 from kerastl.apps.data.class_names import labels_text
+from kerastl.apps.data.class_names import name_some
 from kerastl.apps.data.class_names import read_class_names
 from kerastl.apps.data.class_names import read_labels
 from kerastl.export.package.tflite_metadata import join_archive
@@ -119,3 +120,14 @@ def test_labels_of_another_model_are_refused(tmp_path):
     (tmp_path / "a.keras").write_bytes(b"")
     with pytest.raises(ValueError, match="2 names, the model 3 outputs"):
         read_class_names(tmp_path / "a.keras", 3)
+
+
+def test_of_many_names_those_that_differ_are_told():
+    ours = [f"class {letter}" for letter in "abcdefgh"]
+    theirs = [*ours[:7], "class x"]
+    assert name_some(ours[:3], theirs) == "class a, class b, class c"
+    for names, others, own in ((ours, theirs, "h"), (theirs, ours, "x")):
+        assert name_some(names, others) == (
+            f"class {own}, class a, class b, class c, class d and 3 more"
+        )
+    assert name_some([], ours) == ""

@@ -218,6 +218,45 @@ def test_unknown_names_are_refused(name, tmp_path):
         check_augment("strog")
 
 
+@pytest.mark.parametrize("name", ["light+mixup", "cutmix+strong", "mixup+"])
+def test_what_cannot_be_joined_is_not_proposed(name):
+    """The whole name is told, and the parts that there are alone."""
+    with pytest.raises(ValueError, match="Expected") as error:
+        check_augment(name)
+    said = str(error.value)
+    assert said.endswith(f"Received: augment={name!r}")
+    known = said.partition("Expected one of ")[2].partition(". Rec")[0]
+    assert known.split(", ") == sorted(PARTS)
+    for whole in ("none", "light", "strong"):
+        assert f"mean {whole!r}" not in said
+
+
+@pytest.mark.parametrize("name", list(vars(Augmentation())))
+@pytest.mark.parametrize("value", [-0.1, float("nan"), "no", None])
+def test_values_out_of_range_are_refused_by_name(name, value):
+    """Before any image is drawn, and not by the layer that gets them."""
+    with pytest.raises(ValueError, match=f"`{name}` must be.*Received: {name}"):
+        Augmentation(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("min_area", 0),
+        ("min_area", 1.1),
+        ("max_aspect", 0.9),
+        ("rand_augment", 1.1),
+        ("random_erasing", 2),
+        ("cutmix", 1.5),
+        ("mixup", float("inf")),
+    ],
+)
+def test_the_ends_of_what_can_be_asked_for(name, value):
+    with pytest.raises(ValueError, match=f"`{name}` must be"):
+        Augmentation(**{name: value})
+    Augmentation(1, 1, np.True_, 1, 1, 3, 1)
+
+
 def test_what_is_said_of_it():
     assert describe_augmentation(None) == "Training images are not augmented."
     light = Augmentation(flip=False)

@@ -39,8 +39,19 @@ def test_ktft_has_its_two_terms(setting):
 def test_an_unknown_name_gets_the_nearest():
     with pytest.raises(ValueError, match="mean 'l2_sp'.*method='l2sp'"):
         apps.get_recipe("l2sp")
-    with pytest.raises(ValueError, match="mean 'ktft'"):
+    with pytest.raises(ValueError, match="mean 'ktft'.*='l2_sp\\+ktf'"):
         apps.get_recipe("l2_sp+ktf")
+    # What was written is told, not the nothing behind the sign.
+    with pytest.raises(ValueError, match="method='delta\\+'$"):
+        apps.get_recipe("delta+")
+
+
+def test_auto_is_known_and_is_no_recipe():
+    with pytest.raises(ValueError, match="mean 'auto'.*method='atuo'"):
+        apps.get_recipe("atuo")
+    for name in ("auto", "auto+rifle"):
+        with pytest.raises(ValueError, match="chosen by the photos.*alone"):
+            apps.get_recipe(name)
 
 
 def test_joined_recipes_add_up(setting):

@@ -11,6 +11,8 @@ from kerastl.apps.recipes.recipe import averaging_optimizer
 from kerastl.apps.recipes.training_options import TrainingOptions
 from kerastl.apps.runs.best_epoch import BestEpoch
 from kerastl.apps.runs.best_epoch import describe_best
+from kerastl.apps.runs.describe_run import describe_kept
+from kerastl.apps.runs.describe_run import shipped_epochs
 from kerastl.apps.runs.run_folder import RunFolder
 from kerastl.apps.runs.train_network import train_network
 from kerastl.apps.runs.train_soup import train_soup
@@ -227,6 +229,36 @@ def test_a_soup_is_the_mean_of_the_best_epochs(tmp_path):
     for place, found in enumerate(values(soup)):
         mean = (members[0][place] + members[1][place]) / 2
         np.testing.assert_allclose(found, mean, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*not finite")
+def test_the_best_epochs_are_told_with_the_trainings_that_had_them(tmp_path):
+    """One that diverges has no best epoch, and does not move the others up."""
+    findings = {}
+    train_soup(
+        3,
+        make_network(),
+        None,
+        Recipe("test", "Test", "", "", batch_norm="train"),
+        make_data(),
+        1,
+        rates=[1e30, 0.1, 0.2],
+        findings=findings,
+        options=TrainingOptions(keep="best"),
+    )
+    rows = findings["soup"]["trainings"]
+    assert [row["accuracy"] is None for row in rows] == [True, False, False]
+    assert [each["training"] for each in findings["kept"]] == [2, 3]
+    for row in rows:
+        row["kept"] = row["accuracy"] is not None
+    said = describe_kept(shipped_epochs(findings), 1)
+    second, third = said.removeprefix(" By validation, ").split("; in ")
+    assert second.startswith("in training 2, epoch 1 was the best")
+    assert third.startswith("training 3, epoch 1 was the best")
+    # What is left out has no weights that are kept.
+    rows[1]["kept"] = False
+    said = describe_kept(shipped_epochs(findings), 1)
+    assert "training 2" not in said and "training 3, epoch 1" in said
 
 
 def test_of_equally_accurate_epochs_the_lowest_loss_counts():

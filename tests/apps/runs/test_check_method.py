@@ -24,6 +24,7 @@ GOOD = {
     "image_size": 32,
     "threads": 2,
     "seed": 0,
+    "antialias": 3,
     "learning_rate": 0.5,
     "strength": 2.0,
 }
@@ -40,7 +41,7 @@ def test_numbers_of_numpy_become_pythons():
 
 
 def test_what_may_be_left_out():
-    names = ("shots", "qat", "image_size", "learning_rate")
+    names = ("shots", "qat", "image_size", "antialias", "learning_rate")
     numbers = check_numbers({**GOOD, **dict.fromkeys(names)})
     assert numbers == {**GOOD, **dict.fromkeys(names)}
 
@@ -109,10 +110,28 @@ def test_a_flag_is_true_or_false(name, value, tmp_path):
     assert not output.exists()
 
 
+@pytest.mark.parametrize("name", ["keep_head", "jit_compile"])
+def test_a_flag_may_be_left_to_the_run(name, tmp_path):
+    arguments = {"data": tmp_path, "output": tmp_path / "run", name: "auto"}
+    with pytest.raises(ValueError, match=f"`{name}` must be True.*Received"):
+        apps.fine_tune(**arguments)
+
+
+@pytest.mark.parametrize("value", [1.0, 2, -0.01, float("nan"), "0.01", True])
+def test_a_gate_is_refused_before_the_run_that_it_is_for(value, tmp_path):
+    """Of a training, the file that it would let pass is the last thing."""
+    with pytest.raises(ValueError, match="a fraction: 0.01 allows one point"):
+        apps.fine_tune(
+            tmp_path, max_accuracy_drop=value, output=tmp_path / "run"
+        )
+    assert not (tmp_path / "run").exists()
+
+
 def test_flags_of_numpy_become_pythons():
     given = dict.fromkeys(FLAGS, np.True_)
-    flags = check_flags({**given, "keep_head": None})
-    assert flags == {**given, "keep_head": None}
+    left = dict.fromkeys(["keep_head", "jit_compile"])
+    flags = check_flags({**given, **left})
+    assert flags == {**given, **left}
     assert all(type(flags[name]) is bool for name in given)
 
 
@@ -120,6 +139,9 @@ def test_what_fits_becomes_pairs():
     pairs = [("onnx", "int8"), ("tflite", "float32")]
     exports = ["onnx:int8", "float32"]
     assert check_outputs(exports) == pairs
+    # As on the command line, and not letter by letter.
+    assert check_outputs("onnx:int8, float32") == pairs
+    assert check_outputs("onnx:int8") == pairs[:1]
     assert check_outputs(exports, target="tflite-micro") == pairs
 
 

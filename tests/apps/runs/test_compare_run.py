@@ -163,6 +163,10 @@ def test_what_is_refused(data, kernels, tmp_path):
     )
     with pytest.raises(ValueError, match="other classes apart.*blue, green, b"):
         open_earlier(folder, data)
+    # Of more than a line of names, where they differ.
+    data.class_names[:] = ["green", *"abcdefg"]
+    with pytest.raises(ValueError, match="photos of a, b, c, d, e and 3 more"):
+        open_earlier(folder, data)
     (folder / "labels.txt").unlink()
     with pytest.raises(ValueError, match="of 3 unnamed classes; photos of"):
         open_earlier(folder / "model.keras", data)

@@ -179,6 +179,22 @@ def test_no_arguments_of_a_preset_are_none(begun):
         reopen(begun, preset_arguments={"alpha": 0.5})
 
 
+def test_a_run_of_before_an_argument_came_had_its_default(begun):
+    def again(smoothing):
+        arguments = {**ARGUMENTS, "label_smoothing": smoothing}
+        defaults = {"label_smoothing": 0.0, "epochs": 5}
+        return RunFolder(begun.path, arguments, {}, True, defaults)
+
+    assert again(0.0).resumed
+    with pytest.raises(ValueError, match="label_smoothing was 0.0, is 0.1"):
+        again(0.1)
+    # What it has a word on counts.
+    with pytest.raises(ValueError, match="epochs was 20, is 5"):
+        RunFolder(
+            begun.path, {**ARGUMENTS, "epochs": 5}, {}, True, {"epochs": 5}
+        )
+
+
 def test_arguments_that_cannot_be_kept_are_named(tmp_path):
     with pytest.raises(TypeError, match="run.json.*function len"):
         RunFolder(tmp_path, {"preset_arguments": {"activation": len}}, {})

@@ -284,6 +284,9 @@ def test_a_rate_that_diverges_is_left_out(tmp_path):
         "kept": False,
     }
     assert np.isfinite(history["loss"]).all()
+    # The run goes on by itself: it has nothing to advise.
+    failed = folder.read_json("training-2.json")["failed"]
+    assert "not finite" in failed and "resume" not in failed
     again = {}
     resumed, _, trained = soup(
         2, folder, data=held_out(make_data()), findings=again, rates=rates
@@ -306,7 +309,7 @@ def test_rates_of_which_none_is_left_may_be_others(tmp_path):
     folder.begin()
     with (
         pytest.warns(UserWarning, match="not finite"),
-        pytest.raises(FloatingPointError),
+        pytest.raises(FloatingPointError, match="Go on with.*--resume"),
     ):
         soup(2, folder, data=held_out(make_data()), rates=[1e30, 2e30])
     found = {}

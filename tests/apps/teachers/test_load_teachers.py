@@ -73,6 +73,22 @@ def test_memory_for_an_adaptation_is_estimated_first(
         load_teachers(specs, data.class_names, data, enlarges)
 
 
+def test_weights_that_do_not_fit_are_said_to_be_the_teachers(tmp_path, shapes):
+    """`weights` are the student's: who reads of those mends the wrong ones."""
+    data = apps.load_image_folder(shapes, 16, batch_size=16)
+    other = tmp_path / "other.weights.h5"
+    network().save_weights(other)
+    junk = tmp_path / "junk.weights.h5"
+    junk.write_bytes(b"no weights")
+    for teacher in ("resnet8", f"resnet8:{other}", f"resnet8:{junk}"):
+        specs = read_teachers(teacher)
+        with pytest.raises(ValueError, match="The teacher's weights.*") as it:
+            load_teachers(specs, data.class_names, data)
+        said = str(it.value)
+        assert "`resnet8:FILE`" in said
+        assert f"Received: teacher={specs[0].text!r}" in said
+
+
 def test_a_file_that_is_none(tmp_path):
     path = tmp_path / "teacher.keras"
     path.write_bytes(b"PK\3\4" + bytes(range(256)))

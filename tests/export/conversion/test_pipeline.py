@@ -7,6 +7,9 @@ from keras import layers
 
 from kerastl.export import SCHEMES
 from kerastl.export import AccuracyDropError
+from kerastl.export import diagnose
+from kerastl.export import load
+from kerastl.export import quantization_aware
 from kerastl.export import to_onnx
 from kerastl.export import to_tflite
 from kerastl.export.conversion import choose_images
@@ -23,6 +26,39 @@ def test_the_student_of_a_fine_tuner_is_exported(cnn, tmp_path):
     assert report.num_images == 32
     assert report.max_abs_difference < 1e-6
     assert any("student of the FineTuner" in note for note in report.notes)
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize(
+    "write, scheme, ending, aware",
+    [
+        (to_tflite, "float32", ".tflite", False),
+        (to_tflite, "int8", ".tflite", False),
+        (to_tflite, "int4", ".tflite", False),
+        (to_tflite, "int8", ".tflite", True),
+        (to_onnx, "int8", ".onnx", False),
+        (to_onnx, "int8", ".onnx", True),
+    ],
+)
+def test_the_precision_of_a_training_reaches_no_file(
+    cnn, calibration, tmp_path, write, scheme, ending, aware
+):
+    """Layers that an export makes are float32, whatever the process trains."""
+    model, options = cnn, {"calibration": calibration, "refine": "auto"}
+    if aware:
+        model = quantization_aware(cnn, calibration=calibration)
+        options = {}
+    files = []
+    for policy in ("float32", "mixed_float16"):
+        keras.config.set_dtype_policy(policy)
+        path = tmp_path / f"{policy}{ending}"
+        report = write(model, path, scheme, **options)
+        assert keras.config.dtype_policy().name == policy
+        losses = diagnose(model, path, calibration[0][:4]).to_dict()
+        answers = load(path).predict(calibration[0])
+        files.append((report.ops, losses["layers"], answers))
+    assert files[1][:2] == files[0][:2]
+    np.testing.assert_array_equal(files[1][2], files[0][2])
 
 
 @pytest.mark.tensorflow_only

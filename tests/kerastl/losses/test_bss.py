@@ -28,6 +28,16 @@ def test_squares_of_the_smallest_singular_values(shape, k):
     )
 
 
+@pytest.mark.parametrize("shape", [(6, 9), (9, 6)])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_what_diverges_is_told_by_the_loss(shape, value):
+    """And not by the decomposition, which some backends end with an error."""
+    features = np.random.default_rng(0).normal(size=shape)
+    features[1] = value
+    assert not np.isfinite(_value(3, features))
+    assert not np.isfinite(_value(3, np.full(shape, value)))
+
+
 @pytest.mark.parametrize("jit_compile", [True, False])
 @pytest.mark.parametrize("batch", [4, 8])
 def test_a_step_goes_along_the_gradient(batch, jit_compile):
