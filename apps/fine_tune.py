@@ -154,8 +154,8 @@ def fine_tune(
             with its weights; a `.keras` file or a run of the same classes; a
             `keras.Model`; several by comma or in a list. It never ships.
         epochs: Number of epochs.
-        soup: Train so often from the same start, with other draws, and average
-            the weights: better than one training, and no larger.
+        soup: Trainings from the same start, with other draws, to average the
+            weights of: better than one training, and no larger.
         batch_size: Images in a batch.
         learning_rate: Defaults to the recipe's, and then to the preset's. Of
             several each has a training (`soup` may be more), and those are
@@ -180,9 +180,8 @@ def fine_tune(
             of the epoch with the best validation accuracy (then the lowest
             loss); `"average"`, over half of a training at a steady rate.
             Defaults to `"last"`, with `patience` to `"best"`.
-        patience: End after so many epochs without a better one. Where the
-            learning rate falls, its last part is lost: a method of a steady
-            rate, such as `averaged_imprinting`, loses nothing.
+        patience: End after so many epochs without a better one. Where the rate
+            falls, its last part is lost; a steady one has none to lose.
         seed: Seed of everything that is drawn.
         qat: Number of epochs that a copy of the trained network is trained
             further with the rounding of int8 files (see

@@ -129,7 +129,7 @@ def finetune(
         typer.Option(
             metavar="N",
             min=1,
-            help="Train so often, and average the weights: better than one "
+            help="Train N times, and average the weights: better than one "
             "training, and no larger.",
         ),
     ] = 1,
@@ -189,7 +189,8 @@ def finetune(
             metavar="WHICH",
             help="Weights that ship: last; best, of the epoch with the best "
             "validation accuracy, then loss; average, over half of a training "
-            "at a steady rate. Default: last, with --patience best.",
+            "at a steady rate. Default: last; best where --patience is "
+            "given.",
         ),
     ] = None,
     patience: Annotated[
@@ -197,7 +198,7 @@ def finetune(
         typer.Option(
             metavar="EPOCHS",
             min=1,
-            help="End after so many without a better one on validation.",
+            help="End after so many epochs without a better one on validation.",
         ),
     ] = None,
     seed: Seed = 0,

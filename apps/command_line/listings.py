@@ -56,7 +56,8 @@ def list_schemes():
 _FORMULAS = {
     "exact": "exact: as published, or as in the authors' code",
     "assumed": "assumed: a part could not be read in the paper or in the "
-    "authors' code, or is done otherwise; the docstrings say which",
+    "authors' code, or is done otherwise; the docstring of what is named "
+    "under 'in Python' says which",
 }
 
 
@@ -78,7 +79,7 @@ def describe_method(name):
     strength = "no weight of a term to scale"
     if recipe.weighted:
         strength = "--strength scales the weights of its terms"
-    return {
+    described = {
         "method": recipe.name,
         "title": recipe.title,
         "what it does": recipe.summary,
@@ -90,12 +91,14 @@ def describe_method(name):
         "step": _cost(recipe),
         "learning rate": _rate(recipe),
         "strength": strength,
-        "helps": _measured(recipe),
+        "helps": _helps(recipe),
+        "measured": _gains(recipe),
         "needs": "; ".join(_needs(recipe)) or "nothing but photos and weights",
         "not with": "; ".join(_refusals(recipe)) or "all options go with it",
         "example": f"kerastl finetune photos/ --method {recipe.name}"
         + (" --unlabelled more/" if recipe.needs_unlabelled else ""),
     }
+    return {name: text for name, text in described.items() if text}
 
 
 def _cost(recipe):
@@ -106,20 +109,40 @@ def _cost(recipe):
     return f"{recipe.cost:.2f} times plain fine-tuning's, on a CPU"
 
 
-def _measured(recipe):
+def _helps(recipe):
     from kerastl.apps.choice.evidence import BASELINE
-    from kerastl.apps.choice.evidence import told_of
     from kerastl.apps.choice.evidence import verdict
-    from kerastl.apps.report.figures import NINETY_FIVE
 
     if recipe.name == BASELINE:
         return "it is what others are measured against"
-    tasks = [
-        f"{row['gain']:+.1f} ± {NINETY_FIVE * row['error']:.1f} points to "
-        f"fine_tune on {row['data']}, {row['shots']} a class"
-        for row in told_of(recipe.name)
-    ]
-    return "; ".join([verdict(recipe.name), *tasks])
+    return verdict(recipe.name)
+
+
+def _gains(recipe):
+    """Points to plain fine-tuning, a line of photos and network."""
+    from kerastl.apps.choice.evidence import told_of
+    from kerastl.apps.report.figures import NINETY_FIVE
+
+    rows = sorted(
+        told_of(recipe.name),
+        key=lambda row: (row["data"], row["network"], row["shots"]),
+    )
+    tasks = {}
+    for row in rows:
+        tasks.setdefault((row["data"], row["network"]), []).append(
+            f"{row['gain']:+.1f} ± {NINETY_FIVE * row['error']:.1f} "
+            f"({row['shots']})"
+        )
+    told = "; ".join(
+        f"{data}, {network}: {', '.join(gains)}"
+        for (data, network), gains in tasks.items()
+    )
+    if not told:
+        return ""
+    return (
+        "points to fine_tune with their 95 % interval, and photos a class: "
+        f"{told}"
+    )
 
 
 def _rate(recipe):
@@ -130,7 +153,8 @@ def _rate(recipe):
         rate = f"{recipe.learning_rate:g}"
     elif recipe.rate_factor != 1:
         rate = f"{recipe.rate_factor:g} times the preset's"
-    return f"{rate} at the start; --learning-rate sets another"
+    by_layer = ", times a factor of the layer" if recipe.rates_by_layer else ""
+    return f"{rate} at the start{by_layer}; --learning-rate sets another"
 
 
 def _needs(recipe):

@@ -225,6 +225,14 @@ def get_preset(name: str) -> Preset:
     ```
     """
     if name not in PRESETS:
+        # As files of weights are called.
+        preset, _, width = str(name).rpartition("_")
+        if preset in PRESETS and width.replace(".", "", 1).isdigit():
+            raise ValueError(
+                "The width of a network is no part of its name. Pass "
+                f"{preset!r} and `alpha={width}` (--alpha {width}). "
+                f"Received: preset={name!r}"
+            )
         raise unknown_name_error("preset", name, PRESETS)
     return PRESETS[name]
 

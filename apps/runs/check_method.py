@@ -228,8 +228,9 @@ def check_strength(strength, recipe, has_teacher=False):
     if strength != 1 and not recipe.weighted and not has_teacher:
         raise ValueError(
             f"The method '{recipe.name}' adds no loss term whose weight could "
-            "be scaled. Leave `strength` (--strength) out, or choose a method "
-            f"that does, such as ktft or l2_sp. Received: strength={strength}"
+            "be scaled. Leave `strength` (--strength) out, or name a method "
+            "that does, such as ktft or l2_sp (--method). "
+            f"Received: strength={strength}"
         )
 
 

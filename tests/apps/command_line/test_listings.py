@@ -7,6 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from kerastl import apps
+from kerastl.apps.choice.evidence import told_of
+from kerastl.apps.choice.evidence import verdict
 from kerastl.apps.recipes.adapt_recipe import check_options
 from kerastl.apps.recipes.training_options import TrainingOptions
 from kerastl_command_line import listings
@@ -86,6 +88,17 @@ def test_a_method_alone_tells_the_rest(name):
             rate = f"{recipe.learning_rate:g} at the start"
         elif recipe.rate_factor != 1:
             rate = f"{recipe.rate_factor:g} times the preset's at the start"
+        if recipe.rates_by_layer:
+            rate += ", times a factor of the layer"
+    told = told_of(name)
+    word = verdict(name) if name != "fine_tune" else "it is what others"
+    assert f" helps {word}" in text
+    assert (" measured points to fine_tune" in text) == bool(told)
+    for row in told:
+        figures = f"{row['gain']:+.1f} ± {1.96 * row['error']:.1f}"
+        of = f"{row['data']}, {row['network']}: "
+        cells = text.partition(of)[2].partition(";")[0]
+        assert f"{figures} ({row['shots']})" in cells
     assert f" step {cost}" in text
     assert f" learning rate {rate}" in text
     assert ("weights with their classifier" in text) == recipe.needs_source_head

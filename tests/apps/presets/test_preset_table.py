@@ -19,6 +19,8 @@ def test_an_unknown_name_gets_the_nearest():
         apps.get_preset("mobilenetv2")
     with pytest.raises(ValueError, match="Expected one of convnext_tiny"):
         apps.get_preset("???")
+    with pytest.raises(ValueError, match="'mobilenet_v2' and `alpha=0.35`.*R"):
+        apps.get_preset("mobilenet_v2_0.35")
 
 
 FAMILIES = [name for name in dir(applications) if name in apps.__all__]
