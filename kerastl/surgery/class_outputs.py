@@ -44,10 +44,18 @@ def class_outputs(model, loss=None):
         `class_probabilities`.
 
     Raises:
-        ValueError: If the outputs are numbers and not classes, or it cannot
-            be told what they are.
+        ValueError: If the outputs are maps, or numbers and not classes, or it
+            cannot be told what they are.
     """
     kind = check_classes(model, loss)
+    shape = _shape(model)
+    if shape is not None and len(shape) != 2:
+        raise ValueError(
+            "A network that tells classes gives one number a class for every "
+            "image. Give this one a classifier, as `kerastl.replace_head` "
+            "does, or pass weights with theirs. "
+            f"Received: model={model.name!r} with outputs of shape {shape}"
+        )
     _, from_logits = _read_loss(loss)
     if kind is None and from_logits is not None:
         kind = "logits" if from_logits else "probabilities"
@@ -118,8 +126,14 @@ def class_probabilities(outputs, kind):
 
 def _width(model):
     """Numbers that the network gives for an image, `None` if unknown."""
+    shape = _shape(model)
+    return None if shape is None else shape[-1]
+
+
+def _shape(model):
+    """Shape of the one output, `None` if unknown."""
     outputs = keras.tree.flatten(getattr(model, "outputs", None) or [])
-    return outputs[0].shape[-1] if len(outputs) == 1 else None
+    return tuple(outputs[0].shape) if len(outputs) == 1 else None
 
 
 def _read_loss(loss):

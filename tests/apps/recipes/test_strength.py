@@ -22,15 +22,28 @@ def test_scales_every_term(make_setting):
     assert weights[1] == pytest.approx([3.0, 3.0, 0.0003])
 
 
-@pytest.mark.parametrize("name", ["ktft", "delta", "feature_map"])
-def test_features_are_held_less_where_the_classes_are_new(name, make_setting):
+@pytest.mark.parametrize(
+    "name, same, new",
+    [
+        ("ktft", 10.0, 0.1),
+        ("delta", 10.0, 0.1),
+        ("feature_map", 10.0, 0.1),
+        ("lwf", 1.0, 0.1),
+        ("distillation", 1.0, 0.1),
+        ("co_tuning", 2.3, 0.23),
+    ],
+)
+def test_the_source_holds_less_where_the_classes_are_new(
+    name, same, new, make_setting
+):
     weights = []
     for new_head in (False, True):
         setting = make_setting()
         setting.new_head = new_head
         terms = apps.get_recipe(name).transfer_losses(setting)
-        weights.append({term.weight for term in terms})
-    assert weights == [{10.0}, {0.1}]
+        (weight,) = {term.weight for term in terms}
+        weights.append(weight)
+    assert weights == pytest.approx([same, new])
 
 
 def test_scales_the_penalty_of_the_pre_trained_weights(make_setting):

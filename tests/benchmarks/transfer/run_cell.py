@@ -16,6 +16,7 @@ from kerastl import apps
 from kerastl.apps.data.load_task import DIGITS
 from kerastl.apps.data.load_task import load_task
 from kerastl.apps.recipes.adapt_recipe import adapt_recipe
+from kerastl.apps.runs.check_method import check_head
 from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.run_identity import versions
 from kerastl.apps.runs.train_soup import train_soup
@@ -63,6 +64,7 @@ def run_cell(cell: Cell, folders: dict, weights: dict, revision: str) -> dict:
         include_top="auto" if recipe.needs_source_head else False,
         **arguments,
     )
+    check_head(source, False, recipe, data)
     student, _ = prepare_student(
         source,
         num_classes=data.num_classes,

@@ -346,3 +346,26 @@ def test_a_source_of_one_output_or_sigmoids_is_refused(make_network, kind):
                 ValueError, match="sigmoid or in one output|no classifier"
             ):
                 make(source)
+
+
+@pytest.mark.parametrize("activation", [None, "relu", "softmax"])
+def test_maps_are_no_classes(activation):
+    inputs = keras.Input((8, 8, 3))
+    maps = keras.layers.Conv2D(5, 3, activation=activation)(inputs)
+    model = keras.Model(inputs, maps, name="headless")
+    images = np.zeros((2, 8, 8, 3), "float32")
+    labels = np.array([0, 1])
+    for use in (
+        class_outputs,
+        lambda model: kerastl.estimate_fisher(model, images),
+        lambda model: kerastl.metrics.fit_temperature(model, (images, labels)),
+        lambda model: kerastl.training.adversarial_images(
+            model, images, labels, epsilon=1.0
+        ),
+    ):
+        with pytest.raises(ValueError, match="one number a class.*'headless'"):
+            use(model)
+    pooled = keras.layers.GlobalAveragePooling2D()(maps)
+    if activation == "softmax":
+        pooled = keras.layers.Softmax()(pooled)
+        assert class_outputs(keras.Model(inputs, pooled)) == "probabilities"
