@@ -107,6 +107,19 @@ def test_what_is_taken_by_default_gains_what_the_rows_say(monkeypatch):
     assert "networks](tests/benchmarks/README.md) zero to four" in text
 
 
+def test_what_published_weights_cost_is_what_the_rows_say():
+    found = {}
+    for row in results("transfer/summary.json"):
+        if row["strength"] == 10 and row["network"] == "mobilenet_0.25":
+            found.setdefault(row["method"], set()).add(round(-row["gain"]))
+    assert found["co_tuning"] == {3, 19}
+    assert found["distillation"] == {2, 3}
+    text = " ".join(PAGES["tests/benchmarks"].split())
+    assert (
+        "weights lost 3 to 19 points and 2 to 3 (rows of `strength` 10)" in text
+    )
+
+
 def test_what_self_training_gains_is_what_the_rows_say(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "tests/benchmarks/transfer")
     import summarize

@@ -84,8 +84,9 @@ Augment = Annotated[
     typer.Option(
         metavar="NAME",
         help="Of training photos: none; light, crops and mirror images; "
-        "strong, also RandAugment, RandomErasing and MixUp; or some of "
-        "rand_augment, random_erasing, mixup, cutmix, joined by +.",
+        "strong, also RandAugment, RandomErasing and MixUp, for long "
+        "trainings; or some of rand_augment, random_erasing, mixup, cutmix, "
+        "joined by +.",
     ),
 ]
 Seed = Annotated[

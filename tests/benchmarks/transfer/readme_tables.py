@@ -124,7 +124,8 @@ def networks_table(settings):
     """
     found = {}
     for line in settings:
-        if line["network"] != _NETWORK and is_usual(line, _PLAIN):
+        other = line["network"] != _NETWORK and line["seeds"] > 1
+        if other and is_usual(line, _PLAIN):
             names = line["network"], line["method"]
             found.setdefault(names, {})[line["data"], line["shots"]] = line
     tasks = [
@@ -153,7 +154,16 @@ def networks_table(settings):
 
 #: The options of a training, and what a row with one of them has.
 _OPTIONS = (
-    ("`--augment strong`", {"augment": "strong"}),
+    *(
+        (f"`--augment {augment}`", {"augment": augment})
+        for augment in (
+            "strong",
+            "rand_augment",
+            "random_erasing",
+            "mixup",
+            "cutmix",
+        )
+    ),
     ("`--label-smoothing 0.1`", {"label_smoothing": 0.1}),
     ("`--head-learning-rate 10`", {"head_learning_rate": 10.0}),
     ("`--keep best`", {"keep": "best"}),
