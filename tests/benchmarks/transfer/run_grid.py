@@ -12,10 +12,13 @@ import functools
 import os
 import pathlib
 import time
+import traceback
+from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from executors import EXECUTORS
+from grid import Cell
 from grid import read_grid
 from results import Results
 
@@ -26,7 +29,18 @@ def run_one(cell, folders, weights, revision):
     # In the process that runs it, which may have to import TensorFlow first.
     from run_cell import run_cell
 
-    return run_cell(cell, folders, weights, revision)
+    try:
+        return run_cell(cell, folders, weights, revision)
+    except Exception:
+        # Hours of other cells wait behind it.
+        return Failure(cell, traceback.format_exc())
+
+
+class Failure(NamedTuple):
+    """A cell that ended in an error: it gets no row, and is run again."""
+
+    cell: Cell
+    error: str
 
 
 def run_grid(cells, results, execute, jobs, folders, weights, say=print):
@@ -40,6 +54,9 @@ def run_grid(cells, results, execute, jobs, folders, weights, say=print):
         folders: Folder of each data set by its name.
         weights: Weight file of each network by its name.
         say: Called with a line of text for every row.
+
+    Raises:
+        RuntimeError: At the end, if a cell ended in an error, which was said.
     """
     from run_cell import git_revision
 
@@ -50,7 +67,12 @@ def run_grid(cells, results, execute, jobs, folders, weights, say=print):
         run_one, folders=folders, weights=weights, revision=git_revision()
     )
     started = time.monotonic()
+    failed = 0
     for done, row in enumerate(execute(task, missing, jobs), start=1):
+        if isinstance(row, Failure):
+            failed += 1
+            say(f"{done}/{len(missing)} {row.cell} failed:\n{row.error}")
+            continue
         results.append(row)
         left = (time.monotonic() - started) / done * (len(missing) - done)
         say(
@@ -59,6 +81,11 @@ def run_grid(cells, results, execute, jobs, folders, weights, say=print):
             f"rate {row['learning_rate']:g}: {row['status']} "
             f"{row.get('validation', '-')} {row.get('test', '-')} "
             f"({row['seconds']} s; about {left / 60:.0f} min left)"
+        )
+    if failed:
+        raise RuntimeError(
+            f"{failed} of {len(missing)} cells ended in an error, see above. "
+            "The others have their rows."
         )
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import operator
 import os
 import pathlib
@@ -86,6 +87,26 @@ def test_a_row_is_the_same_again_and_not_run_twice(tmp_path, source_file):
     # One epoch, five digits, a source of random weights.
     assert 20 < rows[0]["test"] <= 100
     assert rows[0]["test_images"] > 100
+
+
+@pytest.mark.slow
+def test_a_cell_that_fails_takes_no_other_along(tmp_path, source_file):
+    # Weights of another network.
+    wrong = dataclasses.replace(_CELL, network="mobilenet_0.25", image_size=32)
+    results, said = Results(tmp_path / "results.csv"), []
+    with pytest.raises(RuntimeError, match="1 of 2 cells ended in an error"):
+        run_grid(
+            [wrong, _CELL],
+            results,
+            _in_this_process,
+            1,
+            {},
+            {"resnet8": source_file, "mobilenet_0.25": source_file},
+            say=said.append,
+        )
+    assert [row["network"] for row in results.rows] == ["resnet8"]
+    [told] = [text for text in said if "failed:" in text]
+    assert "network='mobilenet_0.25'" in told and "Traceback" in told
 
 
 def _in_this_process(task, items, jobs):
