@@ -136,7 +136,8 @@ def _warn_of_sample(labels, count, num_classes):
         warnings.warn(
             f"Only {count} image{'' if count == 1 else 's'} in `calibration` "
             "set the activation ranges. What they do not show is cut off in "
-            "the file: give 100 to 500 of the training set.",
+            "the file: give 100 to 500 of the training set (a run takes them "
+            "from its training photos).",
             stacklevel=5,
         )
     classes = set(labels or ())
