@@ -28,7 +28,7 @@ from kerastl.apps.teachers.adapt_teacher import METHOD
 from kerastl.apps.teachers.prepare_teachers import taught
 
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
-SEEDS = range(3)
+SEEDS = range(5)
 LENGTHS = (100, EPOCHS)
 
 
