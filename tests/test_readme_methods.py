@@ -130,7 +130,7 @@ def test_what_self_training_gains_is_what_the_rows_say(monkeypatch):
     ).rows:
         usual = {**summarize.USUAL, "network": "mobilenet_v2_0.35"}
         usual |= {"learning_rate": 0.001, "antialias": 0, "teacher": ""}
-        if all(row[name] == value for name, value in usual.items()):
+        if summarize.has(row, usual):
             task = row["data"], row["shots"], row["seed"]
             found.setdefault(row["method"], {})[task] = summarize.both(row)
     own, other = found["self_training"], found["averaged_imprinting"]

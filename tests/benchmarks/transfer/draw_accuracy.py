@@ -13,6 +13,7 @@ from readme_tables import AVERAGED
 from results import Results
 from summarize import DEFAULT_RATE
 from summarize import both
+from summarize import has
 from summarize import interval
 
 from kerastl.apps.report.drawing import BLUE
@@ -78,7 +79,7 @@ def points(rows, data, wanted):
     by_shots = collections.defaultdict(list)
     wanted = {**_USUAL, "data": data, **wanted}
     for row in rows:
-        if all(row[name] == value for name, value in wanted.items()):
+        if has(row, wanted):
             by_shots[row["shots"]].append(both(row))
     return {
         shots: (statistics.fmean(found), interval(found) or 0.0)

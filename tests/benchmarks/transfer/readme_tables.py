@@ -15,6 +15,7 @@ from summarize import EPOCHS
 from summarize import USUAL
 from summarize import both
 from summarize import describe_settings
+from summarize import has
 from summarize import interval
 from summarize import is_usual
 
@@ -108,8 +109,7 @@ def readme_table(settings, rows=_README_ROWS):
             found = [
                 line
                 for line in settings
-                if all(line[name] == value for name, value in wanted.items())
-                and line["seeds"] >= 3
+                if has(line, wanted) and line["seeds"] >= 3
             ]
             cells.append(_cell(found[0], bool(changes)) if found else "")
         lines.append(_cells(cells))
@@ -179,7 +179,7 @@ def options_table(rows):
     Args:
         rows: Dicts as `results.Results` has them.
     """
-    usual = {**_PLAIN, **AVERAGED, "network": _NETWORK}
+    usual = {**_PLAIN, **AVERAGED, "network": _NETWORK, "status": "done"}
     tasks = [(data, 25) for data in _SHORT]
     heads = ["option, 20 epochs"]
     heads += [f"{_SHORT[data]}, {shots} a class" for data, shots in tasks]
@@ -190,7 +190,7 @@ def options_table(rows):
         for data, shots in tasks:
             task = {"data": data, "shots": shots}
             base, changed = (
-                {row["seed"]: judged(row) for row in rows if _has(row, wanted)}
+                {row["seed"]: judged(row) for row in rows if has(row, wanted)}
                 for wanted in ({**usual, **task}, {**usual, **task, **changes})
             )
             gaps = [changed[seed] - base[seed] for seed in changed]
@@ -201,12 +201,6 @@ def options_table(rows):
 
 def _on_test(row):
     return row["test"]
-
-
-def _has(row, wanted):
-    return row["status"] == "done" and all(
-        row[name] == value for name, value in wanted.items()
-    )
 
 
 def _mean_gap(gaps):

@@ -168,9 +168,12 @@ def describe_settings(rows):
 def is_usual(line, values):
     """Whether a setting has these values, and its method's own rate."""
     rate = apps.get_recipe(line["method"]).highest_rate(DEFAULT_RATE)
-    return line["learning_rate"] in (rate, 0.0) and all(
-        line[name] == value for name, value in values.items()
-    )
+    return line["learning_rate"] in (rate, 0.0) and has(line, values)
+
+
+def has(row, values):
+    """Whether a row, or a setting, has these values."""
+    return all(row[name] == value for name, value in values.items())
 
 
 def evidence(settings):
