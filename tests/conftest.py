@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import functools
 import gc
 import os
 import pathlib
@@ -9,6 +10,7 @@ import platform
 import subprocess
 import sys
 import textwrap
+import typing
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # oneDNN keeps what it prepared for a network, two gigabytes by the end.
@@ -51,6 +53,38 @@ if tensorflow_backend:
 
         made_here = tf_stack.extract_stack()
         tf_stack.extract_stack = lambda stacklevel=1: made_here
+
+
+def _keep_kernels():
+    """Makes TensorFlow keep the kernels of its eager operations.
+
+    A seed makes it forget them, and so does the end of a session, twice in
+    every test: to make them anew is a third of what a small network costs. No
+    kernel that is used here has a state that a seed would have to set back.
+
+    Returns:
+        What makes it forget them nevertheless.
+    """
+    from tensorflow.python import pywrap_tfe
+    from tensorflow.python.eager import context
+
+    forget = pywrap_tfe.TFE_ContextClearCaches
+    pywrap_tfe.TFE_ContextClearCaches = lambda handle: None
+    return lambda: forget(context.context()._handle)
+
+
+_forget_kernels = None
+if tensorflow_backend:
+    with contextlib.suppress(ImportError, AttributeError):
+        _forget_kernels = _keep_kernels()
+
+if sys.version_info < (3, 12):
+    # Keras and TensorFlow ask whether values follow protocols; Python 3.12
+    # looks once what a protocol has, and not for every value.
+    with contextlib.suppress(AttributeError):
+        typing._get_protocol_attrs = functools.cache(
+            typing._get_protocol_attrs
+        )
 
 
 def clips_products():
@@ -113,6 +147,8 @@ class _Memory:
         Graphs are full of cycles, which wait for the garbage collector, and
         what is free goes back to the system only on request.
         """
+        if _forget_kernels is not None:
+            _forget_kernels()
         keras.utils.clear_session(free_memory=True)
         # Not every C library has it.
         with contextlib.suppress(OSError, AttributeError):
