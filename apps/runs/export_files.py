@@ -3,10 +3,12 @@
 import dataclasses
 import hashlib
 from collections.abc import Callable
+from collections.abc import Iterable
 
 import numpy as np
 
 from kerastl.apps.runs.run_progress import RunProgress
+from kerastl.arguments import split_names
 from kerastl.arguments import unknown_name_error
 from kerastl.export import SCHEMES
 from kerastl.export import AccuracyDropError
@@ -35,6 +37,24 @@ _METRICS = (
     "top1_agreement",
     "num_images",
 )
+
+
+def listed_exports(exports) -> list[str]:
+    """The `exports` of `apps.fine_tune` as a list of texts.
+
+    Args:
+        exports: Texts like `"tflite:int8"`, or one text, several by comma.
+
+    Raises:
+        ValueError: If they are no texts, or one is empty.
+    """
+    if not isinstance(exports, Iterable) or isinstance(exports, bytes):
+        raise ValueError(
+            "`exports` must be a list of texts such as 'tflite:int8', an "
+            f"empty one for no files. Received: exports={exports!r}"
+        )
+    texts = [exports] if isinstance(exports, str) else exports
+    return [name for text in texts for name in split_names("exports", text)]
 
 
 def check_exports(exports):

@@ -4,12 +4,13 @@ import contextlib
 import re
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 import h5py
 import keras
 
+from kerastl.arguments import checked_path
 from kerastl.export.keras_files.unreadable import check_is_binary
+from kerastl.export.keras_files.unreadable import check_is_file
 
 _KERAS_3_KEY = re.compile(r"^(layers/[^/]+/)*layers/[^/]+$")
 
@@ -71,7 +72,9 @@ def open_weight_source(source):
             keyed=True,
         )
         return
-    path = Path(source)
+    path = checked_path("weights", source, "a Keras model")
+    if path.is_dir():
+        check_is_file(path, "weights", (".keras", ".h5"))
     if not path.is_file():
         raise FileNotFoundError(
             "The weights file does not exist. Expected a `.weights.h5`, "
