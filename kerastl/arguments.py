@@ -219,7 +219,7 @@ def split_names(name, text, separator=",") -> list[str]:
     names = [each.strip() for each in checked_text(name, text).split(separator)]
     if all(names):
         return names
-    what = f"`{name}` names nothing: put a name there."
+    what = f"`{name}` names nothing: write what belongs there."
     if any(names):
         what = f"`{name}` has {_where_empty(names, separator)}."
     raise ValueError(f"{what} Received: {name}={text!r}")
@@ -232,7 +232,10 @@ def _where_empty(names, separator):
         where = f"behind the last {separator!r}"
     elif not names[0]:
         where = f"before the first {separator!r}"
-    return f"nothing {where}: take that {separator!r} out, or put a name there"
+    return (
+        f"nothing {where}: take that {separator!r} out, or write what belongs "
+        "there"
+    )
 
 
 def as_names(names) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerastl.apps.data.image_data import ImageData
 from kerastl.arguments import checked_path
+from kerastl.export.keras_files.weight_source import check_weights_file
 
 
 def check_paths(arguments, output):
@@ -22,6 +23,7 @@ def check_paths(arguments, output):
         Dict from name to what was given.
 
     Raises:
+        FileNotFoundError: For weights that are not there.
         ValueError: For what is no path, and for a run that would be compared
             with itself.
     """
@@ -33,6 +35,9 @@ def check_paths(arguments, output):
     if weights is not None and not isinstance(weights, keras.Model):
         what = '"imagenet", None, a Keras model'
         checked["weights"] = _path("weights", weights, what)
+        if weights not in ("imagenet", "auto"):
+            # Before the photos are read, which may take long.
+            check_weights_file(weights)
     if isinstance(unlabelled, (bool, np.bool_)):
         checked["unlabelled"] = bool(unlabelled)
     elif unlabelled is not None:

@@ -69,8 +69,8 @@ def check_exports(exports):
     """
     pairs = []
     for text in exports:
-        format, _, scheme = text.strip().rpartition(":")
-        format = format or "tflite"
+        *formats, scheme = split_names("exports", text, ":")
+        format = ":".join(formats) or "tflite"
         if format not in SCHEMES:
             raise unknown_name_error("format", format, SCHEMES)
         pairs.append((format, get_scheme(scheme, format).name))

@@ -95,3 +95,16 @@ def test_models_and_arrays_are_no_paths():
     data = apps.ImageData({}, ["a", "b"], 8)
     assert check_paths({**GIVEN, "data": data, "weights": model}, "run") == {}
     assert "weights" not in check_paths({**GIVEN, "weights": None}, "run")
+
+
+def test_weights_are_looked_for_before_the_photos_are_read(tmp_path):
+    """The photos of the run are a folder that cannot be read."""
+    for weights, words in (
+        (tmp_path / "gone.h5", "does not exist.*gone.h5"),
+        ("imagnet", "Did you mean 'imagenet'.*weights='imagnet'"),
+    ):
+        with pytest.raises(FileNotFoundError, match=words):
+            apps.fine_tune(tmp_path, weights=weights, output=tmp_path / "run")
+    with pytest.raises(ValueError, match="is a folder.*Received: weights="):
+        apps.fine_tune(tmp_path, weights=tmp_path, output=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
