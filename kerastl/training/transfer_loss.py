@@ -128,6 +128,7 @@ class TransferLoss:
         self.weight = checked_weight("weight", weight)
         self.taps = None if taps is None else as_names(taps)
         in_order = several(tap_weights)
+        factors: Any = {} if tap_weights is None else tap_weights
         if in_order is not None:
             if self.taps is None or len(in_order) != len(self.taps):
                 raise ValueError(
@@ -136,10 +137,10 @@ class TransferLoss:
                     "from tap name to weight. "
                     f"Received: tap_weights={tap_weights}, taps={taps}"
                 )
-            tap_weights = dict(zip(self.taps, in_order, strict=True))
+            factors = dict(zip(self.taps, in_order, strict=True))
         self.tap_weights = {
             tap: checked_weight(f"tap_weights[{tap!r}]", value)
-            for tap, value in (tap_weights or {}).items()
+            for tap, value in factors.items()
         }
         unknown = [
             tap
