@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import pathlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from typing import Any
@@ -12,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from kerastl.apps.texts import Printable
+from kerastl.arguments import as_paths
+from kerastl.arguments import several
 from kerastl.export.describe_file import describe_file
 from kerastl.export.runners.measure_file import integer_dot_products
 from kerastl.export.runners.measure_file import measure_interleaved
@@ -94,12 +95,12 @@ def benchmark(
     print(result.rows[0]["timings"])
     ```
     """
-    paths = [pathlib.Path(file) for file in files]
+    paths = as_paths("files", files)
     if not paths:
         raise ValueError("Name at least one file. Received: files=[]")
-    threads = _all_threads() if threads is None else list(threads)
-    for number in threads:
-        check_threads(number)
+    if threads is None:
+        threads = _all_threads()
+    threads = [check_threads(each) for each in several(threads, [threads])]
     runners = {
         (path, number): load(path, number)
         for path in paths

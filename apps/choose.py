@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import math
-import pathlib
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -23,11 +22,15 @@ from kerastl.apps.choice.weights_at_hand import usual_places
 from kerastl.apps.choice.weights_at_hand import weights_at_hand
 from kerastl.apps.choice.weights_at_hand import with_width
 from kerastl.apps.data.load_task import load_task
+from kerastl.apps.data.reading_progress import shows_reading
 from kerastl.apps.presets.preset_table import get_preset
 from kerastl.apps.recipes.recipe_table import RECIPES
 from kerastl.apps.texts import say
+from kerastl.arguments import as_names
+from kerastl.arguments import as_paths
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_number
+from kerastl.arguments import checked_path
 from kerastl.arguments import checked_seed
 from kerastl.types import PathLike
 
@@ -113,6 +116,7 @@ def choose(
     ```
     """
     started = time.monotonic()
+    photos = checked_path("photos", photos)
     minutes = checked_number("minutes", minutes, above=0)
     epochs = checked_count("epochs", epochs)
     seed = checked_seed("seed", seed)
@@ -127,9 +131,10 @@ def choose(
         if size is None:
             size = get_preset(each.preset).default_size
         if size not in loaded:
-            loaded[size] = load_task(
-                photos, size, batch_size, shots, seed, augment
-            )
+            with shows_reading(console):
+                loaded[size] = load_task(
+                    photos, size, batch_size, shots, seed, augment
+                )
         try:
             networks.append(judge_network(each, loaded[size]))
         except ValueError as error:
@@ -170,7 +175,7 @@ def choose(
         network.source = None
     gc.collect()
     return Choice(
-        photos=pathlib.Path(photos),
+        photos=photos,
         networks=networks,
         candidates=candidates,
         settings={
@@ -234,20 +239,19 @@ def find_candidates(networks, epochs):
 
 
 def _find_weights(photos, presets, weights, alpha):
-    if isinstance(presets, str):
-        presets = [presets]
+    presets = None if presets is None else as_names(presets)
     for name in presets or ():
         get_preset(name)
-    if isinstance(weights, str | pathlib.Path):
-        weights = [weights]
+    if weights is not None:
+        weights = as_paths("weights", weights)
     for place in weights or ():
-        if not pathlib.Path(place).exists():
+        if not place.exists():
             raise FileNotFoundError(
                 "There are no such weights. Give a file, or a folder of "
                 f"files. Received: weights={str(place)!r}"
             )
     if presets and len(presets) == 1 and weights and len(weights) == 1:
-        path = pathlib.Path(weights[0])
+        path = weights[0]
         if path.is_file() and (alpha or preset_of(path.name) != presets[0]):
             return [Weights(presets[0], with_width(presets[0], alpha), path)]
     if alpha is not None:

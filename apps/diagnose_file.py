@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pathlib
 from typing import TYPE_CHECKING
 
 from kerastl.apps.data.load_task import load_matching_images
+from kerastl.arguments import checked_path
 from kerastl.export import diagnose
 from kerastl.export import load
 from kerastl.export.keras_files.load_keras_file import load_keras_file
@@ -39,7 +39,7 @@ def diagnose_file(
     print(apps.diagnose_file("a/model.keras", "a/model.tflite", "photos"))
     ```
     """
-    model = pathlib.Path(model)
+    model = checked_path("model", model)
     runner = load(model)
     if runner.format != "keras":
         raise ValueError(

@@ -12,6 +12,7 @@ from kerastl.apps.data.class_names import read_class_names
 from kerastl.apps.data.load_task import load_matching_images
 from kerastl.apps.runs.export_files import WRITERS
 from kerastl.apps.runs.export_files import check_exports
+from kerastl.arguments import checked_path
 from kerastl.export import Metadata
 from kerastl.export import load
 from kerastl.export import selective_int8
@@ -84,9 +85,11 @@ def export_model(
     print(apps.export_model("runs/a/model.keras", "int8", "photos"))
     ```
     """
-    model = pathlib.Path(model)
+    model = checked_path("model", model)
+    if output is not None:
+        output = checked_path("output", output)
     if format is None and output is not None:
-        format = pathlib.Path(output).suffix.lstrip(".")
+        format = output.suffix.lstrip(".")
     text = f"{format}:{scheme}" if format else scheme
     [(format, scheme)] = check_exports([text])
     if target is not None and format != "tflite":

@@ -22,6 +22,7 @@ from kerastl.apps.data.check_memory import check_training_fits
 from kerastl.apps.data.class_names import labels_beside
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.load_task import load_task
+from kerastl.apps.data.reading_progress import shows_reading
 from kerastl.apps.page.find_runtime import find_runtime
 from kerastl.apps.presets.preset_table import get_preset
 from kerastl.apps.recipes.recipe import same_student
@@ -33,6 +34,7 @@ from kerastl.apps.runs.check_method import check_selection
 from kerastl.apps.runs.check_method import check_unlabelled_data
 from kerastl.apps.runs.check_method import several_rates
 from kerastl.apps.runs.check_method import warn_of_nothing_to_transfer
+from kerastl.apps.runs.check_paths import check_paths
 from kerastl.apps.runs.compare_run import add_comparison
 from kerastl.apps.runs.compare_run import open_earlier
 from kerastl.apps.runs.describe_run import describe_opening
@@ -56,6 +58,7 @@ from kerastl.apps.teachers.load_teachers import load_teachers
 from kerastl.apps.teachers.teacher_spec import read_teachers
 from kerastl.apps.texts import literal
 from kerastl.apps.texts import say
+from kerastl.arguments import checked_text
 from kerastl.export.quantization_aware import require_quantizable
 from kerastl.types import PathLike
 
@@ -238,6 +241,11 @@ def fine_tune(
         for name, value in locals().items()
         if name not in ("resume", "console", "output")
     }
+    arguments |= check_paths(arguments, output)
+    data, weights, unlabelled, compare = (
+        arguments[name] for name in ("data", "weights", "unlabelled", "compare")
+    )
+    checked_text("method", method)
     began = time.monotonic()
     row = get_preset(preset)
     teachers = read_teachers(teacher)
@@ -282,7 +290,8 @@ def fine_tune(
 
     if not isinstance(data, ImageData):
         image_size = image_size or row.default_size
-        data = load_at(image_size, unlabelled or recipe.needs_unlabelled)
+        with shows_reading(console):
+            data = load_at(image_size, unlabelled or recipe.needs_unlabelled)
     check_unlabelled_data(recipe, data, unlabelled)
     check_selection(options, data, several_rates(arguments))
     taught_by = [each.model or each.weights for each in teachers]
@@ -319,9 +328,10 @@ def fine_tune(
     check_calibration(calibrate_confidence, student, data, qat)
     if qat is not None:
         require_quantizable(student, stacklevel=3)
-    identity = run_identity(
-        data, weights, source_classes, unlabelled, taught_by
-    )
+    with shows_reading(console):
+        identity = run_identity(
+            data, weights, source_classes, unlabelled, taught_by
+        )
     suggestion = None
     if not folder.trained:
         suggestion = suggest_for_run(weights, source, data)

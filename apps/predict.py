@@ -13,6 +13,7 @@ from kerastl.apps.data.class_names import read_class_names
 from kerastl.apps.data.decode_image import load_images
 from kerastl.apps.data.decode_image import square_side
 from kerastl.apps.texts import Printable
+from kerastl.arguments import as_paths
 from kerastl.arguments import checked_count
 from kerastl.export.runners.runner import load
 from kerastl.types import PathLike
@@ -80,7 +81,7 @@ def predict(
     ```
     """
     top = checked_count("top", top)
-    images = [str(image) for image in images]
+    images = [str(image) for image in as_paths("images", images)]
     if not images:
         raise ValueError("Name at least one image. Received: images=[]")
     runner = load(model, threads)

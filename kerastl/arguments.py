@@ -5,8 +5,12 @@ Text and truth values are no numbers, though `float` and `int` would read them.
 """
 
 import difflib
+import errno
 import math
 import operator
+import os
+import pathlib
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -39,7 +43,7 @@ def checked_pair(name, value, most=None) -> tuple[int, int]:
         value: what was passed.
         most: the largest number that is allowed, or `None`.
     """
-    pair = value if isinstance(value, (list, tuple)) else (value, value)
+    pair = several(value) or [value, value]
     numbers = [_index(each) for each in pair]
     if len(numbers) != 2 or not all(
         number is not None and 1 <= number <= (most or number)
@@ -151,9 +155,105 @@ def checked_choice(name, value, known):
     return value
 
 
+def checked_path(name, value, otherwise="") -> pathlib.Path:
+    """`value` as a path, which must be a text or a path that holds one.
+
+    Args:
+        name: name of the argument, for the error.
+        value: what was passed.
+        otherwise: what else the argument takes, such as `"a Keras model"`.
+    """
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    # No system takes a null character in a name.
+    if not isinstance(text, str) or not text or "\0" in text:
+        otherwise = otherwise and f"{otherwise}, or "
+        raise ValueError(
+            f"`{name}` must be {otherwise}a path: a text that is not empty, "
+            f"or a `pathlib.Path`. Received: {name}={value!r} "
+            f"(of type {type(value).__name__})"
+        )
+    path = pathlib.Path(text)
+    try:
+        path.exists()
+    except OSError as error:
+        # A text that was meant to be read, and not to be opened.
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise ValueError(
+            f"`{name}` must be a path, and no file has a name as long. "
+            f"Received: {name}={text[:60]!r}... ({len(text)} characters)"
+        ) from error
+    return path
+
+
+def as_paths(name, value) -> list[pathlib.Path]:
+    """One path or several as a list."""
+    if isinstance(value, (str, bytes, os.PathLike)) or not isinstance(
+        value, Iterable
+    ):
+        value = [value]
+    return [checked_path(name, each) for each in value]
+
+
+def checked_text(name, value) -> str:
+    """`value`, which must be a text."""
+    if not isinstance(value, str):
+        raise ValueError(
+            f"`{name}` must be a text. Received: {name}={value!r} "
+            f"(of type {type(value).__name__})"
+        )
+    return value
+
+
+def split_names(name, text, separator=",") -> list[str]:
+    """The names in a text that joins one or several.
+
+    Args:
+        name: name of the argument, for the error.
+        text: what was passed.
+        separator: what stands between two.
+
+    Raises:
+        ValueError: If one of them is empty; it says where.
+    """
+    names = [each.strip() for each in checked_text(name, text).split(separator)]
+    if all(names):
+        return names
+    what = f"`{name}` names nothing: write what belongs there."
+    if any(names):
+        what = f"`{name}` has {_where_empty(names, separator)}."
+    raise ValueError(f"{what} Received: {name}={text!r}")
+
+
+def _where_empty(names, separator):
+    """What to do about the name that is empty, of several."""
+    where = f"between two {separator!r}"
+    if not names[-1]:
+        where = f"behind the last {separator!r}"
+    elif not names[0]:
+        where = f"before the first {separator!r}"
+    return (
+        f"nothing {where}: take that {separator!r} out, or write what belongs "
+        "there"
+    )
+
+
 def as_names(names) -> list[str]:
     """Several names as a list; a text is one name, and not its letters."""
-    return [names] if isinstance(names, str) else list(names)
+    return [names] if isinstance(names, str) else several(names, list(names))
+
+
+def several(value, otherwise=None):
+    """What is in a list, a tuple or an array; of one value `otherwise`.
+
+    An argument that is one value or several asks here, so that an array or a
+    tensor is everywhere what the list of its values is.
+    """
+    if isinstance(value, (list, tuple, range)):
+        return list(value)
+    if hasattr(value, "__array__") and np.ndim(value):
+        return np.asarray(value).tolist()
+    return otherwise
 
 
 def checked_model(name, value):
@@ -211,11 +311,16 @@ def unknown_name_error(kind, name, known, received=None) -> ValueError:
         kind: what the name stands for, such as `"preset"`.
         name: the name that was given.
         known: the names that exist.
-        received: what was given, where the name is only a part of it.
+        received: what was given, where the name is only a part of it,
+            joined to others by `+`.
     """
     received = name if received is None else received
     known = sorted(known)
+    hint = nearest_hint(name, known)
+    if name == "" != received:
+        parts = [part.strip() for part in received.split("+")]
+        hint = f" It has {_where_empty(parts, '+')}."
     return ValueError(
-        f"There is no {kind} of that name.{nearest_hint(name, known)} "
+        f"There is no {kind} of that name.{hint} "
         f"Expected one of {', '.join(known)}. Received: {kind}={received!r}"
     )

@@ -146,11 +146,10 @@ class FineTuner(keras.Model):
         self.source = None
         self.taps = []
         self._state = TunerState()
+        taps = None if taps is None else as_names(taps)
         if source is not None:
             checks.check_inputs(student, source)
-            if taps:
-                taps = as_names(taps)
-            else:
+            if not taps:
                 taps, self._state.why_no_taps = checks.default_taps_or_reason(
                     source, student
                 )

@@ -77,6 +77,7 @@ def export(
     """
     with report_errors(debug), open_console(as_json) as console:
         from kerastl import apps
+        from kerastl.arguments import split_names
 
         report = apps.export_model(
             model,
@@ -91,9 +92,9 @@ def export(
             keep_float=(
                 keep_float
                 if keep_float in (None, "auto")
-                else keep_float.split(",")
+                else split_names("keep_float", keep_float)
             ),
-            refine=refine if refine in ("auto", "none") else refine.split(","),
+            refine=split_names("refine", refine),
         )
         show(report, console, as_json)
 

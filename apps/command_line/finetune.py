@@ -26,7 +26,9 @@ from kerastl_command_line.support import show
 
 def _read_rates(text):
     """One number or several; what is none is left for the error to show."""
-    rates = [] if text is None else text.split(",")
+    from kerastl.arguments import split_names
+
+    rates = [] if text is None else split_names("learning_rate", text)
     for place, each in enumerate(rates):
         with contextlib.suppress(ValueError):
             rates[place] = float(each)
@@ -318,7 +320,7 @@ def finetune(
             patience=patience,
             seed=seed,
             qat=qat,
-            exports=[] if export.lower() == "none" else export.split(","),
+            exports=[] if export.lower() == "none" else export,
             target=target,
             max_accuracy_drop=max_accuracy_drop,
             threads=threads,

@@ -61,6 +61,9 @@ _FORMULAS = {
 }
 
 
+_DEFAULTS = "the defaults of what is named under 'in Python'"
+
+
 def describe_method(name):
     """Returns a dict of what a method does, costs and needs.
 
@@ -88,6 +91,7 @@ def describe_method(name):
         "in Python": ", ".join(f"kerastl.{name}" for name in recipe.where)
         or "Keras's own training",
         "formula": _FORMULAS[recipe.exact],
+        "values": recipe.differs or (_DEFAULTS if recipe.where else ""),
         "step": _cost(recipe),
         "learning rate": _rate(recipe),
         "strength": strength,

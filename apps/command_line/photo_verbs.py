@@ -150,13 +150,14 @@ def choose(
     """
     with report_errors(debug), open_console(as_json) as console:
         from kerastl import apps
+        from kerastl.arguments import split_names
         from kerastl.export.utils.atomic_write import check_destination
 
         if plot is not None:
             check_destination(plot, ".svg", overwrite=True)
         result = apps.choose(
             photos,
-            presets=None if preset is None else preset.split(","),
+            presets=None if preset is None else split_names("preset", preset),
             weights=weights or None,
             alpha=alpha,
             image_size=image_size,

@@ -228,9 +228,13 @@ def open_console(as_json=False, only_runs=None):
     # Figures for a program go to stdout alone.
     console = Console(stderr=as_json)
     console.width = min(console.width, 80)
-    with warnings.catch_warnings():
+    from kerastl.apps.data.reading_progress import shows_reading
+
+    with shows_reading(console), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.filterwarnings("default", category=UserWarning)
+        # The error that follows says it, or the line on the rate left out.
+        warnings.filterwarnings("ignore", message="Training stopped ")
         warnings.showwarning = _print_warning
         yield console
 

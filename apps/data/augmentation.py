@@ -89,13 +89,16 @@ def check_augment(augment) -> tuple[str, ...] | None:
     Raises:
         ValueError: If a name is not there; the message has the nearest.
     """
+    if not isinstance(augment, str):
+        known = [NONE, LIGHT, STRONG, *PARTS]
+        raise unknown_name_error("augment", augment, known)
     if augment == NONE:
         return None
     if augment == LIGHT:
         return ()
     if augment == STRONG:
         return _STRONG
-    names = [part.strip() for part in str(augment).split("+")]
+    names = [part.strip() for part in augment.split("+")]
     # What stands for several, or for none, is not joined with a part.
     known = PARTS if len(names) > 1 else (NONE, LIGHT, STRONG, *PARTS)
     for name in names:

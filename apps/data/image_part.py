@@ -10,6 +10,7 @@ from kerastl.apps.data.decode_image import UnreadableImageError
 from kerastl.apps.data.decode_image import check_image
 from kerastl.apps.data.decode_image import decode_image
 from kerastl.apps.data.find_images import LeftOut
+from kerastl.apps.data.reading_progress import tracked
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,20 @@ class ImagePart:
     def __len__(self):
         return len(self.labels)
 
-    def read(self, indices):
-        """Returns the images at `indices` as one `uint8` array."""
+    def read(self, indices, doing=None):
+        """Returns the images at `indices` as one `uint8` array.
+
+        Args:
+            indices: Places of the images.
+            doing: As in `map_in_threads`.
+        """
         if self.images is not None:
             return self.images[indices]
         return np.stack(
             map_in_threads(
                 lambda index: decode_image(self.files[index], self.size),
                 indices,
+                doing,
             )
         )
 
@@ -70,13 +77,18 @@ class ImagePart:
         return np.lexsort((self.labels, rank))[:limit]
 
 
-def map_in_threads(function, items):
+def map_in_threads(function, items, doing=None):
     """Maps over items in as many threads as there are cores.
 
     Decoding releases Python's lock, so that threads are enough.
+
+    Args:
+        function: What is done to each item.
+        items: A sequence.
+        doing: What is said of it where it takes long, see `tracked`.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(function, items))
+        return list(tracked(pool.map(function, items), len(items), doing))
 
 
 def fits(count, size, memory_limit):
@@ -109,7 +121,7 @@ def read_part(files, size, in_memory):
         except UnreadableImageError as error:
             return str(error)
 
-    reasons = map_in_threads(read, range(len(files)))
+    reasons = map_in_threads(read, range(len(files)), "reading")
     part = ImagePart(
         np.array([label for _, label in files], "int32"),
         size,
@@ -129,5 +141,5 @@ def read_part(files, size, in_memory):
 
 def in_memory(part):
     """The same part, its images kept in memory."""
-    images = part.read(np.arange(len(part))) if len(part) else None
+    images = part.read(np.arange(len(part)), "keeping") if len(part) else None
     return ImagePart(part.labels, part.size, images, part.files)

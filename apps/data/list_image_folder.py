@@ -6,7 +6,6 @@ import unicodedata
 import zipfile
 from dataclasses import dataclass
 from dataclasses import field
-from pathlib import Path
 
 from kerastl.apps.data.class_names import check_class_names
 from kerastl.apps.data.class_names import differ_in_case
@@ -16,6 +15,7 @@ from kerastl.apps.data.find_images import find_images
 from kerastl.apps.data.find_images import has_images
 from kerastl.apps.data.find_images import relative_names
 from kerastl.apps.data.find_images import visible_folders
+from kerastl.arguments import checked_path
 from kerastl.arguments import nearest_hint
 
 _BESIDE = "beside the class folders, so of no class"
@@ -63,7 +63,7 @@ def list_image_folder(path):
             there is only one class, a class has no images or a name that
             cannot be written, or an image is in two classes by a link.
     """
-    path = Path(path)
+    path = checked_path("path", path)
     require_folder(path)
     layout = find_layout(path)
     class_names = _class_names(layout.parts["train"], path)

@@ -20,6 +20,7 @@ from kerastl.apps.data.list_image_folder import list_image_folder
 from kerastl.apps.data.load_unlabelled import load_unlabelled
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_number
+from kerastl.arguments import checked_path
 from kerastl.arguments import checked_seed
 from kerastl.types import PathLike
 
@@ -100,6 +101,8 @@ def load_image_folder(
     model.fit(data.train, validation_data=data.validation)
     ```
     """
+    if unlabelled is not None and not isinstance(unlabelled, bool | np.bool_):
+        unlabelled = checked_path("unlabelled", unlabelled, "True")
     image_size = checked_count("image_size", image_size, least=8)
     batch_size = checked_count("batch_size", batch_size)
     seed = checked_seed("seed", seed)

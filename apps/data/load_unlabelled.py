@@ -23,6 +23,10 @@ from kerastl.apps.data.list_image_folder import require_folder
 from kerastl.apps.data.same_photos import Pictures
 from kerastl.apps.data.same_photos import fingerprint
 from kerastl.apps.texts import literal
+from kerastl.arguments import checked_path
+
+# What is said of long lists of files.
+_COMPARING = "comparing"
 
 
 def load_unlabelled(path, size, parts, memory_limit):
@@ -46,7 +50,7 @@ def load_unlabelled(path, size, parts, memory_limit):
         ImportError: If a video is there, and PyAV is not.
         ValueError: If no image is left.
     """
-    path = pathlib.Path(path)
+    path = checked_path("unlabelled", path)
     found, videos = _find(path)
     judges = [parts[name] for name in ("validation", "test") if name in parts]
     files = [(file, 0) for file in found.files]
@@ -115,11 +119,13 @@ def _without_judges(part, judges):
     digests = {
         digest
         for judge in judges
-        for digest in map_in_threads(_digest, judge.files)
+        for digest in map_in_threads(_digest, judge.files, _COMPARING)
     }
     kept = [
         index
-        for index, digest in enumerate(map_in_threads(_digest, part.files))
+        for index, digest in enumerate(
+            map_in_threads(_digest, part.files, _COMPARING)
+        )
         if digest not in digests
     ]
     return part.take(np.array(kept, "int64")), len(part) - len(kept)
@@ -289,7 +295,7 @@ def list_images(path, name="unlabelled"):
 
 def _find_some_images(path, name):
     """`find_images` of a folder that has to have some; see `list_images`."""
-    path = pathlib.Path(path)
+    path = checked_path(name, path)
     require_folder(path, f"folder of {name} images", name, "Name a folder.")
     found = find_images(path)
     if not found.files:

@@ -108,7 +108,7 @@ def seen_text(data):
     if data.unlabelled is not None:
         parts.append(data.unlabelled)
     files = [file for part in parts for file in part.files or ()]
-    digests = sorted(set(map_in_threads(digest_file, files)))
+    digests = sorted(set(map_in_threads(digest_file, files, "comparing")))
     return "".join(f"{digest}\n" for digest in digests)
 
 
@@ -128,4 +128,7 @@ def count_seen(model, files):
     seen = set(path.read_text(encoding="utf-8").split())
     if not seen:
         return None
-    return sum(digest in seen for digest in map_in_threads(digest_file, files))
+    return sum(
+        digest in seen
+        for digest in map_in_threads(digest_file, files, "comparing")
+    )

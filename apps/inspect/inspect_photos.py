@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import os
-import pathlib
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -25,6 +24,7 @@ from kerastl.apps.inspect.photo_checks import find_doubtful
 from kerastl.apps.inspect.photo_checks import measure_photo
 from kerastl.apps.texts import say
 from kerastl.arguments import checked_count
+from kerastl.arguments import checked_path
 from kerastl.export.utils.atomic_write import check_destination
 from kerastl.export.utils.third_party import require
 from kerastl.types import PathLike
@@ -97,7 +97,7 @@ def inspect_photos(
     ```
     """
     image_size = checked_count("image_size", image_size, least=32)
-    path = pathlib.Path(path)
+    path = checked_path("path", path)
     if output is not None:
         output = check_destination(output, ".html", overwrite)
     network = None
@@ -168,7 +168,14 @@ def _in_batches(files, function, doing, console):
     starts = range(0, len(files), _BATCH)
     if console is not None:
         say(console, f"{doing} {len(files):,} photos")
-        starts = track(starts, "", console=console, transient=True)
+        starts = track(
+            starts,
+            "",
+            console=console,
+            transient=True,
+            # In a log it would leave an empty line.
+            disable=not console.is_interactive,
+        )
     found = []
     for start in starts:
         found += function(files[start : start + _BATCH])

@@ -14,6 +14,7 @@ import subprocess
 import tarfile
 import tempfile
 
+from kerastl.arguments import checked_path
 from kerastl.export.utils.atomic_write import make_folder
 from kerastl.export.utils.atomic_write import staged_file
 
@@ -64,7 +65,7 @@ def find_runtime(folder=None):
     ```
     """
     if folder is not None:
-        found = _read(pathlib.Path(folder))
+        found = _read(checked_path("runtime", folder))
         if found is None:
             raise FileNotFoundError(
                 "The folder does not hold the npm package onnxruntime-web: "

@@ -12,6 +12,7 @@ from kerastl.apps.data.decode_image import default_margin
 from kerastl.apps.data.decode_image import square_side
 from kerastl.apps.page.find_runtime import find_runtime
 from kerastl.apps.texts import literal
+from kerastl.arguments import checked_path
 from kerastl.export.package.metadata import read_metadata
 from kerastl.export.runners.runner import load
 from kerastl.export.utils.atomic_write import check_destination
@@ -59,9 +60,12 @@ def write_page(
     apps.write_page("runs/mine/model_int8.onnx")
     ```
     """
+    model = checked_path("model", model)
     if output is None:
-        output = pathlib.Path(model).with_name(NAME)
+        output = model.with_name(NAME)
     output = check_destination(output, ".html", overwrite)
+    if runtime is not None:
+        runtime = checked_path("runtime", runtime)
     page = make_page(model, runtime)
     with staged_file(output, ".html", overwrite) as temporary:
         temporary.write_bytes(page)

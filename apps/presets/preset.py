@@ -12,6 +12,7 @@ import keras
 from kerastl.apps.presets.imagenet import PREPROCESSING
 from kerastl.apps.presets.imagenet import adapt_weights
 from kerastl.apps.presets.imagenet import preprocess
+from kerastl.arguments import several
 from kerastl.export.keras_files.load_weights_into import assign_source
 from kerastl.export.keras_files.load_weights_into import extra_entries
 from kerastl.export.keras_files.load_weights_into import match_entries
@@ -274,7 +275,7 @@ class Preset:
     def _checked_shape(self, input_shape):
         if input_shape is None:
             return (self.default_size, self.default_size, 3)
-        shape = tuple(input_shape) if _is_sequence(input_shape) else ()
+        shape = tuple(several(input_shape, ()))
         if len(shape) != 3 or shape[2] != 3:
             raise ValueError(
                 "`input_shape` must be (height, width, 3), for RGB images "
@@ -318,7 +319,3 @@ class Preset:
             for name, value in arguments.items()
             if name not in _FIXED_ARGUMENTS
         }
-
-
-def _is_sequence(value):
-    return isinstance(value, (list, tuple))

@@ -10,6 +10,7 @@ from keras import applications
 
 from kerastl.apps.presets.preset import Preset
 from kerastl.apps.presets.resnet_cifar import resnet_cifar
+from kerastl.arguments import checked_text
 from kerastl.arguments import unknown_name_error
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ def get_preset(name: str) -> Preset:
     kerastl.apps.get_preset("mobilenet_v2").default_size  # 224
     ```
     """
-    if name not in PRESETS:
+    if checked_text("preset", name) not in PRESETS:
         # As files of weights are called.
         preset, _, width = str(name).rpartition("_")
         if preset in PRESETS and width.replace(".", "", 1).isdigit():

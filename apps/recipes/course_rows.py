@@ -9,10 +9,15 @@ from kerastl.apps.recipes.recipe import Recipe
 # The functions import what they use, so that the table is there at once.
 
 
+_DECAY = 0.5
+
+
 def _layer_decay(rate, recipe, setting):
     from kerastl.optimizers import layer_decay_optimizer
 
-    return layer_decay_optimizer(setting.student, recipe.base(rate), decay=0.5)
+    return layer_decay_optimizer(
+        setting.student, recipe.base(rate), decay=_DECAY
+    )
 
 
 def _staged_unfreezing(rate, recipe, setting):
@@ -48,6 +53,8 @@ OPTIMIZER_ROWS = [
         make_optimizer=_layer_decay,
         rates_by_layer=True,
         cost=1.02,
+        differs=f"each stage has {_DECAY:g} times the rate of the one above; "
+        "published: each layer has it divided by 2.6",
     ),
     Recipe(
         name="staged_unfreezing",
@@ -146,6 +153,9 @@ SCHEDULE_ROWS = [
         cost=0.97,
         exact="assumed",
         conflicts=_DRAWN_ANEW,
+        differs=f"the classifier starts every period at {_HEAD_FACTOR:g} times "
+        f"the network's rate, and a period has {_STEPS_OF_A_PERIOD} steps at "
+        "least: with a few hundred photos it does not come back otherwise",
     ),
     Recipe(
         name="cyclic",
@@ -260,6 +270,12 @@ GATE_ROWS = [
 _SHARE_OF_PUBLISHED = 0.1
 
 
+_WEIGHTS = (
+    f"where the classes are new the weight is {_SHARE_OF_PUBLISHED:g} times "
+    "the published one, which is for trainings fifty times as long"
+)
+
+
 def _share(setting):
     return _SHARE_OF_PUBLISHED if setting.new_head else 1.0
 
@@ -307,6 +323,7 @@ OUTPUT_ROWS = [
         transfer_losses=_lwf,
         passes=(1, 0, 0),
         cost=1.11,
+        differs=_WEIGHTS,
     ),
     Recipe(
         name="distillation",
@@ -320,6 +337,7 @@ OUTPUT_ROWS = [
         transfer_losses=_distillation,
         passes=(1, 0, 0),
         cost=1.08,
+        differs=_WEIGHTS,
     ),
     Recipe(
         name="co_tuning",
@@ -331,6 +349,7 @@ OUTPUT_ROWS = [
         needs_source_head=True,
         transfer_losses=_co_tuning,
         cost=0.99,
+        differs=_WEIGHTS,
     ),
     Recipe(
         name="bi_tuning",

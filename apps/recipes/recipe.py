@@ -248,6 +248,8 @@ class Recipe:
         exact: `"exact"` if the published formula, or that of the authors'
             code, is implemented as it is; `"assumed"` if parts of it could not
             be read, or are done otherwise: the docstrings say which, and why.
+        differs: What the recipe sets otherwise than the paper, and why;
+            `None` where its values are the published ones.
         conflicts: Pairs of what a training may be asked for and the reason
             why this method cannot: `"best"` or `"average"` weights,
             `"patience"`, `"mixing"` images. See `training_options`.
@@ -304,6 +306,7 @@ class Recipe:
     passes: tuple[int, int, int] = (0, 0, 0)
     cost: float | None = None
     exact: str = "exact"
+    differs: str | None = None
     conflicts: tuple = ()
     requires: str | None = None
 

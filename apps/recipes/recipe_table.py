@@ -41,7 +41,10 @@ PURPOSES = {
 AUTO = "auto"
 
 # What says which method it is; a joined one says it anew.
-_OWN = ("name", "title", "paper", "summary", "where", "passes", "cost", "exact")
+_OWN = (
+    *("name", "title", "paper", "summary", "where", "passes", "cost", "exact"),
+    "differs",
+)
 _JOINED = (
     "transfer_losses",
     "callbacks",
@@ -140,6 +143,10 @@ def _join(rows):
         exact=(
             "exact" if all(row.exact == "exact" for row in rows) else "assumed"
         ),
+        differs="; ".join(
+            f"{row.name}: {row.differs}" for row in rows if row.differs
+        )
+        or None,
         **merged,
     )
 

@@ -17,6 +17,7 @@ from kerastl.apps.report.drawing import in_style
 from kerastl.apps.report.drawing import label_rows
 from kerastl.apps.report.drawing import panel
 from kerastl.apps.report.drawing import shorten
+from kerastl.export.utils.atomic_write import check_destination
 from kerastl.export.utils.atomic_write import staged_file
 from kerastl.types import PathLike
 
@@ -274,6 +275,7 @@ def draw_diagnosis(
     apps.draw_diagnosis(diagnosis, "layers.svg")
     ```
     """
+    path = check_destination(path, ".svg", overwrite)
     name = pathlib.Path(diagnosis.path).name
     picture = plot_layer_errors(
         diagnosis.to_dict()["layers"], f"Layers of {name}"

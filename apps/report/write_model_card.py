@@ -11,6 +11,7 @@ from kerastl.apps.report.describe_results import describe_origins
 from kerastl.apps.report.describe_results import describe_pseudo_labels
 from kerastl.apps.report.describe_results import shipped_rows
 from kerastl.apps.texts import literal
+from kerastl.arguments import checked_path
 from kerastl.export.utils.atomic_write import staged_file
 from kerastl.types import PathLike
 
@@ -37,7 +38,7 @@ def write_model_card(report: dict[str, Any], path: PathLike) -> pathlib.Path:
     apps.write_model_card(report, "runs/clothing/MODEL_CARD.md")
     ```
     """
-    path = pathlib.Path(path)
+    path = checked_path("path", path)
     sections = (
         _introduction(report),
         _results(report),

@@ -12,6 +12,7 @@ from kerastl.apps.report.describe_results import describe_pseudo_labels
 from kerastl.apps.report.describe_results import shipped_rows
 from kerastl.apps.report.draw_report import draw_report
 from kerastl.apps.report.heat_maps import MOST_NAMED
+from kerastl.arguments import checked_path
 from kerastl.export.utils.atomic_write import staged_file
 from kerastl.types import PathLike
 
@@ -49,7 +50,7 @@ def write_report(
     import jinja2
     from markupsafe import Markup
 
-    path = pathlib.Path(path)
+    path = checked_path("path", path)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([_FOLDER, _FOLDER / "sections"]),
         autoescape=True,

@@ -10,14 +10,16 @@ from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.recipes.adapt_recipe import check_options
 from kerastl.apps.recipes.training_options import TrainingOptions
 from kerastl.apps.runs.export_files import check_exports
+from kerastl.apps.runs.export_files import listed_exports
 from kerastl.apps.runs.train_soup import check_soup
 from kerastl.arguments import checked_choice
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_flag
 from kerastl.arguments import checked_number
+from kerastl.arguments import several
 from kerastl.export.conversion.choose_images import check_max_drop
 from kerastl.export.conversion.converters import get_scheme
-from kerastl.export.targets.check import load_op_table
+from kerastl.export.conversion.never_runs import check_target_runs
 from kerastl.export.utils.third_party import require
 from kerastl.layers.blur_pooling_2d import MAX_KERNEL_SIZE
 from kerastl.surgery import find_head
@@ -72,6 +74,13 @@ def check_arguments(arguments, recipe, has_teacher=False):
     Raises:
         ValueError: For what does not fit, or not together.
     """
+    arguments["exports"] = listed_exports(arguments["exports"])
+    preset_arguments = arguments["preset_arguments"]
+    if preset_arguments is not None and not isinstance(preset_arguments, dict):
+        raise ValueError(
+            "`preset_arguments` must be a dict, such as {'alpha': 0.35}. "
+            f"Received: preset_arguments={preset_arguments!r}"
+        )
     # NumPy's numbers are accepted, and go on as Python's.
     checked = {**check_numbers(arguments), **check_flags(arguments)}
     arguments = {**arguments, **checked}
@@ -162,8 +171,9 @@ def check_numbers(arguments):
         value = arguments[name]
         if value is None and name in _OPTIONAL:
             pass
-        elif name == "learning_rate" and isinstance(value, list | tuple):
-            value = [checked_number(name, each, above=0) for each in value]
+        elif name == "learning_rate" and several(value) is not None:
+            rates = several(value)
+            value = [checked_number(name, each, above=0) for each in rates]
             if len(set(value)) < 2:
                 raise ValueError(
                     "`learning_rate` must be a number, or several that differ; "
@@ -351,8 +361,7 @@ def check_outputs(exports, qat=None, target=None, page=False):
             would train for no file or on a backend that cannot, or the
             target would check no file.
     """
-    if isinstance(exports, str):
-        exports = exports.split(",")
+    exports = listed_exports(exports)
     pairs = check_exports(exports)
     if page and not any(format == "onnx" for format, _ in pairs):
         pairs.append(("onnx", "float32"))
@@ -366,7 +375,7 @@ def check_outputs(exports, qat=None, target=None, page=False):
             "Quantization-aware training is for the int8 files, and none is "
             "asked for. Add 'tflite:int8' or 'onnx:int8' to `exports` "
             "(--export), or leave `qat` (--qat) out. "
-            f"Received: qat={qat}, exports={list(exports)}"
+            f"Received: qat={qat}, exports={exports}"
         )
     backend = keras.backend.backend()
     if qat is not None and backend != "tensorflow":
@@ -378,11 +387,12 @@ def check_outputs(exports, qat=None, target=None, page=False):
             f"Received: qat={qat}, backend={backend!r}"
         )
     if target is not None:
-        load_op_table(target)
-        if not any(format == "tflite" for format, _ in pairs):
+        files = [scheme for format, scheme in pairs if format == "tflite"]
+        check_target_runs(target, files)
+        if not files:
             raise ValueError(
                 "Targets run TFLite files, and none is asked for. Add one to "
                 "`exports` (--export), or leave `target` (--target) out. "
-                f"Received: target={target!r}, exports={list(exports)}"
+                f"Received: target={target!r}, exports={exports}"
             )
     return pairs

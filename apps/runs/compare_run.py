@@ -2,7 +2,6 @@
 
 import json
 import math
-import pathlib
 import unicodedata
 from typing import Any
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from kerastl.apps.data.decode_image import square_side
 from kerastl.apps.report.figures import NINETY_FIVE
 from kerastl.apps.runs.export_files import MODEL
 from kerastl.apps.texts import literal
+from kerastl.arguments import checked_path
 from kerastl.export.runners.class_scores import class_scores
 from kerastl.export.runners.class_scores import collect_outputs
 from kerastl.export.runners.runner import load
@@ -53,7 +53,7 @@ def open_earlier(path, data, one_size=False):
         ValueError: If the file cannot be read, or its classes are others, or
             it reads images of a size that there are none of.
     """
-    path = pathlib.Path(path)
+    path = checked_path("compare", path)
     file = path / MODEL if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(

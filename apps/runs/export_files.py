@@ -3,10 +3,12 @@
 import dataclasses
 import hashlib
 from collections.abc import Callable
+from collections.abc import Iterable
 
 import numpy as np
 
 from kerastl.apps.runs.run_progress import RunProgress
+from kerastl.arguments import split_names
 from kerastl.arguments import unknown_name_error
 from kerastl.export import SCHEMES
 from kerastl.export import AccuracyDropError
@@ -37,6 +39,24 @@ _METRICS = (
 )
 
 
+def listed_exports(exports) -> list[str]:
+    """The `exports` of `apps.fine_tune` as a list of texts.
+
+    Args:
+        exports: Texts like `"tflite:int8"`, or one text, several by comma.
+
+    Raises:
+        ValueError: If they are no texts, or one is empty.
+    """
+    if not isinstance(exports, Iterable) or isinstance(exports, bytes):
+        raise ValueError(
+            "`exports` must be a list of texts such as 'tflite:int8', an "
+            f"empty one for no files. Received: exports={exports!r}"
+        )
+    texts = [exports] if isinstance(exports, str) else exports
+    return [name for text in texts for name in split_names("exports", text)]
+
+
 def check_exports(exports):
     """Returns `(format, scheme)` pairs from texts like `"tflite:int8"`.
 
@@ -49,8 +69,8 @@ def check_exports(exports):
     """
     pairs = []
     for text in exports:
-        format, _, scheme = text.strip().rpartition(":")
-        format = format or "tflite"
+        *formats, scheme = split_names("exports", text, ":")
+        format = ":".join(formats) or "tflite"
         if format not in SCHEMES:
             raise unknown_name_error("format", format, SCHEMES)
         pairs.append((format, get_scheme(scheme, format).name))

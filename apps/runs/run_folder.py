@@ -8,6 +8,7 @@ import warnings
 
 from kerastl.apps.runs.run_identity import describe_changes
 from kerastl.apps.texts import literal
+from kerastl.arguments import checked_path
 from kerastl.export.utils.atomic_write import is_leftover
 from kerastl.export.utils.atomic_write import make_folder
 from kerastl.export.utils.atomic_write import remove_leftovers
@@ -85,7 +86,7 @@ class RunFolder:
     """
 
     def __init__(self, path, arguments, versions, resume=False, defaults=None):
-        self.path = pathlib.Path(path)
+        self.path = checked_path("output", path)
         self._resume = resume
         self._arguments = _as_json(arguments)
         self._defaults = _as_json(defaults or {})

@@ -111,7 +111,7 @@ def _digest_part(part, places, root):
         return [len(places), _digest(rows)]
     files = [part.files[place] for place in places]
     names = [_name(file, root) for file in files]
-    contents = map_in_threads(digest_file, files)
+    contents = map_in_threads(digest_file, files, "taking digests of")
     return [
         len(places),
         _digest(

@@ -3,6 +3,7 @@
 import dataclasses
 import time
 
+from kerastl.apps.data.reading_progress import shows_reading
 from kerastl.apps.texts import say
 from kerastl.export.conversion.converters import get_scheme
 
@@ -62,6 +63,7 @@ class RunProgress:
         self._pace = None
         self._factors = {}
         self._line = self._task = None
+        self._other = None
 
     @property
     def drawn(self):
@@ -69,11 +71,15 @@ class RunProgress:
         return self._line is not None
 
     def __enter__(self):
+        # Two lines cannot be drawn at once.
+        self._other = shows_reading(None)
+        self._other.__enter__()
         if self.console is not None and self.console.is_interactive:
             self._draw()
         return self
 
     def __exit__(self, *_):
+        self._other.__exit__(None, None, None)
         if self._line is not None:
             self._line.stop()
             self._line = None

@@ -10,10 +10,14 @@ from kerastl.apps.choice.weights_at_hand import preset_of
 from kerastl.apps.choice.weights_at_hand import width_of
 from kerastl.apps.presets.preset_table import PRESETS
 from kerastl.apps.presets.preset_table import get_preset
+from kerastl.arguments import checked_path
+from kerastl.arguments import several
+from kerastl.arguments import split_names
 from kerastl.arguments import unknown_name_error
 
 _MODEL = "model.keras"
 _WEIGHTS = ".h5"
+_KINDS = "A teacher is the name of a preset, a file or a model."
 
 
 class TeacherSpec(NamedTuple):
@@ -85,20 +89,18 @@ def read_teachers(teacher) -> list[TeacherSpec]:
         return []
     # A path may hold commas.
     if isinstance(teacher, str) and not (teacher and os.path.exists(teacher)):
-        teacher = [part.strip() for part in teacher.split(",")]
-    if not isinstance(teacher, list | tuple):
-        teacher = [teacher]
-    return [_read(each) for each in teacher]
+        try:
+            teacher = split_names("teacher", teacher)
+        except ValueError as error:
+            raise ValueError(f"{_KINDS} {error}") from error
+    return [_read(each) for each in several(teacher, [teacher])]
 
 
 def _read(teacher):
     if isinstance(teacher, keras.Model):
         return TeacherSpec(model=teacher)
     if not isinstance(teacher, str | pathlib.Path) or not str(teacher):
-        raise ValueError(
-            "A teacher is the name of a preset, a file or a model. "
-            f"Received: teacher={teacher!r}"
-        )
+        raise ValueError(f"{_KINDS} Received: teacher={teacher!r}")
     name, _, file = str(teacher).partition(":")
     if name in PRESETS:
         if file and not pathlib.Path(file).is_file():
@@ -107,7 +109,7 @@ def _read(teacher):
                 f"Received: teacher={str(teacher)!r}"
             )
         return TeacherSpec(name, file or "imagenet")
-    path = pathlib.Path(teacher)
+    path = checked_path("teacher", teacher)
     if path.is_dir():
         path = path / _MODEL
     if not path.is_file():

@@ -13,6 +13,7 @@ import tempfile
 import keras
 import numpy as np
 
+from kerastl.arguments import checked_text
 from kerastl.arguments import unknown_name_error
 from kerastl.surgery import graph
 
@@ -115,7 +116,7 @@ def get_scheme(name, format):
         ValueError: If there is none; the message names the nearest.
     """
     table = SCHEMES[format]
-    if name in table:
+    if checked_text("scheme", name) in table:
         return table[name]
     raise unknown_name_error(f"{format} scheme", name, table)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pathlib
 from typing import TYPE_CHECKING
 
 import keras
 
+from kerastl.arguments import checked_path
 from kerastl.export.conversion.choose_images import check_finite
 from kerastl.export.conversion.choose_images import spread_images
 from kerastl.export.diagnosis.diagnosis import Diagnosis
@@ -73,7 +73,7 @@ def diagnose(
     Reference: SQNR as in AIMET's and the AI Edge Quantizer's reports; the own
     error is what TFLite's QuantizationDebugger measures for each operator.
     """
-    path = pathlib.Path(path)
+    path = checked_path("path", path)
     if path.suffix not in READERS:
         raise ValueError(
             f"Expected a file that ends in one of {tuple(READERS)}. "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from kerastl.arguments import checked_count
+from kerastl.arguments import checked_path
 from kerastl.arguments import nearest_hint
 from kerastl.export.conversion.pipeline import export_model
 from kerastl.export.diagnosis.examine import examine
@@ -93,7 +93,7 @@ def selective_int8(
     print(report)
     ```
     """
-    path = pathlib.Path(path)
+    path = checked_path("path", path)
     if path.suffix not in _FORMATS:
         raise ValueError(
             f"Expected a file name that ends in one of {tuple(_FORMATS)}. "

@@ -1,13 +1,13 @@
 """Loads a model file of Keras 3 or tf.keras 2, or says what is wrong."""
 
 import json
-import pathlib
 import re
 import zipfile
 
 import h5py
 import keras
 
+from kerastl.arguments import checked_path
 from kerastl.export.keras_files.load_legacy_h5 import load_legacy_h5
 from kerastl.export.keras_files.unreadable import check_is_binary
 from kerastl.export.keras_files.unreadable import check_is_file
@@ -46,7 +46,7 @@ def load_keras_file(path):
     model = load_keras_file("model_from_2021.h5")
     ```
     """
-    path = pathlib.Path(path)
+    path = checked_path("path", path)
     check_is_file(path)
     check_is_binary(path, "keras")
     with open(path, "rb") as file:

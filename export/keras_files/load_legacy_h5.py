@@ -1,11 +1,11 @@
 """Whole models saved by tf.keras 2."""
 
 import json
-from pathlib import Path
 
 import h5py
 import keras
 
+from kerastl.arguments import checked_path
 from kerastl.export.keras_files.load_weights_into import load_weights_into
 from kerastl.types import PathLike
 
@@ -37,7 +37,7 @@ def load_legacy_h5(path: PathLike) -> keras.Model:
     model.save("model.keras")
     ```
     """
-    config = _read_config(Path(path))
+    config = _read_config(checked_path("path", path))
     repaired = repair_legacy_config(config)
     if repaired["class_name"] == "Sequential":
         builder = keras.Sequential.from_config

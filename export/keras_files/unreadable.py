@@ -10,11 +10,13 @@ _MODELS = (".keras", ".tflite", ".onnx")
 _SAMPLE = 512
 
 
-def check_is_file(path):
+def check_is_file(path, argument="path", endings=_MODELS):
     """Refuses what is no file.
 
     Args:
         path: A `pathlib.Path`.
+        argument: Name of the argument, for the error.
+        endings: Those of files that are named where it is a folder of them.
 
     Raises:
         FileNotFoundError: If there is nothing.
@@ -22,12 +24,12 @@ def check_is_file(path):
     """
     if path.is_dir():
         models = sorted(
-            str(each) for each in path.iterdir() if each.suffix in _MODELS
+            str(each) for each in path.iterdir() if each.suffix in endings
         )
         if models:
             raise ValueError(
                 f"'{path}' is a folder. Name a file in it: "
-                f"{', '.join(models[:8])}. Received: path={str(path)!r}"
+                f"{', '.join(models[:8])}. Received: {argument}={str(path)!r}"
             )
         what = "a folder"
         if (path / "saved_model.pb").is_file():
@@ -37,11 +39,11 @@ def check_is_file(path):
         raise ValueError(
             f"'{path}' is {what}. Expected a file. Load it where it was "
             'written and save it with `model.save("model.keras")`. '
-            f"Received: path={str(path)!r}"
+            f"Received: {argument}={str(path)!r}"
         )
     if not path.is_file():
         raise FileNotFoundError(
-            f"There is no file '{path}'. Received: path={str(path)!r}"
+            f"There is no file '{path}'. Received: {argument}={str(path)!r}"
         )
 
 

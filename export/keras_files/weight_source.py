@@ -9,7 +9,10 @@ from pathlib import Path
 import h5py
 import keras
 
+from kerastl.arguments import checked_path
+from kerastl.arguments import nearest_hint
 from kerastl.export.keras_files.unreadable import check_is_binary
+from kerastl.export.keras_files.unreadable import check_is_file
 
 _KERAS_3_KEY = re.compile(r"^(layers/[^/]+/)*layers/[^/]+$")
 
@@ -47,6 +50,25 @@ class WeightSource:
     keyed: bool
 
 
+def check_weights_file(source) -> Path:
+    """The path of a file of weights, which has to be there.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no path, or that of a folder.
+    """
+    path = checked_path("weights", source, "a Keras model")
+    if path.is_dir():
+        check_is_file(path, "weights", (".keras", ".h5"))
+    if not path.is_file():
+        raise FileNotFoundError(
+            "The weights file does not exist. Expected a `.weights.h5`, "
+            f"`.h5` or `.keras` file.{nearest_hint(source, ['imagenet'])} "
+            f"Received: weights={str(source)!r}"
+        )
+    return path
+
+
 @contextlib.contextmanager
 def open_weight_source(source):
     """Opens a model or a weights file for reading.
@@ -71,12 +93,7 @@ def open_weight_source(source):
             keyed=True,
         )
         return
-    path = Path(source)
-    if not path.is_file():
-        raise FileNotFoundError(
-            "The weights file does not exist. Expected a `.weights.h5`, "
-            f"`.h5` or `.keras` file. Received: weights={str(source)!r}"
-        )
+    path = check_weights_file(source)
     check_is_binary(path, "Keras weights")
     if path.suffix == ".keras":
         with open_weight_source(_load_keras_file(path)) as opened:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import pathlib
 from typing import Any
 from typing import Self
 
+from kerastl.arguments import checked_path
 from kerastl.export.package.tflite_metadata import METADATA
 from kerastl.export.package.tflite_metadata import describe_images
 from kerastl.export.package.tflite_metadata import join_archive
@@ -148,7 +148,7 @@ def read_metadata(path: PathLike) -> Metadata | None:
     print(read_metadata("model.tflite").class_names)
     ```
     """
-    path = pathlib.Path(path)
+    path = checked_path("path", path)
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no file '{path}'. Received: path={str(path)!r}"
@@ -215,7 +215,7 @@ def write_metadata(path: PathLike, metadata: Metadata) -> Metadata:
     write_metadata("model.tflite", Metadata(["cat", "dog"]))
     ```
     """
-    path = pathlib.Path(path)
+    path = checked_path("path", path)
     if path.suffix not in _SUFFIXES:
         raise ValueError(
             f"Metadata goes into files that end in one of {_SUFFIXES}. "

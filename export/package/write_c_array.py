@@ -2,6 +2,7 @@
 
 import pathlib
 
+from kerastl.arguments import checked_path
 from kerastl.export.package.c_example import c_example
 from kerastl.export.package.c_example import c_identifier
 from kerastl.export.package.metadata import read_metadata
@@ -60,7 +61,7 @@ def write_c_array(
     write_c_array("model_int8.tflite", "firmware/src")
     ```
     """
-    path = pathlib.Path(path)
+    path = checked_path("path", path)
     report = require_target(path, "tflite-micro")
     folder = path.parent if folder is None else make_folder(folder)
     name = c_identifier(name or path.stem)

@@ -4,6 +4,7 @@ import pathlib
 import re
 import warnings
 
+from kerastl.arguments import checked_path
 from kerastl.export.package.c_example import FRAME_BYTES
 from kerastl.export.package.c_example import c_example
 from kerastl.export.package.c_example import c_identifier
@@ -74,7 +75,7 @@ def write_esp_project(
     write_esp_project("model_int8.tflite", "firmware")
     ```
     """
-    path = pathlib.Path(path)
+    path = checked_path("path", path)
     report = require_target(path, "tflite-micro")
     name = c_identifier(name or path.stem)
     if c_example(name, load(path), False) is None:

@@ -7,6 +7,8 @@ import time
 
 import numpy as np
 
+from kerastl.arguments import as_names
+from kerastl.arguments import checked_text
 from kerastl.arguments import unknown_name_error
 from kerastl.export.refinement.record import RefinementRecord
 from kerastl.export.refinement.refinable_copy import Schedule
@@ -219,13 +221,13 @@ def chosen_steps(refine):
     Raises:
         ValueError: If a name is unknown; it says the nearest.
     """
-    if refine == "auto":
+    names = () if refine is None else as_names(refine)
+    if names == ["auto"]:
         return AUTO
-    if refine in ("none", None):
+    if names == ["none"]:
         return ()
-    names = (refine,) if isinstance(refine, str) else tuple(refine)
     for name in names:
-        if name not in STEPS:
+        if checked_text("refine", name) not in STEPS:
             raise unknown_name_error(
                 "refinement", name, ("auto", "none", *STEPS)
             )

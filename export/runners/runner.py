@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_path
 from kerastl.export.keras_files.unreadable import check_is_binary
 from kerastl.export.keras_files.unreadable import check_is_file
 from kerastl.export.keras_files.unreadable import corrupt
@@ -255,12 +258,13 @@ def load(path_or_model: PathLike | keras.Model, threads: int = 1) -> Runner:
     probabilities = runner.predict(images)
     ```
     """
-    check_threads(threads)
+    threads = check_threads(threads)
     if isinstance(path_or_model, Runner):
         return path_or_model
-    if not isinstance(path_or_model, (str, pathlib.Path)):
+    keras = sys.modules.get("keras")
+    if keras is not None and isinstance(path_or_model, keras.Model):
         return _keras_runner(path_or_model, threads)
-    path = pathlib.Path(path_or_model)
+    path = checked_path("path", path_or_model, "a Keras model")
     if path.is_dir():
         check_is_file(path)
     if path.suffix not in FORMATS:
@@ -335,13 +339,9 @@ def _only(tensors, kind):
     return tensors[0]
 
 
-def check_threads(threads):
-    """Raises a `ValueError` unless `threads` is a positive integer."""
-    if not isinstance(threads, int) or threads < 1:
-        raise ValueError(
-            "`threads` must be a positive integer. "
-            f"Received: threads={threads!r}"
-        )
+def check_threads(threads) -> int:
+    """`threads` as an int, which must be 1 or more."""
+    return checked_count("threads", threads)
 
 
 def _fill(images, size):

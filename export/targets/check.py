@@ -5,6 +5,7 @@ import dataclasses
 import json
 import pathlib
 
+from kerastl.arguments import checked_text
 from kerastl.arguments import unknown_name_error
 from kerastl.export.targets.check_report import CheckReport
 from kerastl.export.targets.check_report import TargetError
@@ -313,7 +314,7 @@ def load_op_table(target):
     Raises:
         ValueError: If there is no such target; with the nearest name.
     """
-    if target not in _FILES:
+    if checked_text("target", target) not in _FILES:
         raise unknown_name_error("target", target, TARGETS)
     path = pathlib.Path(__file__).with_name(_FILES[target])
     return OpTable(name=target, **json.loads(path.read_text(encoding="utf-8")))

@@ -2,8 +2,8 @@
 
 import dataclasses
 import math
-import pathlib
 
+from kerastl.arguments import checked_path
 from kerastl.export.keras_files.unreadable import check_is_binary
 from kerastl.export.keras_files.unreadable import check_is_file
 from kerastl.export.keras_files.unreadable import corrupt
@@ -107,7 +107,7 @@ def read_litert_graph(path):
         FileNotFoundError: If there is no such file.
         ValueError: If it is no .tflite file, or a damaged one.
     """
-    path = pathlib.Path(path)
+    path = checked_path("path", path)
     if path.suffix != ".tflite":
         raise ValueError(
             "Expected a file that ends in '.tflite': the targets run no "

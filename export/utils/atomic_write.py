@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import time
 
+from kerastl.arguments import checked_path
 from kerastl.export.utils.file_lock import FileLock
 from kerastl.export.utils.file_lock import is_locked
 
@@ -94,7 +95,7 @@ def check_destination(path, suffix, overwrite=False):
             folder.
         FileNotFoundError: If the folder of `path` does not exist.
     """
-    path = pathlib.Path(path)
+    path = checked_path("path", path)
     if path.suffix != suffix:
         raise ValueError(
             f"The file name must end in '{suffix}'. "
@@ -133,7 +134,7 @@ def make_folder(path):
         FileExistsError: If there is a file of that name.
         PermissionError: If it cannot be made.
     """
-    path = pathlib.Path(path)
+    path = checked_path("output", path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:

@@ -9,6 +9,7 @@ from typing import Literal
 import keras
 from keras import ops
 
+from kerastl.arguments import checked_text
 from kerastl.arguments import unknown_name_error
 from kerastl.losses.source_head_loss import SourceHeadLoss
 from kerastl.types import Tensor
@@ -80,7 +81,7 @@ class AKC(SourceHeadLoss):
         name: str = "akc",
     ) -> None:
         super().__init__(source, weight, head_shape, False, name)
-        if compare not in _COMPARED:
+        if checked_text("compare", compare) not in _COMPARED:
             raise unknown_name_error("compare", compare, _COMPARED)
         self.threshold = float(threshold)
         self.compare = compare

@@ -89,8 +89,9 @@ def fit_gaussians(
         Ledoit and Wolf, "A Well-Conditioned Estimator for Large-Dimensional
         Covariance Matrices", 2004.
     """
+    taps = default_taps(model) if taps is None else as_names(taps)
     features = _pooled_features(
-        model, images, as_names(taps or default_taps(model)), batch_size
+        model, images, taps or default_taps(model), batch_size
     )
     gaussians = {}
     for tap, rows in features.items():

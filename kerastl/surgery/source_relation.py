@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from keras import ops
 
+from kerastl.arguments import checked_text
 from kerastl.arguments import unknown_name_error
 from kerastl.data.batches import class_numbers
 from kerastl.data.batches import labelled_batches
@@ -75,7 +76,7 @@ def class_relation(
         You et al., "Co-Tuning for Transfer Learning", NeurIPS 2020,
         section 3.2.
     """
-    if kind not in _KINDS:
+    if checked_text("kind", kind) not in _KINDS:
         raise unknown_name_error("kind", kind, _KINDS)
     if kind == "learned" and validation is None:
         raise ValueError(

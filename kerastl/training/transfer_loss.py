@@ -14,6 +14,7 @@ from keras import ops
 
 from kerastl.arguments import as_names
 from kerastl.arguments import checked_weight
+from kerastl.arguments import several
 from kerastl.surgery.feature_extractor import feature_extractor
 from kerastl.types import TapWeights
 from kerastl.types import Tensor
@@ -126,18 +127,20 @@ class TransferLoss:
     ) -> None:
         self.weight = checked_weight("weight", weight)
         self.taps = None if taps is None else as_names(taps)
-        if isinstance(tap_weights, (list, tuple)):
-            if self.taps is None or len(tap_weights) != len(self.taps):
+        in_order = several(tap_weights)
+        factors: Any = {} if tap_weights is None else tap_weights
+        if in_order is not None:
+            if self.taps is None or len(in_order) != len(self.taps):
                 raise ValueError(
                     "A list of `tap_weights` needs `taps` of the same length, "
                     "so that each weight has its tap. Pass `taps`, or a dict "
                     "from tap name to weight. "
                     f"Received: tap_weights={tap_weights}, taps={taps}"
                 )
-            tap_weights = dict(zip(self.taps, tap_weights, strict=True))
+            factors = dict(zip(self.taps, in_order, strict=True))
         self.tap_weights = {
             tap: checked_weight(f"tap_weights[{tap!r}]", value)
-            for tap, value in (tap_weights or {}).items()
+            for tap, value in factors.items()
         }
         unknown = [
             tap

@@ -319,6 +319,7 @@ def test_a_training_that_diverges(own_shapes, run):
     assert result.exit_code == 1, result.output
     for words in ("not finite", "loss", "--resume", "--learning-rate"):
         assert words in said(result)
+    assert said(result).count("Training stopped") == 1
     assert "Traceback" not in result.output
     assert not list(run.glob("*.keras"))
 

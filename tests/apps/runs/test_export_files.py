@@ -18,3 +18,9 @@ def test_reads_formats_and_schemes():
 def test_unknown_names_come_with_the_nearest(text, near):
     with pytest.raises(ValueError, match=f"Did you mean '{near}'"):
         check_exports([text])
+
+
+@pytest.mark.parametrize("text", ["tflite:", ":int8", ":", "onnx::int8"])
+def test_a_half_of_a_name_is_refused(text):
+    with pytest.raises(ValueError, match="^`exports` (has|names) nothing"):
+        check_exports([text])
