@@ -82,9 +82,7 @@ if sys.version_info < (3, 12):
     # Keras and TensorFlow ask whether values follow protocols; Python 3.12
     # looks once what a protocol has, and not for every value.
     with contextlib.suppress(AttributeError):
-        typing._get_protocol_attrs = functools.cache(
-            typing._get_protocol_attrs
-        )
+        typing._get_protocol_attrs = functools.cache(typing._get_protocol_attrs)
 
 
 def clips_products():

@@ -1,6 +1,4 @@
-"""Recipes of other steps, new starts, gates, two heads, fewer weights."""
-
-import warnings
+"""Recipes of other steps, new starts, two heads, fewer weights."""
 
 import keras
 
@@ -182,84 +180,6 @@ SCHEDULE_ROWS = [
         cost=1.0,
         exact="assumed",
         conflicts=_DRAWN_ANEW,
-    ),
-]
-
-
-# Points of accuracy on the training images that folding may cost silently.
-_SILENT_LOSS = 0.01
-# Learning rates of what decides, as multiples of the network's: assumed, and
-# that of the authors' code.
-_FILTER_FACTOR = 10.0
-_POLICY_FACTOR = 0.1
-
-
-def _gated_filters(setting):
-    from kerastl.surgery import add_gated_filters
-
-    return add_gated_filters(setting.student, seed=setting.seed)
-
-
-def _routed_blocks(setting):
-    from kerastl.surgery import add_block_routing
-
-    return add_block_routing(setting.student, seed=setting.seed)
-
-
-def _gate_rates(factor):
-    def adapt(setting, optimizer):
-        from kerastl.optimizers import gate_optimizer
-
-        return gate_optimizer(setting.student, optimizer, factor)
-
-    return adapt
-
-
-def _folded(setting):
-    import kerastl
-
-    folded = kerastl.fold_gates(setting.student, setting.data.calibration)
-    if folded.accuracy_before - folded.accuracy_after > _SILENT_LOSS:
-        warnings.warn(
-            "A network without gates ships, and fixing them cost accuracy on "
-            f"the training images: {folded}.",
-            stacklevel=2,
-        )
-    return folded.model
-
-
-GATE_ROWS = [
-    Recipe(
-        name="adafilter",
-        title="AdaFilter",
-        paper="Guo et al., AAAI 2020",
-        summary="every image chooses each filter, frozen or tuned",
-        where=(
-            "surgery.add_gated_filters",
-            "surgery.fold_gates",
-            "optimizers.gate_optimizer",
-        ),
-        surgery=_gated_filters,
-        adapt_optimizer=_gate_rates(_FILTER_FACTOR),
-        finish=_folded,
-        draws=True,
-        passes=(0, 2, 0),
-        cost=1.75,
-        exact="assumed",
-    ),
-    Recipe(
-        name="spottune",
-        title="SpotTune",
-        paper="Guo et al., CVPR 2019",
-        summary="every image chooses each residual block, frozen or tuned",
-        where=("surgery.add_block_routing", "optimizers.gate_optimizer"),
-        surgery=_routed_blocks,
-        adapt_optimizer=_gate_rates(_POLICY_FACTOR),
-        finish=_folded,
-        draws=True,
-        passes=(0, 2, 0),
-        cost=1.18,
-        exact="assumed",
     ),
 ]
 

@@ -3,14 +3,14 @@
 import dataclasses
 
 from kerastl.apps.recipes.course_rows import COMPRESSION_ROWS
-from kerastl.apps.recipes.course_rows import GATE_ROWS
 from kerastl.apps.recipes.course_rows import OPTIMIZER_ROWS
 from kerastl.apps.recipes.course_rows import OUTPUT_ROWS
 from kerastl.apps.recipes.course_rows import SCHEDULE_ROWS
+from kerastl.apps.recipes.layer_rows import GATE_ROWS
+from kerastl.apps.recipes.layer_rows import LAYER_ROWS
 from kerastl.apps.recipes.recipe import Recipe
 from kerastl.apps.recipes.signal_rows import EXAMPLE_ROWS
 from kerastl.apps.recipes.signal_rows import FEATURE_ROWS
-from kerastl.apps.recipes.signal_rows import LAYER_ROWS
 from kerastl.apps.recipes.start_rows import BASELINE_ROWS
 from kerastl.apps.recipes.start_rows import CONSISTENCY_ROWS
 from kerastl.apps.recipes.start_rows import HEAD_ROWS

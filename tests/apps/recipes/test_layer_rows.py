@@ -6,8 +6,8 @@ import pytest
 
 from kerastl import apps
 from kerastl import layers
+from kerastl.apps.recipes.layer_rows import LAYER_ROWS
 from kerastl.apps.recipes.recipe import Setting
-from kerastl.apps.recipes.signal_rows import LAYER_ROWS
 from kerastl.apps.runs.train_network import train_network
 
 pytestmark = [
