@@ -70,7 +70,14 @@ def _keep_kernels():
 
     forget = pywrap_tfe.TFE_ContextClearCaches
     pywrap_tfe.TFE_ContextClearCaches = lambda handle: None
-    return lambda: forget(context.context()._handle)
+
+    def forget_kernels():
+        handle = context.context()._context_handle
+        # There is none before the first operation.
+        if handle is not None:
+            forget(handle)
+
+    return forget_kernels
 
 
 _forget_kernels = None

@@ -67,6 +67,41 @@ def _points(share):
     return f"{100 * share:.1f}"
 
 
+def describe_worsening(report):
+    """Says that a training took away more than it gave, where it did.
+
+    A training that is too short, or too fast for a few photos, ends below what
+    the source's features know by themselves: few look for that in a table.
+
+    Args:
+        report: Dict as in a run folder's `report.json`, of one training.
+
+    Returns:
+        Sentences, or `None` where the network is not worse by more than
+        chance: two standard errors of the difference, as if the images were
+        not the same.
+    """
+    rows = (report.get("measures") or {}).get("rows")
+    if not rows or not report.get("confusion"):
+        return None
+    before, after = rows[0]["accuracy"], rows[-1]["accuracy"]
+    count = sum(map(sum, report["confusion"]["matrix"]))
+    variance = before * (1 - before) + after * (1 - after)
+    if before - after <= 2 * (variance / count) ** 0.5:
+        return None
+    return (
+        f"The training made it worse: {percent(after)}, where there were "
+        f"{percent(before)} before ({_without_head(rows[0]['label'])}; "
+        f"{report.get('evaluated_on', f'{count} images')}). "
+        "Train for longer (--epochs), at a lower rate (--learning-rate), or "
+        "the classifier alone (--method linear_probe)."
+    )
+
+
+def _without_head(label):
+    return label.partition(": ")[2] or label
+
+
 def is_sure(found):
     """Whether the validation images tell that the temperature is not 1.
 

@@ -9,6 +9,7 @@ from kerastl.apps.report import figures
 from kerastl.apps.report.describe_results import describe_confidence
 from kerastl.apps.report.describe_results import describe_origins
 from kerastl.apps.report.describe_results import describe_pseudo_labels
+from kerastl.apps.report.describe_results import describe_worsening
 from kerastl.apps.report.describe_results import shipped_rows
 from kerastl.apps.texts import literal
 from kerastl.arguments import checked_path
@@ -88,9 +89,9 @@ def _results(report):
         ]
         heads = ("network", ">accuracy", ">shift consistency")
         lines += ["", _table(heads, rows), "", source["note"]]
-    confidence = describe_confidence(report)
-    if confidence:
-        lines += ["", confidence]
+    for said in (describe_worsening(report), describe_confidence(report)):
+        if said:
+            lines += ["", said]
     if report.get("compared"):
         lines += ["", _plain(report["compared"]["text"])]
     if report.get("pseudo_labels"):

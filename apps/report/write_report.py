@@ -9,6 +9,7 @@ from kerastl.apps.report.code_snippets import code_snippets
 from kerastl.apps.report.describe_results import describe_confidence
 from kerastl.apps.report.describe_results import describe_origins
 from kerastl.apps.report.describe_results import describe_pseudo_labels
+from kerastl.apps.report.describe_results import describe_worsening
 from kerastl.apps.report.describe_results import shipped_rows
 from kerastl.apps.report.draw_report import draw_report
 from kerastl.apps.report.heat_maps import MOST_NAMED
@@ -86,6 +87,7 @@ def write_report(
         shipped=shipped_rows(report),
         origins=describe_origins(report),
         taught_itself=_taught_itself(report),
+        worsening=describe_worsening(report),
         confidence=describe_confidence(report),
         worst=_worst_confusions(report.get("confusion")),
         classes=scores,

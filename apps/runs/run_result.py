@@ -54,6 +54,7 @@ class RunResult(Printable):
         from kerastl.apps.report import tables
         from kerastl.apps.report.describe_results import describe_confidence
         from kerastl.apps.report.describe_results import describe_origins
+        from kerastl.apps.report.describe_results import describe_worsening
         from kerastl.apps.report.describe_results import shipped_rows
         from kerastl.apps.texts import say
 
@@ -64,6 +65,7 @@ class RunResult(Printable):
             say(console, f"\n{report['summary']['text']}")
         if report.get("measures"):
             console.print(tables.measures_table(report["measures"]["rows"]))
+            say(console, describe_worsening(report))
         if report.get("exports"):
             console.print(tables.exports_table(shipped_rows(report)))
             if "aware" in report:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kerastl.apps.report.describe_results import describe_pseudo_labels
+from kerastl.apps.report.describe_results import describe_worsening
 from kerastl.apps.report.draw_report import plot_pseudo_labels
 
 NAMES = ["hat", "coat", "shoe", "bag", "belt", "tie"]
@@ -104,3 +105,44 @@ def test_the_plot_has_a_cell_for_each_class_and_epoch():
     cells = pixels[np.ix_(rows.astype(int), columns.astype(int))]
     assert counts.T.flat[cells.argmax()] == counts.max()
     assert np.unravel_index(cells.argmin(), cells.shape) == (2, 4)
+
+
+def _measured(before, after, images):
+    return {
+        "measures": {
+            "rows": [
+                {"label": "Before: source features", "accuracy": before},
+                {"label": "After: BSS", "accuracy": after},
+            ]
+        },
+        "confusion": {"matrix": [[images - 3, 1], [2, 0]]},
+        "evaluated_on": f"{images} test images",
+    }
+
+
+def test_a_training_that_takes_away_is_told():
+    said = describe_worsening(_measured(0.66, 0.44, 200))
+    assert said.startswith(
+        "The training made it worse: 44.0 %, where there were 66.0 % before "
+        "(source features; 200 test images)."
+    )
+    assert "--method linear_probe" in said
+
+
+@pytest.mark.parametrize("images", [50, 100, 400, 1600])
+def test_chance_is_not_told(images):
+    # Of two binomial counts, by drawing them.
+    rng = np.random.default_rng(0)
+    draws = rng.binomial(images, 0.5, (2, 100_000)) / images
+    low = np.quantile(draws[0] - draws[1], 0.025)
+    assert describe_worsening(_measured(0.5, 0.5 + 0.9 * low, images)) is None
+    assert describe_worsening(_measured(0.5, 0.5 + 1.2 * low, images))
+    assert describe_worsening(_measured(0.5, 0.6, images)) is None
+
+
+def test_a_report_without_a_training_is_not_judged():
+    assert describe_worsening({}) is None
+    assert (
+        describe_worsening(_measured(0.9, 0.1, 100) | {"measures": None})
+        is None
+    )

@@ -364,3 +364,14 @@ def test_nothing_was_measured():
     assert balanced_accuracy([]) is None
     alone = class_scores({"class_names": ["a"], "matrix": [[0]]})
     assert alone[0]["f1"] is None
+
+
+def test_a_training_that_made_it_worse_is_told(tmp_path):
+    report = copy.deepcopy(REPORT) | {"examples": []}
+    apps.write_report(report, tmp_path / "better.html")
+    report["measures"]["rows"][0]["accuracy"] = 1.0
+    report["measures"]["rows"][1]["accuracy"] = 0.5
+    apps.write_report(report, tmp_path / "worse.html")
+    said = "The training made it worse: 50.0"
+    assert said not in (tmp_path / "better.html").read_text()
+    assert said in (tmp_path / "worse.html").read_text().replace("\xa0", " ")
