@@ -269,7 +269,7 @@ def load(path_or_model: PathLike | keras.Model, threads: int = 1) -> Runner:
         check_is_file(path)
     if path.suffix not in FORMATS:
         raise ValueError(
-            f"Expected a file that ends in one of {tuple(FORMATS)}. "
+            f"Expected a model: a file that ends in one of {tuple(FORMATS)}. "
             f"Received: path={str(path)!r}"
         )
     check_is_file(path)
