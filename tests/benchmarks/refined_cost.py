@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -44,7 +45,7 @@ def prepare(options, folder):
 
 
 def export_once(folder, format, refine):
-    """Writes one file, and prints the seconds of the processor."""
+    """Writes one file, and prints the processor's seconds, and bytes."""
     import keras
     import numpy as np
 
@@ -62,18 +63,18 @@ def export_once(folder, format, refine):
         overwrite=True,
         refine=refine,
     )
-    print(json.dumps(time.process_time() - start))
+    seconds = time.process_time() - start
+    # Not `getrusage`: what that says may be of the process that started this.
+    status = pathlib.Path("/proc/self/status").read_text()
+    kilobytes = int(re.search(r"VmHWM:\s*(\d+) kB", status)[1])
+    print(json.dumps([seconds, 1024 * kilobytes]))
 
 
 def measure(folder, format, refine):
     """Seconds and bytes of one export in a new process."""
     command = [sys.executable, __file__, "--child", folder, format, refine]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        seconds = json.loads(child.stdout.read().splitlines()[-1])
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    # Linux counts in units of 1024 bytes.
-    return seconds, 1024 * used.ru_maxrss
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def main():

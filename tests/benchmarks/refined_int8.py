@@ -95,8 +95,8 @@ NETWORKS = {
         "mobilenet_v2", "mobilenet_v2_ktft", 0.35, method="ktft", seeds=1
     ),
     "MobileNet 0.25": Network("mobilenet", "mobilenet", 0.25),
-    "ResNet-8": _from_nothing("resnet8", 20, 3),
-    "MobileNetV3 Small": _from_nothing("mobilenet_v3_small", 20, 3),
+    "ResNet-8": _from_nothing("resnet8", 20, 1),
+    "MobileNetV3 Small": _from_nothing("mobilenet_v3_small", 20, 1),
     "EfficientNetB0": _from_nothing("efficientnet_b0", 30, 1),
     "DenseNet121": _from_nothing("densenet121", 12, 1),
 }
@@ -150,6 +150,7 @@ def train(options, network, seed):
             seed=seed,
             exports=(),
             output=path.parent,
+            resume=path.parent.exists(),
             **start,
         )
     return keras.models.load_model(path)
