@@ -1,12 +1,14 @@
 """The steps from a Keras model to an int8 .onnx file."""
 
 import functools
+import gc
 
 import numpy as np
 
 from kerastl.export.conversion.converters import layers_of_scopes
 from kerastl.export.conversion.freeze_graph import freeze_graph
 from kerastl.export.quantization.exact_blurs import exact_onnx_blurs
+from kerastl.export.utils.release_memory import release_memory
 
 _MOST_IN_BATCH = 8
 
@@ -27,6 +29,10 @@ def export_onnx(lowered, output_name, opset, path):
         input_signature=[signature],
         opset_version=opset,
     )
+    # The exporter copies the graph with its constants in every pass, and the
+    # copies hold each other: a gigabyte that nobody needs.
+    gc.collect()
+    release_memory()
     require_operators(path, lowered.model)
 
 

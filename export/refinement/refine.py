@@ -5,6 +5,7 @@ import time
 from collections import Counter
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from kerastl.export.quantization import node_kinds
 from kerastl.export.quantization.four_bits import LARGEST as FOUR_BITS
@@ -87,7 +88,9 @@ def refine(
         seconds["equalisation"] = time.perf_counter() - start
     grid = _Grid(per_channel, four_bits)
     refiner = _Refiner(schedule, steps, grid, seconds, pixels)
-    records = refiner.run(fit, held, rounds, equalised)
+    # Threads that wait for each other cost more than such matrices.
+    with threadpool_limits(1):
+        records = refiner.run(fit, held, rounds, equalised)
     seconds["flow"] = time.perf_counter() - start - sum(seconds.values())
     for path in _float_kernels(copy):
         reason = "it has no 8-bit form that is known"

@@ -55,7 +55,7 @@ class Levels:
 
 
 # Each call costs milliseconds, however few images it is for.
-_BATCH_BYTES = 64_000_000
+_BATCH_BYTES = 32_000_000
 _LARGEST_BATCH = 32
 # So many images are looked at in the same places.
 _SAME_PLACES = 8
@@ -124,11 +124,11 @@ class Streams:
                 call.repeat(values)
                 for number in call.outputs:
                     if number in self._schedule.rounded:
-                        part = keras.ops.convert_to_numpy(values[number])
+                        part = values[number]
                         low, high = ranges.get(number, (0.0, 0.0))
                         ranges[number] = (
-                            min(low, float(part.min())),
-                            max(high, float(part.max())),
+                            min(low, float(keras.ops.min(part))),
+                            max(high, float(keras.ops.max(part))),
                         )
             for number in kept:
                 made[number].append(keras.ops.convert_to_numpy(values[number]))

@@ -16,6 +16,7 @@ from kerastl.export.refinement.refine import refine
 from kerastl.export.runners.class_scores import predicted
 from kerastl.export.runners.inference_model import Lowered
 from kerastl.export.runners.runner import load
+from kerastl.export.utils.release_memory import release_memory
 from kerastl.export.utils.third_party import trust_file
 
 # With fewer images there is none to spare for judging.
@@ -84,6 +85,7 @@ def write_refined(
         return plain, None, record
     fit, held, judges = _split(images, lowered.model)
     record.num_images, record.num_held_out = len(fit), len(judges)
+    release_memory()
     model, record.layers, equalised = refine(
         lowered.model,
         fit,
@@ -105,19 +107,20 @@ def write_refined(
         record.reason = "no layer became better"
         return plain, None, record
     start = time.perf_counter()
+    release_memory()
     refined = dataclasses.replace(lowered, model=model)
     other = path.with_name(f"refined-{path.name}")
     refined_notes = write(refined, output_name, scheme, images, other)
-    blends = _blended(judges)
-    expected = truth.predict(blends)
-    record.plain, before = _compare(path, blends, expected, truth.kind)
-    record.refined, after = _compare(other, blends, expected, truth.kind)
+    release_memory()
+    expected = [truth.predict(blends) for blends in _blends(judges)]
+    record.plain, before = _compare(path, judges, expected, truth.kind)
+    record.refined, after = _compare(other, judges, expected, truth.kind)
     record.seconds["files"] = time.perf_counter() - start
     record.kept = _is_less(after, before, len(judges))
     record.reason = (
         "the refined file differs "
         f"{'less' if record.kept else 'no less, chance aside,'} "
-        f"from the float network on {len(blends)} blends of {len(judges)} "
+        f"from the float network on {len(after)} blends of {len(judges)} "
         f"images held out: {after.mean():.2g}, the plain one "
         f"{before.mean():.2g}"
     )
@@ -151,30 +154,34 @@ def _split(images, model):
     return images[fit], images[held], images[judges]
 
 
-def _blended(images):
+def _blends(images):
     """Mixes each image with a few others, one after the other.
 
     A network is sure of the photos that it was trained on: its probabilities
-    are 0 and 1, whatever is rounded. Of a blend it is not.
+    are 0 and 1, whatever is rounded. Of a blend it is not. They come in
+    batches, since all together may be as large as a network's tensors.
     """
     count = len(images)
     partners = min(max(_MOST_BLENDS // count, 1), count - 1)
     steps = np.linspace(0, count, partners + 2)[1:-1]
-    others = [np.roll(images, int(step), axis=0) for step in steps]
-    return np.concatenate(
-        [_BLEND * images + (1 - _BLEND) * other for other in others]
-    )
+    for step in steps:
+        others = np.roll(images, int(step), axis=0)
+        yield _BLEND * images + (1 - _BLEND) * others
 
 
-def _compare(path, blends, expected, kind):
+def _compare(path, judges, expected, kind):
     """What a file answers, and the mean difference for each blend."""
     trust_file(path)
-    outputs = load(path).predict(blends)
-    differences = np.abs(outputs - expected).mean(axis=1, dtype="float64")
-    same = predicted(outputs, kind) == predicted(expected, kind)
+    runner = load(path)
+    differences, same = [], []
+    for blends, truth in zip(_blends(judges), expected, strict=True):
+        outputs = runner.predict(blends)
+        differences.append(np.abs(outputs - truth).mean(1, dtype="float64"))
+        same.append(predicted(outputs, kind) == predicted(truth, kind))
+    differences = np.concatenate(differences)
     found = {
         "mean_abs_difference": float(differences.mean()),
-        "top1_agreement": float(same.mean()),
+        "top1_agreement": float(np.mean(same)),
     }
     return found, differences
 

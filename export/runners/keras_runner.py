@@ -1,6 +1,7 @@
 """Runs a Keras model as the files are run, and remembers what came out."""
 
 import hashlib
+import math
 
 import keras
 import numpy as np
@@ -8,7 +9,11 @@ import numpy as np
 from kerastl.export.runners.inference_model import one_to_one
 from kerastl.export.runners.inference_model import plain_model
 from kerastl.export.runners.runner import Runner
+from kerastl.surgery import graph
 from kerastl.surgery.output_kind import output_kind
+
+# Of one tensor, of all images that run together.
+_MOST_VALUES = 10_000_000
 
 
 class KerasRunner(Runner):
@@ -37,6 +42,7 @@ class KerasRunner(Runner):
             for tensor in tensors
         )
         self._call = _compiled_call(self.model)
+        self._most = _most_together(self.model)
 
     def _read_kind(self):
         kind = output_kind(self.model)
@@ -44,11 +50,27 @@ class KerasRunner(Runner):
         return "sigmoid" if kind == "probabilities" else kind
 
     def _run(self, images):
-        outputs = self._call(images)
-        return keras.ops.convert_to_numpy(outputs).astype("float32")
+        parts = [
+            keras.ops.convert_to_numpy(
+                self._call(images[start : start + self._most])
+            )
+            for start in range(0, len(images), self._most)
+        ]
+        return np.concatenate(parts).astype("float32")
 
     def prepare(self, image):
         return lambda: self._run(image)
+
+
+def _most_together(model):
+    """How many images run together, so that memory holds their tensors."""
+    shapes = [
+        tensor.shape[1:]
+        for _, node in graph.walk(model)
+        for tensor in node.outputs
+    ]
+    known = [math.prod(shape) for shape in shapes if None not in shape]
+    return max(1, _MOST_VALUES // max(known, default=1))
 
 
 def _compiled_call(model):

@@ -1,7 +1,7 @@
 """How int8 files of other tools answer, beside ours.
 
     pip install ai-edge-quantizer
-    python tests/benchmarks/int8_peers.py DATA MOBILENET_V2 MOBILENET
+    python tests/benchmarks/int8_peers.py CLOTHING SIGNS MOBILENET_V2 MOBILENET
 
 writes `int8_peers.json` beside this file. The networks, the 100 calibration
 images and the photos that judge are those of `refined_int8.py`, whose work
@@ -24,7 +24,6 @@ from kerastl.export.conversion.choose_images import choose_calibration
 from kerastl.export.runners.inference_model import lower
 
 RESULTS = pathlib.Path(__file__).with_suffix(".json")
-SEEDS = range(3)
 
 
 def write_ours(model, images, folder, write, **options):
@@ -103,7 +102,7 @@ def measure(load, network, file, seed):
 def load(options, network, seed):
     """A network, its calibration images, and the photos that judge."""
     model = refined_int8.train(options, network, seed)
-    data, photos = refined_int8.load_photos(options, seed, model)
+    data, photos = refined_int8.load_photos(options, network, seed, model)
     images = choose_calibration(
         data.calibration, lower(model), refined_int8.NUM_CALIBRATION
     )
@@ -120,7 +119,7 @@ def main():
         [
             {"network": network, "file": file, "seed": seed}
             for network in options.networks
-            for seed in SEEDS
+            for seed in range(refined_int8.NETWORKS[network].seeds)
             for file in FILES
         ],
         lambda cell: measure(kept, **cell),

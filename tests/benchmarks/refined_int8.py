@@ -1,20 +1,25 @@
 """What refining the weights of an int8 file gains.
 
-MobileNetV2 0.35 and MobileNet 0.25 at 128 px with ImageNet weights are
-fine-tuned with 25 photos a class, with three seeds, and written as int8 with
-and without `refine`, calibrated on 100 of the training photos. Every file is
-compared with the Keras model on all validation and test photos: same class,
-mean difference of a probability, accuracy. The processor's time of an export is
-measured, and not that of the clock, because other work may run beside it.
+Networks are trained, and written as int8 with and without `refine`, calibrated
+on 100 of the training photos: MobileNetV2 0.35 and MobileNet 0.25 at 128 px,
+fine-tuned from ImageNet weights with 25 photos of each piece of clothing, on
+all of them, and with `ktft`; and families without weights at hand, trained from
+nothing on the signs of a hand at 64 px, until they know them. Every file is
+compared with the Keras model on all photos that were not trained on: same
+class, mean difference of a probability, accuracy. The processor's time of an
+export is measured, and not that of the clock, because other work may run
+beside it.
 
-    python tests/benchmarks/refined_int8.py DATA MOBILENET_V2 MOBILENET
+    python tests/benchmarks/refined_int8.py CLOTHING SIGNS WIDTH_035 WIDTH_025
 
-DATA is a folder with train, validation and test folders of class folders, the
-others are files of weights. Networks that were trained are kept in the
-work folder and not trained again; neither is a file that was measured.
+CLOTHING is a folder with train, validation and test folders of class folders,
+SIGNS one of class folders, the others are files of the weights of MobileNetV2
+and MobileNet. Networks that were trained are kept in the work folder and not
+trained again; neither is a file that was measured.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import pathlib
@@ -30,9 +35,6 @@ from kerastl import export
 from kerastl.apps.runs.run_identity import versions
 from kerastl.export.runners.measure_file import processor_name
 
-IMAGE_SIZE = 128
-SHOTS = 25
-EPOCHS = 15
 NUM_CALIBRATION = 100
 FILES = (
     ("tflite", "int8", "none"),
@@ -43,10 +45,60 @@ FILES = (
     ("tflite", "int8_per_tensor", "auto"),
     ("tflite", "int8", "all"),
 )
-#: The preset and the width of each network.
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """How one network is trained.
+
+    Attributes:
+        preset: Its name in `apps.PRESETS`.
+        folder: Where it lies in the work folder.
+        alpha: Its width, where it starts from weights.
+        data: Name of the argument that has its photos.
+        size: Of an image.
+        shots: Photos of a class; `None` takes all.
+        method: The recipe.
+        epochs: How often it sees them.
+        seeds: How many networks there are.
+    """
+
+    preset: str
+    folder: str
+    alpha: float | None = None
+    data: str = "clothing"
+    size: int = 128
+    shots: int | None = 25
+    method: str = "auto"
+    epochs: int = 15
+    seeds: int = 3
+
+
+def _from_nothing(preset, epochs, seeds):
+    return Network(
+        preset,
+        preset,
+        data="signs",
+        size=64,
+        shots=None,
+        epochs=epochs,
+        seeds=seeds,
+    )
+
+
 NETWORKS = {
-    "MobileNetV2 0.35": ("mobilenet_v2", 0.35),
-    "MobileNet 0.25": ("mobilenet", 0.25),
+    "MobileNetV2 0.35": Network("mobilenet_v2", "mobilenet_v2", 0.35),
+    "MobileNetV2 0.35, all photos": Network(
+        "mobilenet_v2", "mobilenet_v2_all", 0.35, shots=None, seeds=1
+    ),
+    "MobileNetV2 0.35, ktft": Network(
+        "mobilenet_v2", "mobilenet_v2_ktft", 0.35, method="ktft", seeds=1
+    ),
+    "MobileNet 0.25": Network("mobilenet", "mobilenet", 0.25),
+    "ResNet-8": _from_nothing("resnet8", 20, 1),
+    "MobileNetV3 Small": _from_nothing("mobilenet_v3_small", 20, 1),
+    "EfficientNetB0": _from_nothing("efficientnet_b0", 30, 1),
+    "DenseNet121": _from_nothing("densenet121", 12, 1),
 }
 MEANS = (
     "same_class",
@@ -62,35 +114,51 @@ RESULTS = pathlib.Path(__file__).with_suffix(".json")
 
 def place(options, network, seed):
     """The folder of a network."""
-    preset, _ = NETWORKS[network]
-    return options.work / preset / f"seed{seed}"
+    return options.work / NETWORKS[network].folder / f"seed{seed}"
+
+
+def load_data(options, network, seed):
+    """The photos of a network."""
+    spec = NETWORKS[network]
+    # Only where the folder has no parts of its own.
+    split = 0.2 if spec.data == "signs" else 0.0
+    return apps.load_image_folder(
+        getattr(options, spec.data),
+        image_size=spec.size,
+        shots=spec.shots,
+        seed=seed,
+        test_split=split,
+    )
 
 
 def train(options, network, seed):
     """The network, trained unless the work folder has it."""
     path = place(options, network, seed) / "run" / "model.keras"
-    preset, alpha = NETWORKS[network]
+    spec = NETWORKS[network]
     if not path.exists():
+        start = {"weights": None}
+        if spec.alpha is not None:
+            start = {
+                "weights": getattr(options, spec.preset),
+                "preset_arguments": {"alpha": spec.alpha},
+            }
         apps.fine_tune(
-            options.data,
-            preset=preset,
-            weights=getattr(options, preset),
-            preset_arguments={"alpha": alpha},
-            image_size=IMAGE_SIZE,
-            shots=SHOTS,
-            epochs=EPOCHS,
+            load_data(options, network, seed),
+            preset=spec.preset,
+            method=spec.method,
+            epochs=spec.epochs,
             seed=seed,
             exports=(),
             output=path.parent,
+            resume=path.parent.exists(),
+            **start,
         )
     return keras.models.load_model(path)
 
 
-def load_photos(options, seed, model):
+def load_photos(options, network, seed, model):
     """The data of a seed, and what the model answers to the other photos."""
-    data = apps.load_image_folder(
-        options.data, image_size=IMAGE_SIZE, shots=SHOTS, seed=seed
-    )
+    data = load_data(options, network, seed)
     return data, read_photos(data, model)
 
 
@@ -161,7 +229,7 @@ def measure_network(options, network, seed):
     todo = {file: folder / f"{'_'.join(file)}.json" for file in FILES}
     if not all(kept.exists() for kept in todo.values()):
         model = train(options, network, seed)
-        data, photos = load_photos(options, seed, model)
+        data, photos = load_photos(options, network, seed, model)
     rows = []
     for file, kept in todo.items():
         if not kept.exists():
@@ -197,7 +265,7 @@ def mean_row(rows, network, format, scheme, refine):
 
 def add_folders(parser):
     """The arguments that say where photos, weights and networks are."""
-    for name in ("data", *dict(NETWORKS.values())):
+    for name in ("clothing", "signs", "mobilenet_v2", "mobilenet"):
         parser.add_argument(name, type=pathlib.Path)
     parser.add_argument(
         "--work", type=pathlib.Path, default=pathlib.Path("runs/refined_int8")
@@ -208,18 +276,18 @@ def add_folders(parser):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_folders(parser)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     rows = [
         row
         for network in options.networks
-        for seed in options.seeds
+        for seed in range(NETWORKS[network].seeds)
         for row in measure_network(options, network, seed)
     ]
     results = {
-        "networks": "128 px, fine-tuned with 25 photos a class",
-        "seeds": len(options.seeds),
-        "photos": rows[0]["photos"],
+        "networks": {
+            name: dataclasses.asdict(NETWORKS[name])
+            for name in options.networks
+        },
         "calibration": NUM_CALIBRATION,
         "files": [
             mean_row(rows, network, *file)

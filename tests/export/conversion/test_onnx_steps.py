@@ -1,3 +1,5 @@
+import gc
+
 import keras
 import numpy as np
 import onnx
@@ -9,8 +11,10 @@ from onnx import numpy_helper
 
 from kerastl.export import load
 from kerastl.export.conversion.onnx_steps import _writers
+from kerastl.export.conversion.onnx_steps import export_onnx
 from kerastl.export.conversion.onnx_steps import quantize_onnx
 from kerastl.export.conversion.onnx_steps import tidy_onnx
+from kerastl.export.runners.inference_model import lower
 from kerastl.export.to_onnx import to_onnx
 
 
@@ -42,6 +46,18 @@ def test_a_normalization_adds_no_inputs(scheme, model, tmp_path):
     np.testing.assert_allclose(
         load(path).predict(images()), model(images()), atol=0.02
     )
+
+
+def test_no_copies_of_the_graph_stay_in_memory(cnn, tmp_path):
+    from tf2onnx.graph import Graph
+
+    gc.disable()  # it might come by at the right moment
+    try:
+        export_onnx(lower(cnn), "probabilities", 17, tmp_path / "a.onnx")
+        left = [each for each in gc.get_objects() if isinstance(each, Graph)]
+    finally:
+        gc.enable()
+    assert not left
 
 
 def test_an_operator_in_float_takes_along_what_it_is_merged_with(

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from kerastl.export.refinement.kernel_rounding import KernelData
+from kerastl.export.refinement.kernel_rounding import _factor
 from kerastl.export.refinement.kernel_rounding import calibrated_rounding
 
 
@@ -63,6 +64,20 @@ def test_outputs_change_less_than_with_the_nearest_levels():
     rounded = calibrated_rounding(levels, moments, np.zeros(levels.shape, bool))
     ours = errors(levels, rounded, moments).mean()
     assert ours < 0.5 * errors(levels, np.rint(levels), moments).mean()
+
+
+@pytest.mark.parametrize("size", [1, 64, 65, 131])
+def test_inverse_of_the_moments_is_factored(size):
+    _, moments = problem(2, 1, size)
+    factor = _factor(moments, 0.5)
+    np.testing.assert_array_equal(factor, np.triu(factor))
+    mean = np.trace(moments, axis1=1, axis2=2) / size
+    damped = moments + 0.5 * mean[:, None, None] * np.eye(size)
+    np.testing.assert_allclose(
+        factor.transpose(0, 2, 1) @ factor @ damped,
+        np.broadcast_to(np.eye(size), damped.shape),
+        atol=1e-9,
+    )
 
 
 def test_fixed_levels_stay_and_none_is_too_large():

@@ -101,7 +101,7 @@ def test_batches_have_32_images_at_most(schedule):
     class Large:
         @staticmethod
         def num_images_within(num_bytes):
-            assert num_bytes == 64_000_000
+            assert num_bytes == 32_000_000
             return 5
 
     assert [len(part) for part in batches(Large, images)] == [5] * 14

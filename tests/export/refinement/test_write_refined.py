@@ -157,8 +157,8 @@ def test_a_file_that_is_no_better_is_not_kept(cnn, calibration, tmp_path):
     )
     # Of the photos themselves a trained network is too sure.
     held = calibration[0][4::5]
-    [blends] = judges
-    assert len(held) == 16 and len(blends) == 160
+    assert len(held) == 16 and [len(each) for each in judges] == [16] * 10
+    blends = np.concatenate(judges)
     for number, distance in ((0, 1), (4, 7), (9, 14)):
         others = np.roll(held, distance, axis=0)
         np.testing.assert_allclose(
@@ -332,7 +332,7 @@ def test_images_are_blended_with_others_at_equal_distances(
 ):
     monkeypatch.setattr(module, "_MOST_BLENDS", most)
     images = np.float32([[0], [10], [20], [30], [50]])
-    found = module._blended(images)
+    found = np.concatenate([*module._blends(images)])
     expected = [
         0.6 * images[place] + 0.4 * images[(place - distance) % 5]
         for distance in distances
@@ -343,5 +343,5 @@ def test_images_are_blended_with_others_at_equal_distances(
 
 
 def test_of_two_images_there_is_one_pair():
-    found = module._blended(np.float32([[0], [10]]))
+    [found] = module._blends(np.float32([[0], [10]]))
     np.testing.assert_allclose(found, [[4], [6]])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from kerastl.export.runners import keras_runner as module
 from kerastl.export.runners.keras_runner import KerasRunner
 
 
@@ -52,6 +53,36 @@ def test_layers_run_as_in_inference_and_give_float32():
     half = KerasRunner(network(end="softmax"), 1)
     assert half.output["dtype"] == "float16"
     assert half.predict(np.ones((1, 4, 6, 3))).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "most, sizes", [(1, [1] * 5), (2 * 72, [2, 2, 1]), (3 * 72 - 1, [2, 2, 1])]
+)
+def test_no_more_images_run_together_than_memory_holds(
+    monkeypatch, most, sizes
+):
+    model = network()
+    images = np.random.default_rng(0).normal(size=(5, 4, 6, 3))
+    expected = KerasRunner(model, 1).predict(images)
+    # The images of this network are its largest tensors, of 72 values.
+    monkeypatch.setattr(module, "_MOST_VALUES", most)
+    runner = KerasRunner(model, 1)
+    run, seen = runner._call, []
+
+    def call(images):
+        seen.append(len(images))
+        return run(images)
+
+    runner._call = call
+    np.testing.assert_allclose(runner.predict(images), expected, rtol=1e-5)
+    assert seen == sizes
+
+
+def test_a_network_for_images_of_any_size_runs_all_at_once():
+    inputs = keras.Input((None, None, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 1)(inputs))
+    model = keras.Model(inputs, x)
+    assert module._most_together(model) == module._MOST_VALUES // 2
 
 
 @pytest.mark.parametrize(
