@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from kerastl import apps
 from kerastl import export
+from kerastl.export.conversion import never_runs
 from kerastl_command_line.app import app
 
 pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
@@ -125,7 +126,11 @@ def test_a_finished_run_has_nothing_left_to_do(own_run, shapes):
     assert "qat was 3, is None" in said(without)
 
 
-def test_a_target_refuses_files_and_keeps_the_others(own_run, shapes):
+def test_a_target_refuses_files_and_keeps_the_others(
+    own_run, shapes, monkeypatch
+):
+    # As if it ran such files of some networks, and not of this one.
+    monkeypatch.setitem(never_runs._NEVER, "tflite-micro", {})
     half = own_run / "model_float16.tflite"
     assert half.exists()
     refused = finetune(
@@ -153,6 +158,7 @@ def test_a_target_refuses_files_and_keeps_the_others(own_run, shapes):
         (("--qat", -3), "'--qat'"),
         (("--target", "tflite-mikro"), "Did you mean 'tflite-micro'?"),
         (("--target", "xnnpack", "--export", "onnx:int8"), "run TFLite files"),
+        (("--target", "tflite-micro", "--export", "float16"), "no float16"),
     ],
 )
 def test_what_cannot_be_is_said_before_the_training(
