@@ -58,11 +58,25 @@ def test_options_are_passed_on(call):
         # For the function to refuse, with what was written.
         ("0.1,x", [0.1, "x"]),
         ("fast", "fast"),
-        ("", ""),
     ],
 )
 def test_one_learning_rate_or_several(call, text, rates):
     assert call("--learning-rate", text)["learning_rate"] == rates
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "`learning_rate` names nothing"),
+        ("0.1,", "nothing behind the last ','"),
+        ("0.1,,0.2", "nothing between two ','"),
+    ],
+)
+def test_a_rate_that_is_not_there_is_told(tmp_path, text, message):
+    options = ["finetune", str(tmp_path), "--learning-rate", text]
+    result = CliRunner().invoke(app, options)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
 
 
 def ranged_options():
