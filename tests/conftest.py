@@ -1,7 +1,6 @@
 """Fixtures that every test may use."""
 
 import contextlib
-import ctypes
 import functools
 import gc
 import os
@@ -30,6 +29,7 @@ import keras
 import pytest
 
 from kerastl.apps.runs.train_network import forget_gradients
+from kerastl.export.utils.release_memory import release_memory
 
 from .forked_interpreter import ForkedInterpreter
 
@@ -155,9 +155,7 @@ class _Memory:
         if _forget_kernels is not None:
             _forget_kernels()
         keras.utils.clear_session(free_memory=True)
-        # Not every C library has it.
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
+        release_memory()
         cls.most = _resident() + _MOST_GROWTH
 
 

@@ -89,17 +89,15 @@ def describe_worsening(report):
     variance = before * (1 - before) + after * (1 - after)
     if before - after <= 2 * (variance / count) ** 0.5:
         return None
+    # Behind "Before: ".
+    what = rows[0]["label"].partition(": ")[2] or rows[0]["label"]
     return (
         f"The training made it worse: {percent(after)}, where there were "
-        f"{percent(before)} before ({_without_head(rows[0]['label'])}; "
+        f"{percent(before)} before ({what}; "
         f"{report.get('evaluated_on', f'{count} images')}). "
         "Train for longer (--epochs), at a lower rate (--learning-rate), or "
         "the classifier alone (--method linear_probe)."
     )
-
-
-def _without_head(label):
-    return label.partition(": ")[2] or label
 
 
 def is_sure(found):

@@ -74,7 +74,7 @@ def check_arguments(arguments, recipe, has_teacher=False):
     Raises:
         ValueError: For what does not fit, or not together.
     """
-    arguments["exports"] = listed_exports(arguments["exports"])
+    exports = listed_exports(arguments["exports"])
     preset_arguments = arguments["preset_arguments"]
     if preset_arguments is not None and not isinstance(preset_arguments, dict):
         raise ValueError(
@@ -83,7 +83,7 @@ def check_arguments(arguments, recipe, has_teacher=False):
         )
     # NumPy's numbers are accepted, and go on as Python's.
     checked = {**check_numbers(arguments), **check_flags(arguments)}
-    arguments = {**arguments, **checked}
+    arguments = {**arguments, **checked, "exports": exports}
     names = {field.name for field in dataclasses.fields(TrainingOptions)}
     options = TrainingOptions(**{name: arguments[name] for name in names})
     arguments |= dataclasses.asdict(options)

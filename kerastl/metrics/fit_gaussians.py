@@ -89,7 +89,7 @@ def fit_gaussians(
         Ledoit and Wolf, "A Well-Conditioned Estimator for Large-Dimensional
         Covariance Matrices", 2004.
     """
-    taps = default_taps(model) if taps is None else as_names(taps)
+    taps = [] if taps is None else as_names(taps)
     features = _pooled_features(
         model, images, taps or default_taps(model), batch_size
     )

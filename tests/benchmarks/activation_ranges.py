@@ -43,6 +43,8 @@ from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.python.convert import mlir_quantize
 
 from kerastl.export.conversion import onnx_steps
+from kerastl.export.diagnosis.float_variants import OnnxVariants
+from kerastl.export.diagnosis.float_variants import TFLiteVariants
 from kerastl.export.quantization.exact_blurs import exact_tflite_blurs
 from kerastl.export.refinement import refine as refine_module
 from kerastl.export.refinement.kernel_rounding import calibrated_rounding
@@ -138,31 +140,15 @@ def adaround(levels, moments, fixed, largest=127):
     return np.clip(chosen, -largest, largest)
 
 
-class TFLiteFile:
+class TFLiteFile(TFLiteVariants):
     """A calibrated float file, of which int8 files with any ranges come."""
 
     def __init__(self, lowered, images, fit, per_channel):
-        self._per_channel = per_channel
-        model, [signature] = lowered.to_write(NAME, batch_size=1)
-        with tempfile.TemporaryDirectory() as folder, quiet_console():
-            path = pathlib.Path(folder) / "calibrated.tflite"
-            model.export(
-                path,
-                format="litert",
-                verbose=False,
-                input_signature=[signature],
-                target_spec={
-                    "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-                },
-                optimizations=[tf.lite.Optimize.DEFAULT],
-                representative_dataset=lambda: ([x[None]] for x in images),
-                _experimental_calibrate_only=True,
-            )
-            self._content = path.read_bytes()
-        self._fit = fit
+        super().__init__(lowered, NAME, images)
+        self._fit, self._per_channel = fit, per_channel
 
     def _read(self):
-        content = bytearray(self._content)
+        content = bytearray(self._calibrated)
         model = schema.ModelT.InitFromPackedBuf(content, 0)
         return model, model.subgraphs[0]
 
@@ -175,7 +161,7 @@ class TFLiteFile:
             n for n in made if graph.tensors[n].quantization.max is not None
         ]
         runner = Interpreter(
-            model_content=self._content,
+            model_content=self._calibrated,
             experimental_preserve_all_tensors=True,
         )
         runner.allocate_tensors()
@@ -194,7 +180,7 @@ class TFLiteFile:
             quantization = graph.tensors[number].quantization
             low, high = choose(*found)
             quantization.min, quantization.max = [float(low)], [float(high)]
-        builder = flatbuffers.Builder(len(self._content))
+        builder = flatbuffers.Builder(len(self._calibrated))
         builder.Finish(model.Pack(builder), b"TFL3")
         with quiet_console():
             content = mlir_quantize(
@@ -208,17 +194,12 @@ class TFLiteFile:
         exact_tflite_blurs(path)
 
 
-class OnnxFile:
+class OnnxFile(OnnxVariants):
     """The same of ONNX Runtime."""
 
     def __init__(self, lowered, images, fit):
-        self._images, self._fit = images, fit
-        self._kept = tempfile.TemporaryDirectory()
-        folder = pathlib.Path(self._kept.name)
-        self._float, self._ranges = folder / "float.onnx", folder / "own.json"
-        with quiet_console():
-            onnx_steps.export_onnx(lowered, NAME, 17, folder / "made.onnx")
-            onnx_steps.fold_onnx(folder / "made.onnx", self._float)
+        super().__init__(lowered, NAME, images)
+        self._fit = fit
 
     @functools.cached_property
     def values(self):
