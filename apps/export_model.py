@@ -17,6 +17,7 @@ from kerastl.export import Metadata
 from kerastl.export import load
 from kerastl.export import selective_int8
 from kerastl.export import write_metadata
+from kerastl.export.conversion.never_runs import check_target_runs
 from kerastl.export.keras_files.load_keras_file import load_keras_file
 from kerastl.export.utils.atomic_write import check_destination
 from kerastl.types import PathLike
@@ -92,11 +93,13 @@ def export_model(
         format = output.suffix.lstrip(".")
     text = f"{format}:{scheme}" if format else scheme
     [(format, scheme)] = check_exports([text])
-    if target is not None and format != "tflite":
-        raise ValueError(
-            "Targets run TFLite files. Leave out the target, or choose the "
-            f"format tflite. Received: target={target!r}, format={format!r}"
-        )
+    if target is not None:
+        if format != "tflite":
+            raise ValueError(
+                "Targets run TFLite files. Leave out the target, or choose the "
+                f"format tflite. Received: target={target!r}, format={format!r}"
+            )
+        check_target_runs(target, [scheme])
     if keep_float is not None:
         _check_selective(scheme, photos, target, keep_float)
     if output is None:

@@ -62,8 +62,8 @@ def check_target_runs(target, schemes):
     reasons = "; ".join(f"tflite:{name}: {never[name]}" for name in refused)
     others = [name for name in SCHEMES["tflite"] if name not in never]
     raise ValueError(
-        f"The target {target!r} runs no such file ({reasons}). Choose from "
-        f"{', '.join(others)} in `exports` (--export), or leave `target` "
-        f"(--target) out. Received: target={target!r}, "
+        f"The target {target!r} runs no such file ({reasons}). Choose another "
+        f"scheme, of {', '.join(others)}, or leave `target` (--target) out. "
+        f"Received: target={target!r}, "
         f"schemes={list(schemes)}"
     )

@@ -89,10 +89,10 @@ def _from_nothing(preset, epochs, seeds):
 NETWORKS = {
     "MobileNetV2 0.35": Network("mobilenet_v2", "mobilenet_v2", 0.35),
     "MobileNetV2 0.35, all photos": Network(
-        "mobilenet_v2", "mobilenet_v2_all", 0.35, shots=None, seeds=1
+        "mobilenet_v2", "mobilenet_v2_all", 0.35, shots=None
     ),
     "MobileNetV2 0.35, ktft": Network(
-        "mobilenet_v2", "mobilenet_v2_ktft", 0.35, method="ktft", seeds=1
+        "mobilenet_v2", "mobilenet_v2_ktft", 0.35, method="ktft"
     ),
     "MobileNet 0.25": Network("mobilenet", "mobilenet", 0.25),
     "ResNet-8": _from_nothing("resnet8", 20, 1),

@@ -5,6 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from kerastl.export.conversion import never_runs
 from kerastl_command_line.app import app
 
 pytestmark = pytest.mark.tensorflow_only
@@ -77,14 +78,18 @@ def test_check_passes_or_fails_with_exit_code_1(finished_run, int8, tmp_path):
     assert not half.with_suffix(".h").exists()
 
 
-def test_a_target_that_cannot_run_the_file_leaves_none(finished_run, tmp_path):
+def test_a_target_that_cannot_run_the_file_leaves_none(
+    finished_run, tmp_path, monkeypatch
+):
     output = tmp_path / "half.tflite"
     arguments = ("export", finished_run.output / "model.keras")
-    refused_by_target = call(
-        *arguments,
-        *("--scheme", "float16", "--output", output),
-        *("--target", "tflite-micro"),
-    )
+    asked = ("--scheme", "float16", "--output", output)
+    asked += ("--target", "tflite-micro")
+    # Before the network is opened: it need not be there.
+    refused(call("export", tmp_path / "none.keras", *asked), "has no float16")
+    # What the target's table does not know of, when the file is made.
+    monkeypatch.setitem(never_runs._NEVER, "tflite-micro", {})
+    refused_by_target = call(*arguments, *asked)
     assert refused_by_target.exit_code == 1, refused_by_target.output
     assert "DEQUANTIZE in float16" in said(refused_by_target)
     assert list(tmp_path.iterdir()) == []

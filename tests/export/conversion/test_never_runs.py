@@ -47,7 +47,7 @@ def test_the_refusal_says_why_and_what_may_be_taken():
     with pytest.raises(ValueError, match="tflite:float16: it has no") as error:
         check_target_runs("tflite-micro", ["int8", "float16", "float16"])
     text = str(error.value)
-    assert "Choose from float32, int8, " in text
+    assert "another scheme, of float32, int8, " in text
     assert "tflite:int8" not in text and text.count("it has no float16") == 1
     check_target_runs("tflite-micro", ["int8", "float32"])
     check_target_runs("full-int8", [])
