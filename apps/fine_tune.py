@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Iterable
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -15,8 +16,8 @@ import keras
 
 from kerastl.apps.choice.choose_method import SELF_TAUGHT
 from kerastl.apps.choice.choose_method import choose_method
+from kerastl.apps.choice.choose_method import choose_self_taught
 from kerastl.apps.choice.choose_method import describe_lesson
-from kerastl.apps.choice.choose_method import describe_self_taught
 from kerastl.apps.choice.evidence import BASELINE
 from kerastl.apps.data.check_memory import check_training_fits
 from kerastl.apps.data.class_names import labels_beside
@@ -132,7 +133,7 @@ def fine_tune(
             joined by `+`. `"auto"` takes the one that gained most on measured
             tasks like this one (see `apps.choose`, which also tries); with
             `unlabelled` and no teacher, `self_training`; without pre-trained
-            weights, or where their head is kept, fine-tuning.
+            weights, where their head is kept, or in a few steps, fine-tuning.
         antialias: Taps of the blurs that are inserted; `None` inserts none.
         stem: Whether the first down-sampling is blurred too.
         blur_place: With `antialias`, where the blurs of convolutions go:
@@ -337,17 +338,16 @@ def fine_tune(
         suggestion = suggest_for_run(weights, source, data)
     with folder.hold():
         folder.identify(identity)
-        reason = None
+        reason = choose = None
+        asked = source, data, epochs
         if self_taught:
-            reason = folder.settle(
-                "reason", lambda: describe_self_taught(source, data)
-            )
+            choose = partial(choose_self_taught, *asked, keep_head)
         elif method == AUTO and weights is not None and not keep_head:
-            chosen, reason = folder.settle(
-                "method",
-                lambda: choose_method(source, data, epochs, options),
-            )
-            recipe = get_recipe(chosen)
+            choose = partial(choose_method, *asked, options)
+        if choose is not None:
+            chosen, reason = folder.settle("method", choose)
+            if chosen != recipe.name:
+                recipe = get_recipe(chosen)
         folder.begin()
         say(console, describe_opening(folder, data))
         say(console, reason)

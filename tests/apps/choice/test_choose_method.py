@@ -34,6 +34,9 @@ def choose(monkeypatch):
         if what == "choose_method":
             options = source.get("options", TrainingOptions())
             return module.choose_method(network, data, 20, options)
+        if what == "choose_self_taught":
+            keep_head = source.get("keep_head", False)
+            return module.choose_self_taught(network, data, 20, keep_head)
         more = [source["weights"]] if "weights" in source else []
         return getattr(module, what)(network, data, *more)
 
@@ -116,14 +119,21 @@ def test_what_self_training_is_expected_to_bring_is_said(choose):
         if row["method"] == "self_training"
         and (row["data"], row["shots"]) == ("clothing10", 25)
     ]
-    text = choose(25, 0.66, "describe_self_taught")
+    _, text = choose(25, 0.66, "choose_self_taught")
     points = float(re.search(r"labels: ([+-]\d+\.\d) ± ", text)[1])
     # Other tasks count, too, and so does doubt.
     assert 1 < points <= rows[0]["gain"] + 1
-    assert choose(400, 0.99, "describe_self_taught") != text
+    assert choose(400, 0.99, "choose_self_taught")[1] != text
 
 
 def test_in_a_few_steps_nothing_but_fine_tuning_was_measured(choose):
     method, reason = choose(25, 0.66, steps=1)
     assert method == "fine_tune"
     assert "and this one takes 20" in reason
+    # With photos that nobody sorted, too, whose method starts in the same way.
+    method, reason = choose(25, 0.66, "choose_self_taught", steps=1)
+    assert method == "fine_tune"
+    assert "this one takes 20; the photos without labels are left" in reason
+    for more in ({"steps": 2}, {"steps": 1, "keep_head": True}):
+        method, _ = choose(25, 0.66, "choose_self_taught", **more)
+        assert method == "self_training"

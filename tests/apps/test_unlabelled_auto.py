@@ -1,0 +1,49 @@
+"""`--unlabelled` where the method is left to `auto`."""
+
+import json
+
+import pytest
+
+from kerastl import apps
+
+pytestmark = pytest.mark.tensorflow_only
+
+
+@pytest.fixture
+def run(tiny_arguments, finished_run, shapes, tmp_path):
+    """Runs from another run's network, and reads its report."""
+    arguments = {
+        **tiny_arguments,
+        "weights": finished_run.output / "model.keras",
+        "keep_head": False,
+        "unlabelled": shapes,
+        "exports": [],
+        "output": tmp_path / "run",
+    }
+
+    def start(**more):
+        result = apps.fine_tune(**(arguments | more))
+        return json.loads((result.output / "report.json").read_text())
+
+    return start
+
+
+def test_in_a_few_steps_they_are_left_out_and_it_says_so(run):
+    report = run()
+    text = report["summary"]["text"]
+    assert "this one takes 6; the photos without labels are left out" in text
+    assert "Fine-tuning" in text
+    assert not report.get("pseudo_labels")
+    # What was decided stays, however the run goes on.
+    assert run(resume=True, exports=["onnx:float32"])["summary"]["text"] == text
+
+
+def test_with_steps_enough_they_are_learned_from(run):
+    report = run(batch_size=2, epochs=3)
+    assert "which learns from photos without" in report["summary"]["text"]
+    assert len(report["pseudo_labels"]) == 3
+
+
+def test_a_head_that_stays_has_no_start_to_spoil(run):
+    report = run(keep_head=True)
+    assert "which learns from photos without" in report["summary"]["text"]
