@@ -14,6 +14,7 @@ from kerastl.apps.data.same_photos import BITS
 from kerastl.apps.data.same_photos import fingerprint
 from kerastl.apps.data.same_photos import unit_picture
 from kerastl.export.utils.third_party import require
+from kerastl.surgery.logistic_fit import early_ends
 
 # Sharpness depends on the size, so that all are looked at in about the same.
 _LONG_SIDE = 256
@@ -168,7 +169,7 @@ def find_doubtful(features, labels, seed=0):
     features = PCA(directions, random_state=seed).fit_transform(features)
     folds = min(_FOLDS, int(np.bincount(labels).min()))
     # Threads that wait for each other cost more than such small matrices.
-    with threadpool_limits(1):
+    with threadpool_limits(1), early_ends():
         probabilities = cross_val_predict(
             LogisticRegression(max_iter=200),
             _LENGTH * features,

@@ -10,6 +10,7 @@ from kerastl.data.batches import labelled_batches
 from kerastl.surgery.feature_extractor import embed
 from kerastl.surgery.head_weights import head_weights
 from kerastl.surgery.head_weights import write_head
+from kerastl.surgery.logistic_fit import early_ends
 from kerastl.types import Data
 
 # Inverse strengths that are tried, for features of variance 1.
@@ -155,7 +156,7 @@ def _regress(points, labels, smallest, seed):
 
     chosen, accuracy = _USUAL, None
     # Threads that wait for each other cost more than such small matrices.
-    with threadpool_limits(1):
+    with threadpool_limits(1), early_ends():
         if smallest >= 2:
             count = 2 if len(labels) > _MANY else min(_FOLDS, smallest)
             folds = StratifiedKFold(count, shuffle=True, random_state=seed)

@@ -12,6 +12,7 @@ from kerastl.data.batches import class_numbers
 from kerastl.data.batches import labelled_batches
 from kerastl.surgery.feature_extractor import embed
 from kerastl.surgery.head_weights import head_weights
+from kerastl.surgery.logistic_fit import early_ends
 from kerastl.types import Data
 
 if TYPE_CHECKING:
@@ -134,12 +135,13 @@ def _learned(probabilities, labels, held_out, held_out_labels):
             "The learned relation needs scikit-learn: "
             "`pip install scikit-learn`"
         ) from error
-    fitted = [
-        LogisticRegression(C=strength, fit_intercept=False, max_iter=1000).fit(
-            probabilities, labels
-        )
-        for strength in _STRENGTHS
-    ]
+    with early_ends():
+        fitted = [
+            LogisticRegression(
+                C=strength, fit_intercept=False, max_iter=1000
+            ).fit(probabilities, labels)
+            for strength in _STRENGTHS
+        ]
     # The first of the best.
     best = max(fitted, key=lambda one: one.score(held_out, held_out_labels))
     weights = best.coef_

@@ -1,8 +1,10 @@
+import contextlib
 import importlib
 
 import keras
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 import kerastl
 from kerastl.surgery.fit_head import fit_classifier
@@ -183,3 +185,19 @@ def test_equal_features_have_no_scale():
     rows, offsets, _ = fit_classifier(np.ones((6, 3)), np.arange(6) % 2)
     np.testing.assert_allclose(rows, 0, atol=1e-6)
     np.testing.assert_allclose(offsets, 0, atol=1e-6)
+
+
+def test_of_a_fit_that_ends_early_nothing_is_said(recwarn, monkeypatch):
+    random = np.random.default_rng(0)
+    labels = np.repeat(np.arange(10), 25)
+    # One feature that tells the classes, beside one that drowns it.
+    features = random.normal(size=(250, 400)) * np.geomspace(1e-3, 1, 400)
+    features[:, 0] += 3 * labels
+    features[:, -1] *= 50
+    quiet = fit_classifier(features, labels)
+    assert not recwarn.list
+    module = importlib.import_module("kerastl.surgery.fit_head")
+    monkeypatch.setattr(module, "early_ends", contextlib.nullcontext)
+    with pytest.warns(ConvergenceWarning):
+        loud = fit_classifier(features, labels)
+    np.testing.assert_array_equal(quiet[0], loud[0])
