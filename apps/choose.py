@@ -209,7 +209,7 @@ def find_candidates(networks, epochs):
         part = network.data.parts["train"]
         apart = 100 * (network.probe - networks[best].probe)
         unsure = 0.0 if place == best else _FEATURE_ERROR
-        gains = expected_gains(network.shots, 100 * network.probe)
+        gains = expected_gains(network.task)
         for method, gain in gains.items():
             recipe = RECIPES[method]
             if not is_candidate(recipe):

@@ -94,7 +94,7 @@ class Choice(Printable):
     def lift(self) -> float:
         """Points that fine-tuning gained over the probe on tasks like this."""
         network = self.networks[self.candidates[0].network]
-        gains = expected_gains(network.shots, 100 * network.probe)
+        gains = expected_gains(network.task)
         return -gains[PROBE].points if PROBE in gains else 0.0
 
     @property

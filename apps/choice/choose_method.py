@@ -4,6 +4,7 @@ import pathlib
 import shlex
 
 from kerastl.apps.choice.evidence import BASELINE
+from kerastl.apps.choice.evidence import Task
 from kerastl.apps.choice.evidence import expected_gains
 from kerastl.apps.choice.evidence import expected_lesson
 from kerastl.apps.choice.evidence import measured
@@ -56,27 +57,27 @@ def choose_method(source, data, epochs, options=_NO_OPTIONS):
     few = _few_steps(data, epochs)
     if few is not None:
         return BASELINE, few
-    shots, probe = _task(source, data)
+    task = _task(source, data)
     mixes = data.augmentation is not None and data.augmentation.mixes
     gains = {
         method: gain
-        for method, gain in expected_gains(shots, probe).items()
+        for method, gain in expected_gains(task).items()
         if is_candidate(RECIPES[method])
         and not find_conflicts(options, RECIPES[method], mixes)
     }
     method = max(gains, key=lambda name: gains[name].points)
     if gains[method].points < _LEAST:
         method = BASELINE
-    task = (
-        f"with {shots:.0f} photos a class, of which a linear classifier on the "
-        f"source's features names {probe:.0f} %"
+    here = (
+        f"with {task.shots:.0f} photos a class, of which a linear classifier "
+        f"on the source's {task.features} features names {task.probe:.0f} %"
     )
     chosen = f"{RECIPES[method].title} was chosen"
     if method == BASELINE:
-        return method, f"{chosen}: nothing is expected to gain over it {task}"
+        return method, f"{chosen}: nothing is expected to gain over it {here}"
     return method, (
         f"{chosen}: {_said(gains[method])} points over fine-tuning are "
-        f"expected {task}"
+        f"expected {here}"
     )
 
 
@@ -98,7 +99,7 @@ def describe_lesson(source, data, weights=None) -> str | None:
     large = 2 * source.count_params() > 1e6 * PRESETS[_TEACHER].parameters
     if large or data.image_size < _TEACHES_FROM:
         return None
-    gain = expected_lesson(*_task(source, data), unlabelled=True)
+    gain = expected_lesson(_task(source, data), unlabelled=True)
     if gain.points < _LEAST_LESSON:
         return None
     return (
@@ -127,7 +128,7 @@ def choose_self_taught(source, data, epochs, keep_head=False):
             f"{few}; the photos without labels are left out. More epochs or "
             "smaller batches are more steps"
         )
-    gains = expected_gains(*_task(source, data), measured(unlabelled=True))
+    gains = expected_gains(_task(source, data), measured(unlabelled=True))
     return SELF_TAUGHT, (
         f"{RECIPES[SELF_TAUGHT].title} was chosen, which learns from photos "
         f"without labels: {_said(gains[SELF_TAUGHT])} points over fine-tuning "
@@ -147,10 +148,13 @@ def _few_steps(data, epochs):
     )
 
 
-def _task(source, data) -> tuple[float, float]:
-    """Photos a class, and how much of them the source's features tell."""
-    probe = 100 * discriminant_accuracy(*look(source, data))
-    return len(data.parts["train"]) / data.num_classes, probe
+def _task(source, data):
+    features, labels = look(source, data)
+    return Task(
+        len(data.parts["train"]) / data.num_classes,
+        100 * discriminant_accuracy(features, labels),
+        features.shape[1],
+    )
 
 
 def _said(gain):

@@ -13,16 +13,33 @@ BASELINE = "fine_tune"
 PROBE = "linear_probe"
 _FILE = pathlib.Path(__file__).with_name("evidence.json")
 
-# How far a measured task counts: at twice the photos a class, or where
-# frozen features are so many points better, it counts for 0.6.
+# How far a measured task counts: at twice the photos a class, where frozen
+# features are so many points better, or four times as many, it counts for 0.6.
 _DOUBLINGS = 1.0
 _POINTS = 15.0
+_WIDER = 2.0
 # What a method gains varies from task to task by so many points, seeds apart;
 # about as much as the measured tasks differ.
 _BETWEEN_TASKS = 2.0
 # A method of which little is known is taken for fine-tuning's equal: the
 # weight of that opinion, in measured tasks just like this one.
 _DOUBT = 0.5
+
+
+class Task(NamedTuple):
+    """By what a task is like others.
+
+    Args:
+        shots: Photos a class.
+        probe: Accuracy of a linear classifier on frozen features, in percent:
+            how near they are to what the weights were trained on.
+        features: How many there are. An imprinted start needs many: of the 64
+            of a ResNet-8 it makes a poor classifier, of 1,280 a good one.
+    """
+
+    shots: float
+    probe: float
+    features: int
 
 
 class Gain(NamedTuple):
@@ -44,10 +61,9 @@ def measured(teacher=False, unlabelled=False):
     """The rows of evidence.json: one a task and method.
 
     `tests/benchmarks/transfer/summarize.py --write` makes them. Each has the
-    `data`, the `shots` (photos a class), the accuracy of a linear `probe` there
-    in percent, the `method`, the `teacher` and whether it labelled photos
-    (`unlabelled`), the `gain` over fine-tuning on the same seeds in points, the
-    standard `error` of that, and the number of `seeds`.
+    `data`, what makes a `Task`, the `method`, the `teacher` and whether it
+    labelled photos (`unlabelled`), the `gain` over fine-tuning on the same
+    seeds in points, the standard `error` of that, and the number of `seeds`.
 
     Args:
         teacher: Whether a bigger network taught.
@@ -62,16 +78,11 @@ def measured(teacher=False, unlabelled=False):
     )
 
 
-def expected_gains(shots, probe, rows=None) -> dict[str, Gain]:
+def expected_gains(task, rows=None) -> dict[str, Gain]:
     """Expects of each measured method what it gained on tasks like this one.
 
-    A task is like this one if it has about as many photos a class, and
-    a linear classifier on frozen features does about as well on both: that is
-    how near they are to what the weights were trained on.
-
     Args:
-        shots: Photos a class.
-        probe: Accuracy of a linear classifier on frozen features, in percent.
+        task: A `Task`.
         rows: As `measured` returns them, the default.
 
     Returns:
@@ -80,35 +91,31 @@ def expected_gains(shots, probe, rows=None) -> dict[str, Gain]:
     Example:
 
     ```python
-    expected_gains(shots=25, probe=66.0)["imprinting"].points
+    expected_gains(Task(25, 66.0, 1280))["imprinting"].points
     ```
     """
-    tasks = {}
+    known = {}
     for row in measured() if rows is None else rows:
         if row["method"] in RECIPES:
-            tasks.setdefault(row["method"], []).append(row)
-    gains = {
-        method: _expect([(_nearness(row, shots, probe), row) for row in found])
-        for method, found in tasks.items()
-    }
+            known.setdefault(row["method"], []).append(row)
+    gains = {method: _expect(task, found) for method, found in known.items()}
     return {**gains, BASELINE: Gain(0.0, 0.0, 0.0)}
 
 
-def expected_lesson(shots, probe, unlabelled, rows=None) -> Gain:
+def expected_lesson(task, unlabelled, rows=None) -> Gain:
     """Expects of a teacher what one gained over fine-tuning on such tasks.
 
     A MobileNetV2 of full width that taught one of width 0.35, which trained
     as `finetune` does by itself.
 
     Args:
-        shots: Photos a class.
-        probe: Accuracy of a linear classifier on frozen features, in percent.
+        task: A `Task`.
         unlabelled: Whether there are photos without labels, too.
         rows: As `measured` returns them, the default.
     """
     if rows is None:
         rows = measured(True, unlabelled)
-    return _expect([(_nearness(row, shots, probe), row) for row in rows])
+    return _expect(task, rows)
 
 
 def told_of(method):
@@ -149,13 +156,15 @@ def verdict(method, rows=None) -> str:
     return "yes" if mean > 0 else "no"
 
 
-def _nearness(row, shots, probe):
-    doublings = math.log2(shots / row["shots"]) / _DOUBLINGS
-    apart = (probe - row["probe"]) / _POINTS
-    return math.exp(-(doublings**2 + apart**2) / 2)
+def _nearness(row, task):
+    doublings = math.log2(task.shots / row["shots"]) / _DOUBLINGS
+    apart = (task.probe - row["probe"]) / _POINTS
+    wider = math.log2(task.features / row["features"]) / _WIDER
+    return math.exp(-(doublings**2 + apart**2 + wider**2) / 2)
 
 
-def _expect(weighted):
+def _expect(task, rows):
+    weighted = [(_nearness(row, task), row) for row in rows]
     near = sum(weight for weight, _ in weighted)
     whole = near + _DOUBT
     points = sum(weight * row["gain"] for weight, row in weighted) / whole

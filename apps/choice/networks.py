@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerastl.apps.choice.evidence import BASELINE
+from kerastl.apps.choice.evidence import Task
 from kerastl.apps.choice.judge_features import FeatureScores
 from kerastl.apps.choice.judge_features import discriminant_accuracy
 from kerastl.apps.choice.judge_features import look
@@ -31,6 +32,7 @@ class JudgedNetwork:
         rate: The preset's learning rate.
         parameters: Weights of the network, its classifier apart.
         scores: A `FeatureScores`.
+        features: How many features it has.
         seconds: Time that one photo takes through the network.
     """
 
@@ -40,6 +42,7 @@ class JudgedNetwork:
     rate: float
     parameters: int
     scores: FeatureScores
+    features: int
     seconds: float
 
     @property
@@ -47,9 +50,10 @@ class JudgedNetwork:
         return self.weights.label
 
     @property
-    def shots(self):
-        """Training photos a class."""
-        return len(self.data.parts["train"]) / self.data.num_classes
+    def task(self):
+        """What measured tasks are compared with."""
+        shots = len(self.data.parts["train"]) / self.data.num_classes
+        return Task(shots, 100 * self.probe, self.features)
 
     @property
     def probe(self):
@@ -102,5 +106,6 @@ def judge_network(weights, data) -> JudgedNetwork:
             discriminant_accuracy(features, labels),
             fit.accuracy,
         ),
+        features.shape[1],
         seconds,
     )

@@ -6,6 +6,7 @@ import pytest
 
 from kerastl.apps.choice.choice import Candidate
 from kerastl.apps.choice.choice import Choice
+from kerastl.apps.choice.evidence import Task
 from kerastl.apps.choice.evidence import expected_gains
 
 
@@ -14,7 +15,10 @@ def _choice(candidates, probe=0.6, photos=100):
         parts={"train": range(photos)}, num_classes=10, image_size=96
     )
     network = types.SimpleNamespace(
-        label="net", probe=probe, data=data, shots=photos / 10
+        label="net",
+        probe=probe,
+        data=data,
+        task=Task(photos / 10, 100 * probe, 1280),
     )
     return Choice("photos", [network], candidates, {}, 0, [], 1.0)
 
@@ -24,7 +28,7 @@ def test_without_trials_the_probe_and_what_others_gained_over_it():
     other = Candidate(0, "averaged_imprinting", 2.0, 1.5, 1.0)
     choice = _choice([reference, other])
     assert choice.method == "averaged_imprinting"
-    lift = -expected_gains(10, 60.0)["linear_probe"].points
+    lift = -expected_gains(Task(10, 60.0, 1280))["linear_probe"].points
     assert lift > 1
     accuracy, half = choice.expected()
     expected = 0.6 + lift / 100 + 0.02

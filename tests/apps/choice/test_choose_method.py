@@ -7,6 +7,7 @@ import pytest
 
 from kerastl.apps.choice import choose_method as module
 from kerastl.apps.choice.evidence import Gain
+from kerastl.apps.choice.evidence import Task
 from kerastl.apps.choice.evidence import expected_gains
 from kerastl.apps.choice.evidence import measured
 from kerastl.apps.recipes.training_options import TrainingOptions
@@ -17,7 +18,10 @@ def choose(monkeypatch):
     """Chooses for photos of which LDA names so many, without a network."""
 
     def run(shots, probe, what="choose_method", **source):
-        monkeypatch.setattr(module, "look", lambda source, data: (None, None))
+        features = np.zeros((1, source.pop("features", 1280)))
+        monkeypatch.setattr(
+            module, "look", lambda source, data: (features, None)
+        )
         monkeypatch.setattr(
             module, "discriminant_accuracy", lambda features, labels: probe
         )
@@ -45,7 +49,7 @@ def choose(monkeypatch):
 
 def test_where_it_was_measured_the_best_method_is_taken(choose):
     method, reason = choose(25, 0.66)
-    gains = expected_gains(25, 66.0)
+    gains = expected_gains(Task(25, 66.0, 1280))
     assert method == max(gains, key=lambda name: gains[name].points)
     assert method == "averaged_imprinting"
     assert f"{gains[method].points:+.1f} ± " in reason
@@ -56,7 +60,7 @@ def test_where_it_was_measured_the_best_method_is_taken(choose):
 def test_a_method_that_cannot_what_is_asked_is_not_taken(choose, monkeypatch):
     gains = {"rifle": Gain(5.0, 1.0, 2), "l2_sp": Gain(2.0, 1.0, 2)}
     gains["fine_tune"] = Gain(0.0, 0.0, 0.0)
-    monkeypatch.setattr(module, "expected_gains", lambda shots, probe: gains)
+    monkeypatch.setattr(module, "expected_gains", lambda task: gains)
     assert choose(25, 0.66)[0] == "rifle"
     for asked in ({"patience": 3}, {"head_learning_rate": 2.0}):
         assert choose(25, 0.66, options=TrainingOptions(**asked))[0] == "l2_sp"
@@ -72,14 +76,14 @@ def test_far_from_all_that_was_measured_it_is_fine_tuning(choose, shots, probe):
 def test_a_lesson_is_hinted_at_where_it_is_worth_it(choose, monkeypatch):
     asked = []
 
-    def expect(shots, probe, unlabelled):
-        asked.append((shots, probe, unlabelled))
+    def expect(task, unlabelled):
+        asked.append((task, unlabelled))
         return Gain(points, 1.0, 2)
 
     monkeypatch.setattr(module, "expected_lesson", expect)
     points = 9.04
     hint = choose(25, 0.66, "describe_lesson")
-    assert asked == [(25, 66.0, True)]
+    assert asked == [(Task(25, 66.0, 1280), True)]
     assert "+9.0 ± 2.0 points" in hint
     assert "--teacher mobilenet_v2 --unlabelled FOLDER" in hint
     # Half of a MobileNetV2 has 1.75 million parameters.

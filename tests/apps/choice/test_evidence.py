@@ -15,6 +15,7 @@ def _row(**changes):
         "data": "a",
         "shots": 10,
         "probe": 60.0,
+        "features": 256,
         "method": "imprinting",
         "gain": 3.0,
         "error": 1.0,
@@ -23,8 +24,12 @@ def _row(**changes):
     }
 
 
+def _task(shots=10, probe=60.0, features=256):
+    return evidence.Task(shots, probe, features)
+
+
 def test_a_gain_on_the_same_task_counts_for_two_thirds():
-    gain = expected_gains(10, 60.0, [_row()])["imprinting"]
+    gain = expected_gains(_task(), [_row()])["imprinting"]
     assert gain.points == pytest.approx(3.0 / 1.5)
     assert gain.tasks == 1
     assert gain.error == pytest.approx(
@@ -32,31 +37,40 @@ def test_a_gain_on_the_same_task_counts_for_two_thirds():
     )
 
 
-@pytest.mark.parametrize("shots, probe", [(20, 60.0), (5, 60.0), (10, 75.0)])
-def test_a_task_further_away_counts_for_less(shots, probe):
-    gain = expected_gains(shots, probe, [_row()])["imprinting"]
+@pytest.mark.parametrize(
+    "task",
+    [
+        _task(shots=20),
+        _task(shots=5),
+        _task(probe=75.0),
+        _task(features=1024),
+        _task(features=64),
+    ],
+)
+def test_a_task_further_away_counts_for_less(task):
+    gain = expected_gains(task, [_row()])["imprinting"]
     near = math.exp(-0.5)
     assert gain.points == pytest.approx(3.0 * near / (near + 0.5))
 
 
 def test_of_two_tasks_the_nearer_one_says_more():
     rows = [_row(), _row(data="b", probe=90.0, gain=-3.0)]
-    assert expected_gains(10, 60.0, rows)["imprinting"].points > 1
-    assert expected_gains(10, 90.0, rows)["imprinting"].points < -1
-    assert expected_gains(10, 75.0, rows)["imprinting"].points == (
+    assert expected_gains(_task(), rows)["imprinting"].points > 1
+    assert expected_gains(_task(probe=90.0), rows)["imprinting"].points < -1
+    assert expected_gains(_task(probe=75.0), rows)["imprinting"].points == (
         pytest.approx(0, abs=1e-9)
     )
 
 
 def test_what_nobody_measured_is_no_better_than_fine_tuning():
-    gains = expected_gains(1000, 5.0, [_row()])
+    gains = expected_gains(_task(1000, 5.0), [_row()])
     assert gains["imprinting"].points == pytest.approx(0, abs=1e-3)
     assert gains["imprinting"].error == pytest.approx(2.0, abs=0.1)
     assert gains["fine_tune"] == (0.0, 0.0, 0.0)
 
 
 def test_a_method_that_is_gone_is_passed_over():
-    assert set(expected_gains(10, 60.0, [_row(method="gone")])) == {"fine_tune"}
+    assert set(expected_gains(_task(), [_row(method="gone")])) == {"fine_tune"}
 
 
 def test_what_ships_is_of_methods_that_there_are():
@@ -86,9 +100,9 @@ def test_the_verdict_leaves_zero_out_of_the_interval(gains, word):
 
 def test_a_lesson_is_expected_where_one_was_measured():
     rows = [_row(gain=12.0)]
-    assert expected_lesson(10, 60.0, True, rows).points == pytest.approx(8.0)
-    assert expected_lesson(10, 90.0, True, rows).points < 3
-    assert expected_lesson(10, 60.0, True, []) == (0.0, 2.0, 0)
+    assert expected_lesson(_task(), True, rows).points == pytest.approx(8.0)
+    assert expected_lesson(_task(probe=90.0), True, rows).points < 3
+    assert expected_lesson(_task(), True, []) == (0.0, 2.0, 0)
 
 
 def test_what_is_told_of_a_method_is_with_the_photos_it_needs(monkeypatch):

@@ -39,6 +39,10 @@ NETWORKS = {
     "mobilenet_v2_1.0": ("mobilenet_v2", {"alpha": 1.0}),
     "mobilenet_0.25": ("mobilenet", {"alpha": 0.25}),
     "resnet8": ("resnet8", {}),
+    # By what its weights come from, see small_sources.py.
+    "resnet8_clothing": ("resnet8", {}),
+    "resnet8_signs": ("resnet8", {}),
+    "resnet8_digits": ("resnet8", {}),
 }
 
 

@@ -16,11 +16,13 @@ the tables.
 
 import argparse
 import collections
+import functools
 import json
 import pathlib
 import statistics
 
 from grid import FIELDS
+from grid import NETWORKS
 from results import Results
 from scipy import stats
 
@@ -62,6 +64,8 @@ BASELINE = {
 DEFAULT_RATE = 0.0005
 #: As many as `kerastl finetune` takes; shorter trainings are told apart.
 EPOCHS = 20
+# Of images: whatever it is, a network has the same features.
+_ANY_SIZE = 96
 #: How the product trains, whatever the method.
 USUAL = {
     "epochs": EPOCHS,
@@ -208,6 +212,7 @@ def evidence(settings):
             "network": line["network"],
             "shots": line["shots"],
             "probe": round(probes[task], 2),
+            "features": num_features(line["network"]),
             "method": line["method"],
             "teacher": line["teacher"],
             "unlabelled": line["unlabelled"],
@@ -218,6 +223,17 @@ def evidence(settings):
         for line in kept
         if (task := tuple(line[name] for name in _TASK)) in probes
     ]
+
+
+@functools.cache
+def num_features(network):
+    """How many features a network has, a key of `grid.NETWORKS`."""
+    preset, arguments = NETWORKS[network]
+    size = (_ANY_SIZE, _ANY_SIZE, 3)
+    source = apps.get_preset(preset).build(
+        None, input_shape=size, include_top=False, **arguments
+    )
+    return source.output_shape[-1]
 
 
 def both(row):

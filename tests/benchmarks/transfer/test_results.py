@@ -185,3 +185,4 @@ def test_evidence_is_paired_and_shares_the_spread_of_all_seeds():
     # The probe's own accuracy, on the seeds that it has.
     assert found["ktft"]["probe"] == 55.5
     assert found["ktft"]["seeds"] == 3
+    assert found["ktft"]["features"] == 64
