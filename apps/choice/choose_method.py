@@ -23,11 +23,9 @@ _TEACHER = "mobilenet_v2"
 _TEACHES_FROM = 96
 # Points that are worth a hint.
 _LEAST_LESSON = 3.0
-#: Steps of the shortest trainings that were measured. In four of them
-#: averaged imprinting, whose start has to be trained, lost what it began with;
-#: in twenty, of digits, it was 7 to 9 points below fine-tuning, and so was
-#: self-training, which begins as it does.
-LEAST_STEPS = 40
+# Steps of the shortest trainings that were measured. In four of them
+# averaged imprinting, whose start has to be trained, lost what it began with.
+_LEAST_STEPS = 40
 # What learns from images without labels where there is no teacher.
 SELF_TAUGHT = "self_training"
 # Points that a method has to promise. Far from all that was measured, with
@@ -122,28 +120,54 @@ def choose_self_taught(source, data, epochs, keep_head=False):
     Returns:
         The name of the method, and a sentence that says why.
     """
-    few = None if keep_head else _few_steps(data, epochs)
+    title = RECIPES[SELF_TAUGHT].title
+    if keep_head:
+        return SELF_TAUGHT, (
+            f"{title} was chosen, which learns from photos without labels"
+        )
+    few = _few_steps(data, epochs)
     if few is not None:
         return BASELINE, (
             f"{few}; the photos without labels are left out. More epochs or "
             "smaller batches are more steps"
         )
-    gains = expected_gains(_task(source, data), measured(unlabelled=True))
+    rows = measured(unlabelled=True)
+    gain = expected_gains(_task(source, data), rows)[SELF_TAUGHT]
+    if gain.points < _LEAST:
+        return BASELINE, (
+            f"{RECIPES[BASELINE].title} was chosen: {_said(gain)} points over "
+            f"it are expected of {title}, which would learn from the photos "
+            "without labels; they are left out"
+        )
     return SELF_TAUGHT, (
-        f"{RECIPES[SELF_TAUGHT].title} was chosen, which learns from photos "
-        f"without labels: {_said(gains[SELF_TAUGHT])} points over fine-tuning "
-        "are expected"
+        f"{title} was chosen, which learns from photos without labels: "
+        f"{_said(gain)} points over fine-tuning are expected"
     )
+
+
+def pays(method, source, data, epochs) -> bool:
+    """Whether a method is expected to gain over plain fine-tuning.
+
+    Args:
+        method: Key of `apps.RECIPES`.
+        source: The pre-trained network.
+        data: An `apps.ImageData`.
+        epochs: Number of epochs.
+    """
+    if _few_steps(data, epochs) is not None:
+        return False
+    gain = expected_gains(_task(source, data)).get(method)
+    return gain is not None and gain.points >= _LEAST
 
 
 def _few_steps(data, epochs):
     """Why nothing but fine-tuning is taken, where it takes too few steps."""
     steps = epochs * data.steps_per_epoch
-    if steps >= LEAST_STEPS:
+    if steps >= _LEAST_STEPS:
         return None
     return (
         f"{RECIPES[BASELINE].title} was chosen: no other method was "
-        f"measured in trainings of fewer than {LEAST_STEPS} steps, and "
+        f"measured in trainings of fewer than {_LEAST_STEPS} steps, and "
         f"this one takes {steps}"
     )
 

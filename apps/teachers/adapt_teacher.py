@@ -1,13 +1,13 @@
 """A bigger network, adapted to the user's photos."""
 
-from kerastl.apps.choice.choose_method import LEAST_STEPS
+from kerastl.apps.choice.choose_method import pays
 from kerastl.apps.choice.evidence import BASELINE
 from kerastl.apps.presets.preset_table import get_preset
 from kerastl.apps.recipes.recipe_table import RECIPES
 from kerastl.apps.runs.prepare_student import prepare_student
 from kerastl.apps.runs.train_network import train_network
 
-#: How a teacher is adapted: what gains most with few photos.
+#: How a teacher is adapted where that is expected to gain.
 METHOD = "averaged_imprinting"
 # Larger images cost nothing on the device, where a teacher never is.
 _LARGER = 1.25
@@ -77,8 +77,9 @@ def adapt_teacher(spec, data, epochs, **options):
     """
     steps = epochs * data.steps_per_epoch
     preset = get_preset(spec.preset)
-    recipe = RECIPES[METHOD if steps >= LEAST_STEPS else BASELINE]
     source = build_source(spec, data.image_size)
+    pay = pays(METHOD, source, data, epochs)
+    recipe = RECIPES[METHOD if pay else BASELINE]
     student, _ = prepare_student(
         source, data.num_classes, seed=options.get("seed")
     )

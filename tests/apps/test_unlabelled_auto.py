@@ -5,6 +5,7 @@ import json
 import pytest
 
 from kerastl import apps
+from kerastl.apps.choice import choose_method
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -38,7 +39,14 @@ def test_in_a_few_steps_they_are_left_out_and_it_says_so(run):
     assert run(resume=True, exports=["onnx:float32"])["summary"]["text"] == text
 
 
-def test_with_steps_enough_they_are_learned_from(run):
+def test_where_it_is_not_expected_to_gain_they_are_left_out_too(run):
+    report = run(batch_size=2, epochs=3)
+    assert "they are left out" in report["summary"]["text"]
+    assert not report.get("pseudo_labels")
+
+
+def test_where_it_is_they_are_learned_from(run, monkeypatch):
+    monkeypatch.setattr(choose_method, "_LEAST", -1.0)
     report = run(batch_size=2, epochs=3)
     assert "which learns from photos without" in report["summary"]["text"]
     assert len(report["pseudo_labels"]) == 3

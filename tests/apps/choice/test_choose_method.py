@@ -41,6 +41,9 @@ def choose(monkeypatch):
         if what == "choose_self_taught":
             keep_head = source.get("keep_head", False)
             return module.choose_self_taught(network, data, 20, keep_head)
+        if what == "pays":
+            method = source.get("method", "averaged_imprinting")
+            return module.pays(method, network, data, 20)
         more = [source["weights"]] if "weights" in source else []
         return getattr(module, what)(network, data, *more)
 
@@ -123,11 +126,29 @@ def test_what_self_training_is_expected_to_bring_is_said(choose):
         if row["method"] == "self_training"
         and (row["data"], row["shots"]) == ("clothing10", 25)
     ]
-    _, text = choose(25, 0.66, "choose_self_taught")
+    method, text = choose(25, 0.66, "choose_self_taught")
+    assert method == "self_training"
     points = float(re.search(r"labels: ([+-]\d+\.\d) ± ", text)[1])
     # Other tasks count, too, and so does doubt.
     assert 1 < points <= rows[0]["gain"] + 1
-    assert choose(400, 0.99, "choose_self_taught")[1] != text
+
+
+def test_photos_without_labels_that_bring_nothing_are_left_out(choose):
+    method, text = choose(400, 0.99, "choose_self_taught")
+    assert method == "fine_tune"
+    assert "points over it are expected of Self-training" in text
+    assert "they are left out" in text
+    method, text = choose(400, 0.99, "choose_self_taught", keep_head=True)
+    assert method == "self_training"
+    assert "±" not in text
+
+
+def test_a_teacher_is_adapted_by_what_pays(choose, monkeypatch):
+    assert choose(25, 0.66, "pays")
+    assert not choose(25, 0.66, "pays", steps=1)
+    assert not choose(400, 0.99, "pays")
+    assert not choose(25, 0.66, "pays", method="linear_probe")
+    assert not choose(25, 0.66, "pays", method="not measured")
 
 
 def test_in_a_few_steps_nothing_but_fine_tuning_was_measured(choose):

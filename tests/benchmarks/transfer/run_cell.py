@@ -133,6 +133,7 @@ def _load(cell, folders, image_size):
             cell.shots,
             cell.seed,
             cell.augment,
+            bool(cell.unlabelled),
         )
     return apps.load_image_folder(
         folders[cell.data],
