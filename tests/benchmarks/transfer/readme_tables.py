@@ -63,6 +63,12 @@ _UNLABELLED_ROWS = (
     ),
 )
 _NETWORK = "mobilenet_v2_0.35"
+#: ResNet-8s whose weights come from little, see small_sources.py.
+_SMALL = {
+    "resnet8_clothing": "clothing, signs",
+    "resnet8_signs": "signs, clothing",
+    "resnet8_digits": "digits 0 to 4, digits 5 to 9",
+}
 _SHORT = {"clothing10": "clothing", "sign_digits10": "signs"}
 _README_TASKS = (
     ("clothing, 5 a class", "clothing10", 5),
@@ -124,8 +130,8 @@ def networks_table(settings):
     """
     found = {}
     for line in settings:
-        other = line["network"] != _NETWORK and line["seeds"] > 1
-        if other and is_usual(line, _PLAIN):
+        other = line["network"] not in (_NETWORK, *_SMALL)
+        if other and line["seeds"] > 1 and is_usual(line, _PLAIN):
             names = line["network"], line["method"]
             found.setdefault(names, {})[line["data"], line["shots"]] = line
     tasks = [
@@ -149,6 +155,31 @@ def networks_table(settings):
                 ]
             )
         )
+    return "\n".join(lines)
+
+
+def small_sources_table(settings):
+    """What the defaults gain where the source knows little, for the same page.
+
+    Args:
+        settings: What `describe_settings` returns.
+    """
+    methods = ("fine_tune", "linear_probe", AVERAGED["method"], "self_training")
+    heads = ["weights from, photos", *(f"`{method}`" for method in methods)]
+    lines = [_cells(heads), "|---" * len(heads) + "|"]
+    found = {
+        (line["network"], line["shots"], line["method"]): line
+        for line in settings
+        if line["network"] in _SMALL
+        and is_usual(line, {**_PLAIN, "unlabelled": line["unlabelled"]})
+    }
+    for network, task in _SMALL.items():
+        for shots in sorted({key[1] for key in found if key[0] == network}):
+            cells = [f"{task}, {shots} a class"]
+            for method in methods:
+                line = found.get((network, shots, method))
+                cells.append(_cell(line, method != methods[0]) if line else "")
+            lines.append(_cells(cells))
     return "\n".join(lines)
 
 
@@ -276,6 +307,7 @@ def main():
         unlabelled_table,
         methods_table,
         networks_table,
+        small_sources_table,
     ):
         print(table(settings), end="\n\n")
     print(options_table(rows))
