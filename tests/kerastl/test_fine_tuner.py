@@ -318,6 +318,29 @@ def test_batch_norm_policies(make_network, images, labels):
     np.testing.assert_allclose(mean, expected.mean((0, 1, 2)), atol=1e-5)
 
 
+@pytest.mark.parametrize("by_position", [True, False])
+def test_statistics_are_not_measured_on_what_is_held_back(
+    make_network, images, labels, by_position
+):
+    tuner = kerastl.FineTuner(make_network(), batch_norm="reestimate")
+    tuner.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy")
+    held = len(images) // 2
+    data = images.copy()
+    data[held:] *= 0.1
+    if by_position:
+        tuner.fit(data, labels, 4, 1, 0, None, 0.5)
+    else:
+        tuner.fit(data, labels, 4, verbose=0, validation_split=0.5)
+    stem = keras.Model(
+        tuner.student.input, tuner.student.get_layer("stem_conv").output
+    )
+    np.testing.assert_allclose(
+        tuner.student.get_layer("stem_bn").moving_mean.numpy(),
+        stem.predict(data[:held], verbose=0).mean((0, 1, 2)),
+        atol=1e-5,
+    )
+
+
 @pytest.mark.parametrize("labelled", [True, False])
 def test_transfer_losses_alone_need_no_labels(
     make_network, images, labels, labelled
