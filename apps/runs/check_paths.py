@@ -24,8 +24,8 @@ def check_paths(arguments, output):
 
     Raises:
         FileNotFoundError: For weights that are not there.
-        ValueError: For what is no path, and for a run that would be compared
-            with itself.
+        ValueError: For what is no path, for a run that would be compared with
+            itself, and for one that would lie among its photos.
     """
     data, weights = arguments["data"], arguments["weights"]
     unlabelled, compare = arguments["unlabelled"], arguments["compare"]
@@ -42,9 +42,13 @@ def check_paths(arguments, output):
         checked["unlabelled"] = bool(unlabelled)
     elif unlabelled is not None:
         checked["unlabelled"] = _path("unlabelled", unlabelled, "True")
+    output = checked_path("output", output)
     if compare is not None:
         checked["compare"] = _path("compare", compare)
-        _check_is_other(compare, checked_path("output", output))
+        _check_is_other(compare, output)
+    for name in ("data", "unlabelled"):
+        if isinstance(checked.get(name), str | pathlib.Path):
+            _check_is_outside(name, checked[name], output)
     return checked
 
 
@@ -65,6 +69,26 @@ def _check_is_other(compare, output):
         "`compare` (--compare), or another output for this one, `output` "
         f"(--output). Received: compare={str(compare)!r}, "
         f"output={str(output)!r}"
+    )
+
+
+def _check_is_outside(name, photos, output):
+    """Refuses a run in a folder of photos, which would then have its own.
+
+    A report shows photos: the next run would find them there, and take the
+    folder for one more class, and this one would no longer be resumed.
+    """
+    place = pathlib.Path(os.path.realpath(photos))
+    own = pathlib.Path(os.path.realpath(output))
+    if not place.is_dir() or not any(
+        _is_same(place, each) for each in (own, *own.parents)
+    ):
+        return
+    raise ValueError(
+        "The run would lie among the photos, and its pictures be taken for "
+        "some of them. Choose an output elsewhere, `output` (--output), or "
+        "work in another folder, where the default is. Received: "
+        f"{name}={str(photos)!r}, output={str(output)!r}"
     )
 
 

@@ -108,3 +108,30 @@ def test_weights_are_looked_for_before_the_photos_are_read(tmp_path):
     with pytest.raises(ValueError, match="is a folder.*Received: weights="):
         apps.fine_tune(tmp_path, weights=tmp_path, output=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    photos = tmp_path / "photos"
+    (photos / "hat").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(photos)
+    monkeypatch.chdir(photos)
+    return photos
+
+
+@pytest.mark.parametrize("name", ["data", "unlabelled"])
+@pytest.mark.parametrize("path", [".", "../photos", "../link", "hat/.."])
+@pytest.mark.parametrize(
+    "output", ["runs/photos-auto", "hat/run", ".", "../link/run"]
+)
+def test_a_run_does_not_lie_among_its_photos(photos, name, path, output):
+    with pytest.raises(ValueError, match=f"among.*--output.*: {name}="):
+        check_paths({**GIVEN, name: path}, output)
+
+
+@pytest.mark.parametrize("output", ["../runs/a", "..", "../photos-run"])
+def test_a_run_may_lie_beside_or_above_its_photos(photos, output):
+    checked = check_paths({**GIVEN, "data": ".", "unlabelled": "hat"}, output)
+    assert checked["data"] == "."
+    # No folder of that name: the bundled ones.
+    check_paths({**GIVEN, "data": "digits"}, "digits/run")
