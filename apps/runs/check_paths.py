@@ -24,8 +24,8 @@ def check_paths(arguments, output):
 
     Raises:
         FileNotFoundError: For weights that are not there.
-        ValueError: For what is no path, for a run that would be compared with
-            itself, and for one that would lie among its photos.
+        ValueError: For what is no path, and for a run that would be compared
+            with itself.
     """
     data, weights = arguments["data"], arguments["weights"]
     unlabelled, compare = arguments["unlabelled"], arguments["compare"]
@@ -42,13 +42,9 @@ def check_paths(arguments, output):
         checked["unlabelled"] = bool(unlabelled)
     elif unlabelled is not None:
         checked["unlabelled"] = _path("unlabelled", unlabelled, "True")
-    output = checked_path("output", output)
     if compare is not None:
         checked["compare"] = _path("compare", compare)
-        _check_is_other(compare, output)
-    for name in ("data", "unlabelled"):
-        if isinstance(checked.get(name), str | pathlib.Path):
-            _check_is_outside(name, checked[name], output)
+        _check_is_other(compare, checked_path("output", output))
     return checked
 
 
@@ -72,24 +68,34 @@ def _check_is_other(compare, output):
     )
 
 
-def _check_is_outside(name, photos, output):
-    """Refuses a run in a folder of photos, which would then have its own.
+def check_is_outside(arguments, output):
+    """Refuses a run in a folder of its photos, which would then have its own.
 
     A report shows photos: the next run would find them there, and take the
     folder for one more class, and this one would no longer be resumed.
+
+    Args:
+        arguments: As in `check_paths`, checked.
+        output: Folder of the run.
+
+    Raises:
+        ValueError: If the photos' folder is above it, or the same.
     """
-    place = pathlib.Path(os.path.realpath(photos))
-    own = pathlib.Path(os.path.realpath(output))
-    if not place.is_dir() or not any(
-        _is_same(place, each) for each in (own, *own.parents)
-    ):
-        return
-    raise ValueError(
-        "The run would lie among the photos, and its pictures be taken for "
-        "some of them. Choose an output elsewhere, `output` (--output), or "
-        "work in another folder, where the default is. Received: "
-        f"{name}={str(photos)!r}, output={str(output)!r}"
-    )
+    own = pathlib.Path(os.path.realpath(checked_path("output", output)))
+    for name in ("data", "unlabelled"):
+        photos = arguments[name]
+        if not isinstance(photos, str | pathlib.Path):
+            continue
+        place = pathlib.Path(os.path.realpath(photos))
+        if place.is_dir() and any(
+            _is_same(place, each) for each in (own, *own.parents)
+        ):
+            raise ValueError(
+                "The run would lie among the photos, and its pictures be taken "
+                "for some of them. Choose an output elsewhere, `output` "
+                "(--output), or work in another folder, where the default is. "
+                f"Received: {name}={str(photos)!r}, output={str(output)!r}"
+            )
 
 
 def _is_same(path, other):

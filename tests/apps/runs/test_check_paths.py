@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kerastl import apps
+from kerastl.apps.runs.check_paths import check_is_outside
 from kerastl.apps.runs.check_paths import check_paths
 
 GIVEN = {
@@ -126,12 +127,18 @@ def photos(tmp_path, monkeypatch):
 )
 def test_a_run_does_not_lie_among_its_photos(photos, name, path, output):
     with pytest.raises(ValueError, match=f"among.*--output.*: {name}="):
-        check_paths({**GIVEN, name: path}, output)
+        check_is_outside({**GIVEN, name: path}, output)
 
 
 @pytest.mark.parametrize("output", ["../runs/a", "..", "../photos-run"])
 def test_a_run_may_lie_beside_or_above_its_photos(photos, output):
-    checked = check_paths({**GIVEN, "data": ".", "unlabelled": "hat"}, output)
-    assert checked["data"] == "."
+    check_is_outside({**GIVEN, "data": ".", "unlabelled": "hat"}, output)
+    check_is_outside({**GIVEN, "unlabelled": True}, output)
     # No folder of that name: the bundled ones.
-    check_paths({**GIVEN, "data": "digits"}, "digits/run")
+    check_is_outside({**GIVEN, "data": "digits"}, "digits/run")
+
+
+def test_a_run_among_its_photos_is_not_begun(photos):
+    with pytest.raises(ValueError, match="among the photos"):
+        apps.fine_tune(photos, output=photos / "run")
+    assert os.listdir(photos) == ["hat"]
