@@ -119,7 +119,7 @@ def choose(
     photos = checked_path("photos", photos)
     minutes = checked_number("minutes", minutes, above=0)
     epochs = checked_count("epochs", epochs)
-    seed = checked_seed("seed", seed)
+    seed = checked_seed("seed", seed, optional=False)
     ends = started + 60 * minutes
     found = _find_weights(photos, presets, weights, alpha)
     networks, loaded, left_out = [], {}, []

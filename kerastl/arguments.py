@@ -57,8 +57,17 @@ def checked_pair(name, value, most=None) -> tuple[int, int]:
     return tuple(numbers)
 
 
-def checked_seed(name, value) -> int | None:
-    """`value` as an int of at least 0, or `None` as it is."""
+# What NumPy's older generator takes, and so Keras and scikit-learn.
+MOST_SEED = 2**32 - 1
+
+
+def checked_seed(name, value, optional=True) -> int | None:
+    """`value` as an int of at least 0, or `None` as it is if `optional`.
+
+    One that is needed seeds Keras or scikit-learn, and has their limit.
+    """
+    if not optional:
+        return checked_count(name, value, least=0, most=MOST_SEED)
     if value is None:
         return None
     number = _index(value)

@@ -74,7 +74,7 @@ def load_digits_pair(
     image_size = checked_count("image_size", image_size, least=2 * _PIXELS)
     batch_size = checked_count("batch_size", batch_size)
     shots = checked_count("shots", shots)
-    seed = checked_seed("seed", seed)
+    seed = checked_seed("seed", seed, optional=False)
     pixels, digits = _bundled_digits()
     check_memory(
         # Stored in colour, after they were enlarged in double precision.

@@ -105,7 +105,7 @@ def load_image_folder(
         unlabelled = checked_path("unlabelled", unlabelled, "True")
     image_size = checked_count("image_size", image_size, least=8)
     batch_size = checked_count("batch_size", batch_size)
-    seed = checked_seed("seed", seed)
+    seed = checked_seed("seed", seed, optional=False)
     augmentation = make_augmentation(augment, Augmentation(flip=flip))
     if shots is not None:
         shots = checked_count("shots", shots)
