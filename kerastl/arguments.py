@@ -61,13 +61,13 @@ def checked_pair(name, value, most=None) -> tuple[int, int]:
 MOST_SEED = 2**32 - 1
 
 
-def checked_seed(name, value, optional=True) -> int | None:
-    """`value` as an int of at least 0, or `None` as it is if `optional`.
+def needed_seed(name, value) -> int:
+    """`value` as an int that seeds Keras and scikit-learn, too."""
+    return checked_count(name, value, least=0, most=MOST_SEED)
 
-    One that is needed seeds Keras or scikit-learn, and has their limit.
-    """
-    if not optional:
-        return checked_count(name, value, least=0, most=MOST_SEED)
+
+def checked_seed(name, value) -> int | None:
+    """`value` as an int of at least 0, or `None` as it is."""
     if value is None:
         return None
     number = _index(value)

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_flag
-from kerastl.arguments import checked_seed
+from kerastl.arguments import needed_seed
 from kerastl.callbacks.weight_callback import ClusteringConstraint
 from kerastl.callbacks.weight_callback import PruningConstraint
 from kerastl.callbacks.weight_callback import WeightCallback
@@ -90,7 +90,7 @@ class WeightClustering(WeightCallback):
         self.initialization = initialization
         self.iterations = checked_count("iterations", iterations)
         self.keep_zeros = checked_flag("keep_zeros", keep_zeros)
-        self.seed = checked_seed("seed", seed, optional=False)
+        self.seed = needed_seed("seed", seed)
 
     def make_constraint(self, kernel: Kernel) -> HeldConstraint | None:
         labels, centroids = weight_clusters(

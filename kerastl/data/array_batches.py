@@ -9,7 +9,7 @@ import numpy as np
 
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_flag
-from kerastl.arguments import checked_seed
+from kerastl.arguments import needed_seed
 
 if TYPE_CHECKING:
     from kerastl.data.sample_filter import SampleFilter
@@ -79,7 +79,7 @@ class ArrayBatches(keras.utils.PyDataset):
         self.length = lengths.pop()
         self.batch_size = checked_count("batch_size", batch_size)
         self.shuffle = checked_flag("shuffle", shuffle)
-        self.seed = checked_seed("seed", seed, optional=False)
+        self.seed = needed_seed("seed", seed)
         self.sample_filter = sample_filter
         self.epoch = 0
         self._begun = False

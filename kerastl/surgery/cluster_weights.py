@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kerastl.arguments import checked_count
-from kerastl.arguments import checked_seed
+from kerastl.arguments import needed_seed
 from kerastl.surgery.find_kernels import find_kernels
 from kerastl.surgery.plain_weights import with_plain_weights
 from kerastl.surgery.rebuild import copy_model
@@ -62,7 +62,7 @@ def cluster_weights(
         Han, Mao and Dally, "Deep Compression", ICLR 2016, section 3.
     """
     check_clusters(num_clusters, initialization)
-    seed = checked_seed("seed", seed, optional=False)
+    seed = needed_seed("seed", seed)
     find_kernels(model, layers, depthwise)  # refuses what is not there
     clustered = copy_model(with_plain_weights(model), name=name)
     for kernel in find_kernels(clustered, layers, depthwise):
