@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
@@ -177,11 +176,16 @@ class FineTuner(keras.Model):
         """The transfer losses that the tuner was compiled with."""
         return list(self._state.losses)
 
+    @property
+    def output_names(self) -> list[str] | None:
+        """The student's, by which losses and metrics may be given in a dict."""
+        return getattr(self.student, "output_names", None)
+
     def compile(
         self,
         optimizer: Any = "rmsprop",
         loss: Any = None,
-        transfer_losses: Iterable[TransferLoss] | None = None,
+        transfer_losses: Sequence[TransferLoss] | None = None,
         metrics: Any = None,
         jit_compile: bool | Literal["auto"] = "auto",
         **kwargs: Any,
