@@ -31,7 +31,7 @@ from kerastl.arguments import as_paths
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_number
 from kerastl.arguments import checked_path
-from kerastl.arguments import checked_seed
+from kerastl.arguments import needed_seed
 from kerastl.types import PathLike
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def choose(
     photos = checked_path("photos", photos)
     minutes = checked_number("minutes", minutes, above=0)
     epochs = checked_count("epochs", epochs)
-    seed = checked_seed("seed", seed)
+    seed = needed_seed("seed", seed)
     ends = started + 60 * minutes
     found = _find_weights(photos, presets, weights, alpha)
     networks, loaded, left_out = [], {}, []

@@ -15,6 +15,7 @@ from kerastl.apps.data.load_unlabelled import list_images
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_model
 from kerastl.arguments import checked_number
+from kerastl.arguments import needed_seed
 from kerastl.metrics import fit_gaussians
 from kerastl.metrics import mahalanobis_score
 from kerastl.surgery import copy_model
@@ -116,7 +117,7 @@ def detect_anomalies(
     validation_split = checked_number(
         "validation_split", validation_split, above=0, below=1
     )
-    seed = checked_count("seed", seed, least=0)
+    seed = needed_seed("seed", seed)
     if image_size is not None:
         image_size = checked_count("image_size", image_size, least=8)
     image_size = image_size or _square_side(network.input_shape)

@@ -35,6 +35,7 @@ from kerastl.apps.runs.check_method import check_selection
 from kerastl.apps.runs.check_method import check_unlabelled_data
 from kerastl.apps.runs.check_method import several_rates
 from kerastl.apps.runs.check_method import warn_of_nothing_to_transfer
+from kerastl.apps.runs.check_paths import check_is_outside
 from kerastl.apps.runs.check_paths import check_paths
 from kerastl.apps.runs.compare_run import add_comparison
 from kerastl.apps.runs.compare_run import open_earlier
@@ -261,6 +262,7 @@ def fine_tune(
     arguments, options, pairs = check_arguments(
         arguments, recipe, has_teacher=bool(teachers)
     )
+    check_is_outside(arguments, output)
     counts = "epochs", "batch_size", "shots", "image_size", "qat", "seed"
     epochs, batch_size, shots, image_size, qat, seed = (
         arguments[name] for name in counts

@@ -57,6 +57,15 @@ def checked_pair(name, value, most=None) -> tuple[int, int]:
     return tuple(numbers)
 
 
+# What NumPy's older generator takes, and so Keras and scikit-learn.
+MOST_SEED = 2**32 - 1
+
+
+def needed_seed(name, value) -> int:
+    """`value` as an int that seeds Keras and scikit-learn, too."""
+    return checked_count(name, value, least=0, most=MOST_SEED)
+
+
 def checked_seed(name, value) -> int | None:
     """`value` as an int of at least 0, or `None` as it is."""
     if value is None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
@@ -17,6 +17,7 @@ from kerastl.arguments import as_names
 from kerastl.data.batches import comes_in_batches
 from kerastl.data.batches import one_hot
 from kerastl.data.batches import one_hot_loss
+from kerastl.data.batches import training_share
 from kerastl.surgery.batch_norm import reestimate_batch_norm
 from kerastl.surgery.batch_norm import set_batch_norm
 from kerastl.surgery.feature_extractor import feature_extractor
@@ -37,9 +38,6 @@ from kerastl.types import Tensor
 
 if TYPE_CHECKING:
     from kerastl.training.transfer_loss import TransferLoss
-
-# Arguments of `fit` between the batch size and `shuffle`.
-_BEFORE_SHUFFLE = 5
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -178,11 +176,16 @@ class FineTuner(keras.Model):
         """The transfer losses that the tuner was compiled with."""
         return list(self._state.losses)
 
+    @property
+    def output_names(self) -> list[str] | None:
+        """The student's, by which losses and metrics may be given in a dict."""
+        return getattr(self.student, "output_names", None)
+
     def compile(
         self,
         optimizer: Any = "rmsprop",
         loss: Any = None,
-        transfer_losses: Iterable[TransferLoss] | None = None,
+        transfer_losses: Sequence[TransferLoss] | None = None,
         metrics: Any = None,
         jit_compile: bool | Literal["auto"] = "auto",
         **kwargs: Any,
@@ -316,7 +319,8 @@ class FineTuner(keras.Model):
         """Trains the student, as `keras.Model.fit` does.
 
         With `batch_norm="reestimate"` the statistics are measured anew on the
-        training data at the end; metrics of the last epoch are from before.
+        training data at the end, without what `validation_split` holds back;
+        metrics of the last epoch are from before.
 
         Arrays with images that are NaN or infinite are refused. Where the
         data comes in batches, the loss of a batch with such an image is NaN,
@@ -324,18 +328,20 @@ class FineTuner(keras.Model):
         the order of the data, of which Keras by itself would warn.
         """
         checks.check_finite_images(x)
-        if len(args) <= _BEFORE_SHUFFLE and comes_in_batches(x):
-            kwargs.setdefault("shuffle", False)
+        signature = inspect.signature(super().fit)
+        given = signature.bind(x, y, batch_size, *args, **kwargs).arguments
+        if comes_in_batches(x):
+            given.setdefault("shuffle", False)
         reestimates = self.batch_norm == "reestimate"
         if reestimates:
             checks.check_reestimation(x)
-        history = super().fit(x, y, batch_size, *args, **kwargs)
+        history = super().fit(**given)
         if reestimates:
             reestimate_batch_norm(
                 self.student,
-                x,
-                steps=kwargs.get("steps_per_epoch"),
-                batch_size=batch_size or 32,
+                training_share(x, given.get("validation_split")),
+                given.get("steps_per_epoch"),
+                batch_size or 32,
             )
         return history
 

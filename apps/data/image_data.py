@@ -18,6 +18,7 @@ from kerastl.apps.data.find_images import HIDDEN
 from kerastl.apps.data.find_images import describe_left_out
 from kerastl.apps.data.image_pipeline import evaluation_batches
 from kerastl.apps.data.image_pipeline import training_batches
+from kerastl.arguments import needed_seed
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -75,7 +76,7 @@ class ImageData:
         self.image_size = image_size
         self.batch_size = batch_size
         self.augmentation = augmentation
-        self.seed = seed
+        self.seed = needed_seed("seed", seed)
         self.unlabelled = unlabelled
         self.next_epoch = 0
 

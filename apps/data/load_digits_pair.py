@@ -12,7 +12,7 @@ from kerastl.apps.data.image_part import ImagePart
 from kerastl.apps.data.load_image_folder import choose_shots
 from kerastl.apps.data.load_image_folder import split_by_class
 from kerastl.arguments import checked_count
-from kerastl.arguments import checked_seed
+from kerastl.arguments import needed_seed
 
 _FIRST_TARGET = 5
 _PIXELS = 8
@@ -74,7 +74,7 @@ def load_digits_pair(
     image_size = checked_count("image_size", image_size, least=2 * _PIXELS)
     batch_size = checked_count("batch_size", batch_size)
     shots = checked_count("shots", shots)
-    seed = checked_seed("seed", seed)
+    seed = needed_seed("seed", seed)
     pixels, digits = _bundled_digits()
     check_memory(
         # Stored in colour, after they were enlarged in double precision.

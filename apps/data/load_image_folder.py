@@ -21,7 +21,7 @@ from kerastl.apps.data.load_unlabelled import load_unlabelled
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_number
 from kerastl.arguments import checked_path
-from kerastl.arguments import checked_seed
+from kerastl.arguments import needed_seed
 from kerastl.types import PathLike
 
 
@@ -105,7 +105,7 @@ def load_image_folder(
         unlabelled = checked_path("unlabelled", unlabelled, "True")
     image_size = checked_count("image_size", image_size, least=8)
     batch_size = checked_count("batch_size", batch_size)
-    seed = checked_seed("seed", seed)
+    seed = needed_seed("seed", seed)
     augmentation = make_augmentation(augment, Augmentation(flip=flip))
     if shots is not None:
         shots = checked_count("shots", shots)

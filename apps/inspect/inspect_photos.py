@@ -25,6 +25,7 @@ from kerastl.apps.inspect.photo_checks import measure_photo
 from kerastl.apps.texts import say
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_path
+from kerastl.arguments import needed_seed
 from kerastl.export.utils.atomic_write import check_destination
 from kerastl.export.utils.third_party import require
 from kerastl.types import PathLike
@@ -97,6 +98,7 @@ def inspect_photos(
     ```
     """
     image_size = checked_count("image_size", image_size, least=32)
+    seed = needed_seed("seed", seed)
     path = checked_path("path", path)
     if output is not None:
         output = check_destination(output, ".html", overwrite)

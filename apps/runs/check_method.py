@@ -12,6 +12,7 @@ from kerastl.apps.recipes.training_options import TrainingOptions
 from kerastl.apps.runs.export_files import check_exports
 from kerastl.apps.runs.export_files import listed_exports
 from kerastl.apps.runs.train_soup import check_soup
+from kerastl.arguments import MOST_SEED
 from kerastl.arguments import checked_choice
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_flag
@@ -34,7 +35,7 @@ _COUNTS = {
     "qat": (1,),
     "image_size": (8,),
     "threads": (1,),
-    "seed": (0,),
+    "seed": (0, MOST_SEED),
     "antialias": (1, MAX_KERNEL_SIZE),
 }
 _FLAGS = (
@@ -90,6 +91,7 @@ def check_arguments(arguments, recipe, has_teacher=False):
     arguments["blur_place"] = check_blur_place(
         arguments["blur_place"], arguments["antialias"], recipe
     )
+    check_stem(arguments["stem"], arguments["antialias"])
     check_augment(arguments["augment"])
     check_max_drop(arguments["max_accuracy_drop"])
     pairs = check_outputs(
@@ -231,6 +233,16 @@ def check_blur_place(place, antialias, recipe):
             f"choose another method. Received: blur_place={place!r}"
         )
     return place
+
+
+def check_stem(stem, antialias):
+    """Raises `ValueError` if there is no blur that could be left out."""
+    if not stem and not antialias:
+        raise ValueError(
+            "There are no blurs to leave the stem without. Pass their number "
+            "of taps, `antialias=3` (--antialias 3), or leave `stem` "
+            f"(--no-stem) out. Received: stem={stem}"
+        )
 
 
 def check_strength(strength, recipe, has_teacher=False):

@@ -68,6 +68,36 @@ def _check_is_other(compare, output):
     )
 
 
+def check_is_outside(arguments, output):
+    """Refuses a run in a folder of its photos, which would then have its own.
+
+    A report shows photos: the next run would find them there, and take the
+    folder for one more class, and this one would no longer be resumed.
+
+    Args:
+        arguments: As in `check_paths`, checked.
+        output: Folder of the run.
+
+    Raises:
+        ValueError: If the photos' folder is above it, or the same.
+    """
+    own = pathlib.Path(os.path.realpath(checked_path("output", output)))
+    for name in ("data", "unlabelled"):
+        photos = arguments[name]
+        if not isinstance(photos, str | pathlib.Path):
+            continue
+        place = pathlib.Path(os.path.realpath(photos))
+        if place.is_dir() and any(
+            _is_same(place, each) for each in (own, *own.parents)
+        ):
+            raise ValueError(
+                "The run would lie among the photos, and its pictures be taken "
+                "for some of them. Choose an output elsewhere, `output` "
+                "(--output), or work in another folder, where the default is. "
+                f"Received: {name}={str(photos)!r}, output={str(output)!r}"
+            )
+
+
 def _is_same(path, other):
     # Where upper and lower case are one, the spelling does not tell.
     return path == other or (

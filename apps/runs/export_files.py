@@ -70,6 +70,12 @@ def check_exports(exports):
     pairs = []
     for text in exports:
         *formats, scheme = split_names("exports", text, ":")
+        if not formats and scheme in SCHEMES:
+            schemes = ", ".join(f"{scheme}:{name}" for name in SCHEMES[scheme])
+            raise ValueError(
+                f"A format alone does not say how it is quantized. Expected "
+                f"one of {schemes}. Received: exports={text!r}"
+            )
         format = ":".join(formats) or "tflite"
         if format not in SCHEMES:
             raise unknown_name_error("format", format, SCHEMES)

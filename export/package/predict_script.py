@@ -87,7 +87,7 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     try:
         main(*sys.argv[1:])
-    except zipfile.BadZipFile:
+    except (KeyError, zipfile.BadZipFile):
         sys.exit(f"no .tflite file of kerastl: {sys.argv[1]}")
-    except (KeyError, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:
         sys.exit(f"{type(error).__name__}: {error}")

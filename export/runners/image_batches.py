@@ -78,6 +78,9 @@ class ImageBatches:
         for element in self._elements(data):
             images, labels = _split(element)
             images = np.asarray(images)
+            if not images.ndim:
+                # Paths, the keys of a dict.
+                raise self._no_data(element)
             self._dtype = self._dtype or images.dtype
             if images.ndim == len(self.input_shape):
                 singles.append((images, labels))
@@ -92,6 +95,10 @@ class ImageBatches:
 
     def _elements(self, data):
         name = self.name
+        if isinstance(data, dict):
+            data = _images_of(data)
+        elif isinstance(data, (tuple, list)) and len(data) == 2:
+            data = (_images_of(data[0]), data[1])
         if _is_keras_dataset(data):
             return (data[index] for index in range(len(data)))
         if _is_pair_of_arrays(data):
@@ -106,12 +113,16 @@ class ImageBatches:
             images = np.asarray(data)
             return self._cut(images, None)
         if isinstance(data, (str, bytes)) or not hasattr(data, "__iter__"):
-            raise TypeError(
-                f"`{name}` must be a dataset or an iterable of (images, "
-                "labels) batches, a pair of arrays (images, labels), or an "
-                f"array of images. Received: {name}={data!r}"
-            )
+            raise self._no_data(data)
         return iter(data)
+
+    def _no_data(self, received):
+        return TypeError(
+            f"`{self.name}` must be a dataset or an iterable of (images, "
+            "labels) batches, a pair of arrays (images, labels), or an "
+            "array of images, such as `apps.load_image_folder` makes of files. "
+            f"Received: {self.name}={received!r}"
+        )
 
     def _cut(self, images, labels):
         if images.ndim == len(self.input_shape):
@@ -210,8 +221,16 @@ def _is_pair_of_arrays(data):
     )
 
 
+def _images_of(inputs):
+    """Of the inputs that `kerastl.data` makes for training, the images."""
+    if isinstance(inputs, dict) and "images" in inputs:
+        return inputs["images"]
+    return inputs
+
+
 def _split(element):
     """Returns the images and the labels of one element of a dataset."""
+    element = _images_of(element)
     if isinstance(element, dict):
         raise ValueError(
             "Elements must be `(images, labels)` or `images`, not "
@@ -220,7 +239,8 @@ def _split(element):
             f"Received: keys={tuple(element)}"
         )
     if isinstance(element, (tuple, list)):
-        return element[0], element[1] if len(element) > 1 else None
+        labels = element[1] if len(element) > 1 else None
+        return _images_of(element[0]), labels
     return element, None
 
 

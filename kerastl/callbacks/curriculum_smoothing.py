@@ -6,6 +6,7 @@ from typing import Self
 
 import keras
 
+from kerastl.arguments import checked_number
 from kerastl.layers.gaussian_smoothing_2d import GaussianSmoothing2D
 from kerastl.surgery.graph import hidden_layers
 
@@ -52,19 +53,9 @@ class CurriculumSmoothing(keras.callbacks.Callback):
         self, sigma: float = 1.0, decay: float = 0.9, every: float = 5
     ) -> None:
         super().__init__()
-        for name, value, most in (
-            ("sigma", sigma, math.inf),
-            ("decay", decay, 1),
-            ("every", every, math.inf),
-        ):
-            if not 0 < value <= most or value == math.inf:
-                raise ValueError(
-                    f"`{name}` must be positive and at most {most}. "
-                    f"Received: {name}={value!r}"
-                )
-        self.sigma = sigma
-        self.decay = decay
-        self.every = every
+        self.sigma = checked_number("sigma", sigma, above=0)
+        self.decay = checked_number("decay", decay, above=0, most=1)
+        self.every = checked_number("every", every, above=0)
 
     @classmethod
     def scaled(cls, epochs: int, sigma: float = 1.0) -> Self:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from kerastl.arguments import checked_number
 from kerastl.callbacks.sample_hiding import SampleHiding
 from kerastl.data.batches import predict_batch
 from kerastl.types import Tensor
@@ -98,11 +99,11 @@ class KAKURENBO(SampleHiding):
         whole_batches: bool = False,
     ) -> None:
         super().__init__(sample_filter, batch_size, whole_batches)
-        if not 0 <= fraction < 1 or correction not in _CORRECTIONS:
+        self.fraction = checked_number("fraction", fraction, least=0, below=1)
+        if correction not in _CORRECTIONS:
             raise ValueError(
-                "`fraction` must be at least 0 and below 1, and `correction` "
-                f"one of {_CORRECTIONS}. Received: fraction={fraction!r}, "
-                f"correction={correction!r}"
+                f"`correction` must be one of {_CORRECTIONS}. "
+                f"Received: correction={correction!r}"
             )
         if whole_batches and correction == "fraction":
             raise ValueError(
@@ -113,9 +114,8 @@ class KAKURENBO(SampleHiding):
             )
         self.images = images
         self.labels = np.asarray(labels)
-        self.fraction = float(fraction)
         self.decay = tuple(decay)
-        self.confidence = float(confidence)
+        self.confidence = checked_number("confidence", confidence)
         self.correction = correction
         self.learning_rate = learning_rate
         self._hidden = np.array([], int)

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from keras import ops
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_flag
+from kerastl.arguments import checked_number
 from kerastl.callbacks.reinitialization import PeriodCallback
 from kerastl.callbacks.reinitialization import fan_in_draw
 from kerastl.callbacks.reinitialization import reset_slots
@@ -90,15 +93,10 @@ class LURE(PeriodCallback):
         batches: int | None = None,
     ) -> None:
         super().__init__(periods, seed)
-        if not 0 < fraction < 1:
-            raise ValueError(
-                "`fraction` lies between 0 and 1. "
-                f"Received: fraction={fraction}"
-            )
         self.data = data
-        self.fraction = fraction
-        self.reset_optimizer = reset_optimizer
-        self.batch_size = batch_size
+        self.fraction = checked_number("fraction", fraction, above=0, below=1)
+        self.reset_optimizer = checked_flag("reset_optimizer", reset_optimizer)
+        self.batch_size = checked_count("batch_size", batch_size)
         self.batches = batches
 
     def begin_period(self, epoch: int) -> None:

@@ -88,7 +88,7 @@ class MagnitudePruning(WeightCallback):
         depthwise: bool = False,
     ) -> None:
         super().__init__(layers, depthwise)
-        if isinstance(schedule, (int, float)):
+        if not callable(schedule):
             schedule = ConstantSparsity(schedule)
         if scope not in SCOPES:
             raise ValueError(

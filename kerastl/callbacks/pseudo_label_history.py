@@ -3,6 +3,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerastl.arguments import checked_count
 from kerastl.data.batches import class_numbers
 from kerastl.data.batches import labelled_batches
 from kerastl.losses.pseudo_labels import PseudoLabels
@@ -60,7 +61,7 @@ class PseudoLabelHistory(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.validation_data = validation_data
-        self.batch_size = batch_size
+        self.batch_size = checked_count("batch_size", batch_size)
         self.term = term
         self.epochs = []
 

@@ -12,6 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_seed
 from kerastl.optimizers.grouped_optimizer import optimizer_parts
 from kerastl.surgery.fresh_weights import fresh_weights
 
@@ -41,12 +43,8 @@ class PeriodCallback(keras.callbacks.Callback):
 
     def __init__(self, periods: int, seed: int | None = None) -> None:
         super().__init__()
-        if not isinstance(periods, int) or periods < 1:
-            raise ValueError(
-                "`periods` must be a whole number of at least 1. "
-                f"Received: periods={periods!r}"
-            )
-        self.periods = periods
+        self.periods = checked_count("periods", periods)
+        seed = checked_seed("seed", seed)
         if seed is None:
             generator = keras.random.SeedGenerator()
             seed = int(ops.convert_to_numpy(generator.state)[0])

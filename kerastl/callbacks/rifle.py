@@ -5,6 +5,7 @@ import keras
 import numpy as np
 from keras.ops import convert_to_numpy
 
+from kerastl.arguments import checked_flag
 from kerastl.arguments import nearest_hint
 from kerastl.callbacks.reinitialization import PeriodCallback
 from kerastl.callbacks.reinitialization import fan_in_draw
@@ -81,14 +82,18 @@ class RIFLE(PeriodCallback):
         self,
         periods: int = 4,
         layers: str | Sequence[str] | None = None,
-        restart_learning_rate: bool = False,
+        restart_learning_rate: bool | None = False,
         reset_optimizer: bool = False,
         seed: int | None = None,
     ) -> None:
         super().__init__(periods, seed)
         self.layers = [layers] if isinstance(layers, str) else layers
+        if restart_learning_rate is not None:
+            restart_learning_rate = checked_flag(
+                "restart_learning_rate", restart_learning_rate
+            )
         self.restart_learning_rate = restart_learning_rate
-        self.reset_optimizer = reset_optimizer
+        self.reset_optimizer = checked_flag("reset_optimizer", reset_optimizer)
         self._found = []
         self._restarted = None
 

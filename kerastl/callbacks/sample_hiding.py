@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_flag
 from kerastl.losses.sample_statistics import SampleStatistics
 
 if TYPE_CHECKING:
@@ -29,8 +31,8 @@ class SampleHiding(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.sample_filter = sample_filter
-        self.batch_size = int(batch_size)
-        self.whole_batches = bool(whole_batches)
+        self.batch_size = checked_count("batch_size", batch_size)
+        self.whole_batches = checked_flag("whole_batches", whole_batches)
         self._warnings: Any = None
 
     def statistics(self) -> SampleStatistics:

@@ -6,6 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_flag
+from kerastl.arguments import checked_number
 from kerastl.callbacks.weight_state import WeightState
 
 # Where a loss begins below it, it may rise a thousandfold by one difficult
@@ -73,16 +76,9 @@ class StopOnDivergence(keras.callbacks.Callback):
         self, factor: float = 1000.0, patience: int = 3, restore: bool = True
     ) -> None:
         super().__init__()
-        if not factor > 1 or not isinstance(patience, int) or patience < 1:
-            raise ValueError(
-                "A loss has exploded when `patience` steps in a row, a whole "
-                "number of at least 1, are `factor` times as large as it was, "
-                "which is above 1. "
-                f"Received: factor={factor!r}, patience={patience!r}"
-            )
-        self.factor = float(factor)
-        self.patience = patience
-        self.restore = restore
+        self.factor = checked_number("factor", factor, above=1)
+        self.patience = checked_count("patience", patience)
+        self.restore = checked_flag("restore", restore)
         self._reset()
 
     def _reset(self):

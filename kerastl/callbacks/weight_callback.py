@@ -13,6 +13,8 @@ import numpy as np
 from keras import constraints
 from keras import ops
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_flag
 from kerastl.surgery.find_kernels import find_kernels
 from kerastl.surgery.plain_weights import is_plain
 
@@ -156,9 +158,9 @@ class WeightCallback(keras.callbacks.Callback):
         first_epoch: int = 0,
     ) -> None:
         super().__init__()
-        self.first_epoch = first_epoch
+        self.first_epoch = checked_count("first_epoch", first_epoch, least=0)
         self.layers = layers
-        self.depthwise = depthwise
+        self.depthwise = checked_flag("depthwise", depthwise)
         self.kernels = []
         self.constraints = []
 

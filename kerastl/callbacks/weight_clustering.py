@@ -6,6 +6,9 @@ from typing import Literal
 
 import numpy as np
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_flag
+from kerastl.arguments import needed_seed
 from kerastl.callbacks.weight_callback import ClusteringConstraint
 from kerastl.callbacks.weight_callback import PruningConstraint
 from kerastl.callbacks.weight_callback import WeightCallback
@@ -85,9 +88,9 @@ class WeightClustering(WeightCallback):
         check_clusters(num_clusters, initialization)
         self.num_clusters = num_clusters
         self.initialization = initialization
-        self.iterations = iterations
-        self.keep_zeros = keep_zeros
-        self.seed = seed
+        self.iterations = checked_count("iterations", iterations)
+        self.keep_zeros = checked_flag("keep_zeros", keep_zeros)
+        self.seed = needed_seed("seed", seed)
 
     def make_constraint(self, kernel: Kernel) -> HeldConstraint | None:
         labels, centroids = weight_clusters(
@@ -136,7 +139,7 @@ class KeepClusters(WeightCallback):
         self, max_clusters: int = 256, layers: Sequence[str] | None = None
     ) -> None:
         super().__init__(layers, depthwise=True)
-        self.max_clusters = max_clusters
+        self.max_clusters = checked_count("max_clusters", max_clusters)
 
     def make_constraint(self, kernel: Kernel) -> HeldConstraint | None:
         weights = kernel.numpy()

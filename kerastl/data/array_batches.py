@@ -7,6 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_flag
+from kerastl.arguments import needed_seed
+
 if TYPE_CHECKING:
     from kerastl.data.sample_filter import SampleFilter
 
@@ -73,9 +77,9 @@ class ArrayBatches(keras.utils.PyDataset):
             )
         self.arrays = arrays
         self.length = lengths.pop()
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.seed = seed
+        self.batch_size = checked_count("batch_size", batch_size)
+        self.shuffle = checked_flag("shuffle", shuffle)
+        self.seed = needed_seed("seed", seed)
         self.sample_filter = sample_filter
         self.epoch = 0
         self._begun = False

@@ -5,6 +5,8 @@ probabilities of the classes for losses that change them; and what a network
 says of it, however many replicas it has.
 """
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
@@ -26,6 +28,18 @@ def comes_in_batches(x):
         return x.num_batches is None
     arrays = isinstance(x, (dict, list, tuple)) or hasattr(x, "shape")
     return x is not None and not arrays
+
+
+def training_share(x, validation_split=None):
+    """What `fit` trains on of arrays of which it holds the end back."""
+    if not validation_split:
+        return x
+
+    def first(array):
+        # Keras cuts at this place.
+        return array[: math.floor(len(array) * (1 - validation_split))]
+
+    return keras.tree.map_structure(first, x)
 
 
 def joined(x, name, value):

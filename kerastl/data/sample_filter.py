@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerastl.arguments import checked_count
 from kerastl.data.array_batches import default_workers
 
 if TYPE_CHECKING:
@@ -51,11 +52,7 @@ class SampleFilter:
     """
 
     def __init__(self, num_samples: int) -> None:
-        if num_samples < 1:
-            raise ValueError(
-                "A filter needs at least one example. "
-                f"Received: num_samples={num_samples}"
-            )
+        num_samples = checked_count("num_samples", num_samples)
         self.kept = np.ones(num_samples, bool)
         self.changes = 0
 
@@ -116,7 +113,7 @@ class FilteredBatches(keras.utils.PyDataset):
         super().__init__(workers=default_workers(), use_multiprocessing=False)
         self.dataset = dataset
         self.sample_filter = sample_filter
-        self.batch_size = batch_size
+        self.batch_size = checked_count("batch_size", batch_size)
         self._lock = threading.Lock()
         self._begun = False
         self._start_pass()

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from kerastl.arguments import checked_count
+from kerastl.arguments import needed_seed
 from kerastl.data.array_batches import ArrayBatches
 from kerastl.data.batches import images_of
 from kerastl.data.batches import joined
@@ -50,6 +51,7 @@ def with_unlabelled(
     ```
     """
     ratio = checked_count("ratio", ratio)
+    seed = needed_seed("seed", seed)
     if hasattr(train, "element_spec"):
         return _zipped(train, unlabelled, ratio * batch_size, seed)
     if not isinstance(train, keras.utils.PyDataset):

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerastl.arguments import checked_count
 from kerastl.layers.blur_pooling_2d import BlurPooling2D
 from kerastl.types import Shape
 from kerastl.types import Tensor
@@ -65,11 +66,7 @@ class AdaptiveBlurPooling2D(BlurPooling2D):
         **kwargs: Any,
     ) -> None:
         super().__init__(kernel_size, **kwargs)
-        if not isinstance(groups, int) or groups < 1:
-            raise ValueError(
-                "`groups` must be an integer of 1 or more. "
-                f"Received: groups={groups!r}"
-            )
+        groups = checked_count("groups", groups)
         if softmax not in ("group", "all"):
             raise ValueError(
                 "`softmax` must be 'group' or 'all'. "

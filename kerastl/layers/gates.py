@@ -11,6 +11,9 @@ from typing import Literal
 import keras
 from keras import ops
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_number
+from kerastl.arguments import checked_seed
 from kerastl.types import Shape
 from kerastl.types import Tensor
 
@@ -63,16 +66,11 @@ class BinaryGates(keras.layers.Layer):
             raise ValueError(
                 f"`mode` must be one of {MODES}. Received: mode={mode!r}"
             )
-        if not temperature > 0:
-            raise ValueError(
-                "`temperature` must be larger than 0. "
-                f"Received: temperature={temperature!r}"
-            )
         self.mode = mode
-        self.temperature = temperature
-        self.seed = seed
+        self.temperature = checked_number("temperature", temperature, above=0)
+        self.seed = checked_seed("seed", seed)
         if mode == "gumbel":
-            self.seed_generator = keras.random.SeedGenerator(seed)
+            self.seed_generator = keras.random.SeedGenerator(self.seed)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         logits = inputs
@@ -157,12 +155,12 @@ class RecurrentGate(keras.layers.Layer):
     ) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
-        self.units = units
-        self.seed = seed
+        self.units = checked_count("units", units)
+        self.seed = checked_seed("seed", seed)
         self.cell = keras.layers.LSTMCell(
-            units,
-            kernel_initializer=keras.initializers.GlorotUniform(seed),
-            recurrent_initializer=keras.initializers.Orthogonal(seed=seed),
+            self.units,
+            kernel_initializer=keras.initializers.GlorotUniform(self.seed),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=self.seed),
             dtype=self.dtype_policy,
         )
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerastl.arguments import checked_number
 from kerastl.layers.sum_of_shifts import sum_of_shifts
 from kerastl.types import Shape
 from kerastl.types import Tensor
@@ -61,12 +62,7 @@ class GaussianSmoothing2D(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not 0 < sigma < float("inf"):
-            raise ValueError(
-                "`sigma` must be a positive number of pixels. "
-                f"Received: sigma={sigma!r}"
-            )
-        self.initial_sigma = float(sigma)
+        self.initial_sigma = checked_number("sigma", sigma, above=0)
         self.data_format = data_format or keras.config.image_data_format()
         self.input_spec = keras.layers.InputSpec(ndim=4)
         self.sigma = self.add_weight(

@@ -10,7 +10,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_flag
 from kerastl.arguments import checked_probability
+from kerastl.arguments import checked_seed
 from kerastl.types import Shape
 from kerastl.types import Tensor
 
@@ -76,16 +79,16 @@ class DropConnectDense(keras.layers.Dense):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(units, **kwargs)
+        super().__init__(checked_count("units", units), **kwargs)
         self.rate = checked_probability("rate", rate)
         if self.rate == 1:
             raise ValueError(
                 "A layer without connections learns nothing. Pass a `rate` "
                 f"below 1. Received: rate={rate!r}"
             )
-        self.per_image = per_image
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.per_image = checked_flag("per_image", per_image)
+        self.seed = checked_seed("seed", seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if not training or self.rate == 0:
@@ -169,8 +172,8 @@ class StochNorm(keras.layers.BatchNormalization):
                 "them. Received: renorm=True"
             )
         self.p = checked_probability("p", p)
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed = checked_seed("seed", seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
 
     def call(
         self,
@@ -261,9 +264,9 @@ class StochasticDepth(keras.layers.Layer):
                 "A branch that is never kept is never trained. Remove it, or "
                 f"pass `survival` above 0. Received: survival={survival!r}"
             )
-        self.per_image = per_image
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.per_image = checked_flag("per_image", per_image)
+        self.seed = checked_seed("seed", seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
 
     def build(self, input_shape: Shape) -> None:
         pass

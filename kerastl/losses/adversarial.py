@@ -7,6 +7,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_number
+from kerastl.arguments import checked_seed
 from kerastl.surgery.class_outputs import class_outputs
 from kerastl.training.adversarial_images import adversarial_images
 from kerastl.training.transfer_loss import TransferLoss
@@ -79,20 +82,18 @@ class Adversarial(TransferLoss):
     ) -> None:
         super().__init__(weight=0.0, name=name)
         low, high = value_range
-        if not (epsilon > 0 and step_size > 0 and steps >= 1 and low < high):
+        if not low < high:
             raise ValueError(
-                "An attack takes at least 1 step of more than 0, within an "
-                "`epsilon` of more than 0 and a rising `value_range`. "
-                f"Received: epsilon={epsilon}, step_size={step_size}, "
-                f"steps={steps}, value_range={value_range}"
+                "`value_range` must rise. "
+                f"Received: value_range={value_range!r}"
             )
-        self.epsilon = epsilon
-        self.step_size = step_size
-        self.steps = steps
+        self.epsilon = checked_number("epsilon", epsilon, above=0)
+        self.step_size = checked_number("step_size", step_size, above=0)
+        self.steps = checked_count("steps", steps)
         self.value_range = (low, high)
-        self.seed = seed
+        self.seed = checked_seed("seed", seed)
         self._random = keras.layers.Layer(name="random_starts")
-        self._random.generator = keras.random.SeedGenerator(seed)
+        self._random.generator = keras.random.SeedGenerator(self.seed)
         self._random.built = True
 
     @property

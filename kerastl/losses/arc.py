@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_number
 from kerastl.losses.akc import WarmUp
 from kerastl.losses.akc import confident
 from kerastl.surgery.class_outputs import class_outputs
@@ -85,14 +87,11 @@ class ARC(TransferLoss):
         name: str = "arc",
     ) -> None:
         super().__init__(weight, name=name)
-        if not queue >= 1:
-            raise ValueError(
-                "The queues of ARC must keep at least 1 example. "
-                f"Received: queue={queue}"
-            )
-        self.threshold = float(threshold)
-        self.queue = int(queue)
-        self.warm_up = WarmUp(int(warmup_steps))
+        self.threshold = checked_number("threshold", threshold)
+        self.queue = checked_count("queue", queue)
+        self.warm_up = WarmUp(
+            checked_count("warmup_steps", warmup_steps, least=0)
+        )
         self.queues = []
 
     @property

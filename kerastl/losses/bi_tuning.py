@@ -6,6 +6,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_flag
+from kerastl.arguments import checked_number
+from kerastl.arguments import checked_seed
 from kerastl.data.batches import one_hot
 from kerastl.losses.image_views import second_view
 from kerastl.losses.weight_average import WeightAverage
@@ -101,25 +105,13 @@ class BiTuning(TransferLoss):
         name: str | None = None,
     ) -> None:
         super().__init__(weight, name=name)
-        if not (
-            queue >= 1
-            and 0 <= momentum <= 1
-            and temperature > 0
-            and 0 <= shift < 1
-        ):
-            raise ValueError(
-                "Bi-Tuning needs queues of at least 1, a momentum from 0 to 1, "
-                "a temperature larger than 0 and a shift of less than 1. "
-                f"Received: queue={queue}, momentum={momentum}, "
-                f"temperature={temperature}, shift={shift}"
-            )
-        self.queue = int(queue)
-        self.momentum = float(momentum)
-        self.temperature = float(temperature)
-        self.projection = int(projection)
-        self.shift = float(shift)
-        self.flip = bool(flip)
-        self.seed = seed
+        self.queue = checked_count("queue", queue)
+        self.momentum = checked_number("momentum", momentum, least=0, most=1)
+        self.temperature = checked_number("temperature", temperature, above=0)
+        self.projection = checked_count("projection", projection)
+        self.shift = checked_number("shift", shift, least=0, below=1)
+        self.flip = checked_flag("flip", flip)
+        self.seed = checked_seed("seed", seed)
         self._layers = []
 
     @property

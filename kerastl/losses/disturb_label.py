@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerastl.arguments import checked_probability
+from kerastl.arguments import checked_seed
 from kerastl.training.transfer_loss import LabelChange
 from kerastl.types import Tensor
 
@@ -53,14 +55,10 @@ class DisturbLabel(LabelChange):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        if not 0 <= rate <= 1:
-            raise ValueError(
-                f"`rate` must be between 0 and 1. Received: rate={rate!r}"
-            )
-        self.rate = float(rate)
-        self.seed = seed
+        self.rate = checked_probability("rate", rate)
+        self.seed = checked_seed("seed", seed)
         self._random = keras.layers.Layer(name="random_labels")
-        self._random.generator = keras.random.SeedGenerator(seed)
+        self._random.generator = keras.random.SeedGenerator(self.seed)
         self._random.built = True
 
     @property

@@ -4,6 +4,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerastl.arguments import checked_flag
 from kerastl.training.transfer_loss import TransferLoss
 from kerastl.types import TapWeights
 from kerastl.types import Tensor
@@ -64,8 +65,8 @@ class FeatureDistance(TransferLoss):
                 "its mean square: choose one. Received: paper_scaling=True, "
                 "relative=True"
             )
-        self.paper_scaling = bool(paper_scaling)
-        self.relative = bool(relative)
+        self.paper_scaling = checked_flag("paper_scaling", paper_scaling)
+        self.relative = checked_flag("relative", relative)
 
     def describe(self, features: Tensor) -> Tensor:
         """What is compared, from float32 features."""

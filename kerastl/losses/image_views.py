@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerastl.arguments import checked_flag
 from kerastl.arguments import checked_number
 from kerastl.arguments import checked_seed
 from kerastl.types import Shape
@@ -108,8 +109,8 @@ class StrongView(keras.layers.Layer):
         self.strength = checked_number("strength", strength, least=0, most=1)
         self.shift = checked_number("shift", shift, least=0, below=1)
         self.value_range = (low, high)
-        self.flip = bool(flip)
-        self.seed = checked_seed("seed", seed)
+        self.flip = checked_flag("flip", flip)
+        self.seed = seed = checked_seed("seed", seed)
         self.generator = keras.random.SeedGenerator(seed)
         half = self.strength / 2
         # Each with a seed of its own: the same would draw the same.

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerastl.arguments import checked_count
 from kerastl.data.batches import one_hot
 from kerastl.surgery.class_outputs import class_outputs
 from kerastl.surgery.class_outputs import class_probabilities
@@ -77,12 +78,7 @@ class SampleStatistics(TransferLoss):
 
     def __init__(self, num_samples: int, name: str | None = None) -> None:
         super().__init__(weight=0.0, name=name)
-        if not num_samples >= 1:
-            raise ValueError(
-                "Statistics need at least 1 example. "
-                f"Received: num_samples={num_samples}"
-            )
-        self.num_samples = int(num_samples)
+        self.num_samples = checked_count("num_samples", num_samples)
         self.store: Any = None
 
     @property

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_number
 from kerastl.data.batches import one_hot
 from kerastl.losses.sample_statistics import SampleStore
 from kerastl.losses.sample_statistics import replicas_of
@@ -77,15 +79,9 @@ class TCR(LabelChange):
         name: str = "tcr",
     ) -> None:
         super().__init__(name)
-        if not (num_samples >= 1 and 0 <= beta <= 1 and gamma > 0):
-            raise ValueError(
-                "TCR needs at least 1 example, `beta` from 0 to 1 and `gamma` "
-                f"larger than 0. Received: num_samples={num_samples}, "
-                f"beta={beta}, gamma={gamma}"
-            )
-        self.num_samples = int(num_samples)
-        self.beta = float(beta)
-        self.gamma = float(gamma)
+        self.num_samples = checked_count("num_samples", num_samples)
+        self.beta = checked_number("beta", beta, least=0, most=1)
+        self.gamma = checked_number("gamma", gamma, above=0)
         self.squeeze_epoch = squeeze_epoch
         self.stores = []
 

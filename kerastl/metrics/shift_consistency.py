@@ -11,6 +11,7 @@ from typing import overload
 import keras
 import numpy as np
 
+from kerastl.arguments import needed_seed
 from kerastl.data.batches import predict_batch
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def shift_consistency(
                 f"shape {labels.shape} for {len(images)} images"
             )
     predict = predict_function(model)
+    seed = needed_seed("seed", seed)
     generator = np.random.default_rng(seed)
     same = right = 0
     for _ in range(passes):

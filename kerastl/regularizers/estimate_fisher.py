@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerastl.arguments import needed_seed
 from kerastl.data.batches import class_numbers
 from kerastl.data.batches import labelled_batches
 from kerastl.surgery.class_outputs import class_outputs
@@ -83,6 +84,7 @@ def estimate_fisher(
         raise ValueError(
             f"`labels` must be one of {_LABELS}. Received: labels={labels!r}"
         )
+    seed = needed_seed("seed", seed)
     # Arrays are looked at as a whole; batches when their turn comes.
     check_finite_images(data[0] if isinstance(data, tuple) else data)
     copy = copy_model(model)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from kerastl.arguments import checked_flag
 from kerastl.arguments import checked_weight
 from kerastl.regularizers import penalty
 from kerastl.regularizers.penalty import AnchoredL2
@@ -51,7 +52,7 @@ class L2:
         self.strength = checked_weight("strength", strength)
         self.head_strength = checked_weight("head_strength", head_strength)
         self.head = head
-        self.batch_norm = batch_norm
+        self.batch_norm = checked_flag("batch_norm", batch_norm)
 
     def attach(self, model: keras.Model) -> keras.Model:
         """Puts the penalty on the kernels of `model`, in place.

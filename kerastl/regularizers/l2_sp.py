@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerastl.arguments import checked_flag
 from kerastl.arguments import checked_weight
 from kerastl.arguments import nearest_hint
 from kerastl.regularizers import penalty
@@ -86,7 +87,7 @@ class L2SP:
             self.strength = checked_weight("strength", strength)
         self.head_strength = checked_weight("head_strength", head_strength)
         self.head = head
-        self.batch_norm = batch_norm
+        self.batch_norm = checked_flag("batch_norm", batch_norm)
         self.fisher = fisher
 
     def attach(

@@ -4,6 +4,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_number
 from kerastl.types import Tensor
 
 
@@ -54,20 +56,25 @@ class CyclicCosine(keras.optimizers.schedules.LearningRateSchedule):
         name: str = "CyclicCosine",
     ) -> None:
         super().__init__()
-        if periods < 1 or total_steps < periods:
+        periods = checked_count("periods", periods)
+        total_steps = checked_count("total_steps", total_steps)
+        if total_steps < periods:
             raise ValueError(
                 "Every period has at least one step. Received: "
                 f"periods={periods}, total_steps={total_steps}"
             )
         if period is None:
             period = total_steps // periods
-        if period < 1 or period * (periods - 1) >= total_steps:
+        period = checked_count("period", period)
+        if period * (periods - 1) >= total_steps:
             raise ValueError(
                 "The periods do not fit into the training: all but the last "
                 f"take {(periods - 1) * period} steps together. Received: "
                 f"period={period}, periods={periods}, "
                 f"total_steps={total_steps}"
             )
+        learning_rate = checked_number("learning_rate", learning_rate)
+        minimum = checked_number("minimum", minimum)
         if not 0 <= minimum <= learning_rate:
             raise ValueError(
                 "The rate falls from `learning_rate` to `minimum`, which is "
@@ -79,7 +86,7 @@ class CyclicCosine(keras.optimizers.schedules.LearningRateSchedule):
         self.periods = periods
         self.period = period
         self.minimum = minimum
-        self.first_step = first_step
+        self.first_step = checked_count("first_step", first_step, least=0)
         self.name = name
 
     def __call__(self, step: Tensor) -> Tensor:

@@ -4,6 +4,9 @@ from typing import Self
 import keras
 from keras import ops
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_number
+from kerastl.arguments import checked_weight
 from kerastl.types import Tensor
 
 
@@ -40,14 +43,11 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
         name: str = "ScaledSchedule",
     ) -> None:
         super().__init__()
-        if factor < 0 or start < 0:
-            raise ValueError(
-                "`factor` and `start` must be at least 0. "
-                f"Received: factor={factor}, start={start}"
-            )
+        if not callable(schedule):
+            schedule = checked_number("schedule", schedule)
         self.schedule = schedule
-        self.factor = factor
-        self.start = start
+        self.factor = checked_weight("factor", factor)
+        self.start = checked_count("start", start, least=0)
         self.name = name
 
     def __call__(self, step: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ from typing import Literal
 import keras
 from keras import ops
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_number
 from kerastl.types import Tensor
 
 _DECAYS = ("cosine", "exponential")
@@ -62,10 +64,15 @@ class SlowStartFastDecay(keras.optimizers.schedules.LearningRateSchedule):
         name: str = "SlowStartFastDecay",
     ) -> None:
         super().__init__()
+        learning_rate = checked_number("learning_rate", learning_rate)
+        total_steps = checked_count("total_steps", total_steps)
+        rise = checked_number("rise", rise)
         if start is None:
             start = learning_rate / 5
         if end is None:
             end = learning_rate / 64
+        start = checked_number("start", start)
+        end = checked_number("end", end)
         if total_steps < 2 or not 0 < rise < 1:
             raise ValueError(
                 "The rate rises and falls: `rise` lies between 0 and 1, and "

@@ -3,6 +3,10 @@ from typing import Self
 
 import keras
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import checked_number
+from kerastl.arguments import checked_probability
+
 # Of a schedule that does not say how often masks change: so many times, but
 # not more seldom than tensorflow-model-optimization does.
 _CHANGES = 20
@@ -31,12 +35,10 @@ class SparsitySchedule:
     def __init__(
         self, begin_step: int, end_step: int, frequency: int | None
     ) -> None:
-        if begin_step < 0 or (frequency is not None and frequency < 1):
-            raise ValueError(
-                "Pruning begins at step 0 or later, and at least 1 step lies "
-                "between two changes of the masks. Received: "
-                f"begin_step={begin_step}, frequency={frequency}"
-            )
+        begin_step = checked_count("begin_step", begin_step, least=0)
+        end_step = checked_count("end_step", end_step, least=-1)
+        if frequency is not None:
+            frequency = checked_count("frequency", frequency)
         if end_step != -1 and end_step < begin_step:
             raise ValueError(
                 "`end_step` must not lie before `begin_step`; -1 prunes to the "
@@ -87,13 +89,8 @@ class SparsitySchedule:
 
 
 def checked_sparsity(name, value) -> float:
-    """`value` as a float, which must be at least 0 and below 1."""
-    if not 0 <= value < 1:
-        raise ValueError(
-            f"`{name}` is the fraction of weights that is pruned, at least 0 "
-            f"and below 1. Received: {name}={value!r}"
-        )
-    return float(value)
+    """The fraction of weights that is pruned, as a float."""
+    return checked_probability(name, value, below_one=True)
 
 
 @keras.saving.register_keras_serializable(package="kerastl")
@@ -196,7 +193,7 @@ class PolynomialSparsity(SparsitySchedule):
             "initial_sparsity", initial_sparsity
         )
         self.final_sparsity = checked_sparsity("final_sparsity", final_sparsity)
-        self.power = power
+        self.power = checked_number("power", power, above=0)
 
     def __call__(self, step: int) -> float:
         place = (step - self.begin_step) / (self.end_step - self.begin_step)

@@ -8,6 +8,7 @@ import keras
 from keras import layers
 
 from kerastl.arguments import as_names
+from kerastl.arguments import checked_seed
 from kerastl.arguments import nearest_hint
 from kerastl.layers.gates import BinaryGates
 from kerastl.surgery.gated_parts import Part
@@ -109,6 +110,8 @@ def add_block_routing(
         parts = [part for part in parts if part.name in blocks]
     (image,) = keras.tree.flatten(read_graph(flat).inputs)
     features = []
+
+    seed = checked_seed("seed", seed)
 
     def seeded(offset):
         # Each layer draws something else.

@@ -7,6 +7,7 @@ import keras
 from keras import layers as keras_layers
 
 from kerastl.arguments import as_names
+from kerastl.arguments import checked_seed
 from kerastl.arguments import nearest_hint
 from kerastl.layers.gates import BinaryGates
 from kerastl.layers.gates import RecurrentGate
@@ -89,6 +90,7 @@ def add_gated_filters(
     flat = open_nested(model)
     graph = read_graph(flat)
     parts = [_part(graph, node) for node in _convolutions(flat, graph, layers)]
+    seed = checked_seed("seed", seed)
     recurrent = RecurrentGate(units, seed=seed, name="recurrent_gate")
     memory = []
 

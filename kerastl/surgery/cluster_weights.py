@@ -6,6 +6,8 @@ from typing import Literal
 import keras
 import numpy as np
 
+from kerastl.arguments import checked_count
+from kerastl.arguments import needed_seed
 from kerastl.surgery.find_kernels import find_kernels
 from kerastl.surgery.plain_weights import with_plain_weights
 from kerastl.surgery.rebuild import copy_model
@@ -60,6 +62,7 @@ def cluster_weights(
         Han, Mao and Dally, "Deep Compression", ICLR 2016, section 3.
     """
     check_clusters(num_clusters, initialization)
+    seed = needed_seed("seed", seed)
     find_kernels(model, layers, depthwise)  # refuses what is not there
     clustered = copy_model(with_plain_weights(model), name=name)
     for kernel in find_kernels(clustered, layers, depthwise):
@@ -133,11 +136,7 @@ def _nearest_centroids(values, centroids):
 
 def check_clusters(num_clusters, initialization):
     """Refuses what weights cannot be clustered by."""
-    if num_clusters < 2:
-        raise ValueError(
-            "Weights are clustered to at least 2 values. "
-            f"Received: num_clusters={num_clusters}"
-        )
+    checked_count("num_clusters", num_clusters, least=2)
     if initialization not in INITIALIZATIONS:
         raise ValueError(
             f"`initialization` must be one of {INITIALIZATIONS}. "

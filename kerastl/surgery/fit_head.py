@@ -5,6 +5,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from kerastl.arguments import needed_seed
 from kerastl.data.batches import class_numbers
 from kerastl.data.batches import labelled_batches
 from kerastl.surgery.feature_extractor import embed
@@ -78,6 +79,7 @@ def fit_head(
         Underperform Out-of-Distribution", ICLR 2022, section 3.4: a linear
         probe first, then fine-tuning.
     """
+    seed = needed_seed("seed", seed)
     _, bias = head_weights(model)
     features, labels = embed_labelled(embed(model), data, batch_size)
     counts = np.bincount(labels, minlength=len(bias))

@@ -5,6 +5,7 @@ from keras import layers
 
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_probability
+from kerastl.arguments import checked_seed
 from kerastl.surgery.find_head import find_classifier
 from kerastl.surgery.graph import hidden_layers
 from kerastl.surgery.graph import read_graph
@@ -56,6 +57,7 @@ def replace_head(
     (None, 10)
     """
     num_classes = checked_count("num_classes", num_classes, least=2)
+    seed = checked_seed("seed", seed)
     dropout = checked_probability("dropout", dropout, below_one=True)
     copy = copy_model(model)
     classifier = find_classifier(copy)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from kerastl.arguments import needed_seed
 from kerastl.data.batches import class_numbers
 from kerastl.data.batches import labelled_batches
 from kerastl.surgery.feature_extractor import embed
@@ -68,6 +69,7 @@ def train_head(
         Li et al., "DELTA", ICLR 2019: the defaults are those of the authors'
         code for the classifier that the attention is measured with.
     """
+    seed = needed_seed("seed", seed)
     network = embed(source)
     features, targets = [], []
     for images, labels in labelled_batches(data, batch_size):

@@ -318,6 +318,45 @@ def test_batch_norm_policies(make_network, images, labels):
     np.testing.assert_allclose(mean, expected.mean((0, 1, 2)), atol=1e-5)
 
 
+def test_losses_by_the_name_of_the_output(make_network, images, labels):
+    student = make_network()
+    name = student.layers[-1].name
+    losses = []
+    for loss in ({name: "sparse_categorical_crossentropy"}, None):
+        tuner = kerastl.FineTuner(student, student)
+        tuner.compile(
+            keras.optimizers.SGD(0.0),
+            loss or "sparse_categorical_crossentropy",
+            transfer_losses=[kerastl.losses.DisturbLabel(0.0)],
+            metrics={name: ["accuracy"]} if loss else ["accuracy"],
+        )
+        losses.append(tuner.evaluate(images, labels, verbose=0))
+    np.testing.assert_array_equal(*losses)
+
+
+@pytest.mark.parametrize("by_position", [True, False])
+def test_statistics_are_not_measured_on_what_is_held_back(
+    make_network, images, labels, by_position
+):
+    tuner = kerastl.FineTuner(make_network(), batch_norm="reestimate")
+    tuner.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy")
+    held = len(images) // 2
+    data = images.copy()
+    data[held:] *= 0.1
+    if by_position:
+        tuner.fit(data, labels, 4, 1, 0, None, 0.5)
+    else:
+        tuner.fit(data, labels, 4, verbose=0, validation_split=0.5)
+    stem = keras.Model(
+        tuner.student.input, tuner.student.get_layer("stem_conv").output
+    )
+    np.testing.assert_allclose(
+        tuner.student.get_layer("stem_bn").moving_mean.numpy(),
+        stem.predict(data[:held], verbose=0).mean((0, 1, 2)),
+        atol=1e-5,
+    )
+
+
 @pytest.mark.parametrize("labelled", [True, False])
 def test_transfer_losses_alone_need_no_labels(
     make_network, images, labels, labelled

@@ -9,6 +9,7 @@ from kerastl.apps.runs.check_method import check_blur_place
 from kerastl.apps.runs.check_method import check_flags
 from kerastl.apps.runs.check_method import check_numbers
 from kerastl.apps.runs.check_method import check_outputs
+from kerastl.apps.runs.check_method import check_stem
 from kerastl.apps.runs.check_method import check_unlabelled_data
 
 FLAGS = (
@@ -85,6 +86,13 @@ def test_places_that_do_not_fit(place, antialias, method, message):
     recipe = apps.get_recipe(method)
     with pytest.raises(ValueError, match=message):
         check_blur_place(place, antialias, recipe)
+
+
+def test_a_stem_without_blurs_needs_blurs_elsewhere():
+    check_stem(True, None)
+    check_stem(False, 3)
+    with pytest.raises(ValueError, match="antialias=3.*Received: stem=False"):
+        check_stem(False, None)
 
 
 def test_unlabelled_images_that_are_asked_for_are_there():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kerastl import apps
+from kerastl.apps.runs.check_paths import check_is_outside
 from kerastl.apps.runs.check_paths import check_paths
 
 GIVEN = {
@@ -108,3 +109,36 @@ def test_weights_are_looked_for_before_the_photos_are_read(tmp_path):
     with pytest.raises(ValueError, match="is a folder.*Received: weights="):
         apps.fine_tune(tmp_path, weights=tmp_path, output=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    photos = tmp_path / "photos"
+    (photos / "hat").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(photos)
+    monkeypatch.chdir(photos)
+    return photos
+
+
+@pytest.mark.parametrize("name", ["data", "unlabelled"])
+@pytest.mark.parametrize("path", [".", "../photos", "../link", "hat/.."])
+@pytest.mark.parametrize(
+    "output", ["runs/photos-auto", "hat/run", ".", "../link/run"]
+)
+def test_a_run_does_not_lie_among_its_photos(photos, name, path, output):
+    with pytest.raises(ValueError, match=f"among.*--output.*: {name}="):
+        check_is_outside({**GIVEN, name: path}, output)
+
+
+@pytest.mark.parametrize("output", ["../runs/a", "..", "../photos-run"])
+def test_a_run_may_lie_beside_or_above_its_photos(photos, output):
+    check_is_outside({**GIVEN, "data": ".", "unlabelled": "hat"}, output)
+    check_is_outside({**GIVEN, "unlabelled": True}, output)
+    # No folder of that name: the bundled ones.
+    check_is_outside({**GIVEN, "data": "digits"}, "digits/run")
+
+
+def test_a_run_among_its_photos_is_not_begun(photos):
+    with pytest.raises(ValueError, match="among the photos"):
+        apps.fine_tune(photos, output=photos / "run")
+    assert os.listdir(photos) == ["hat"]

@@ -20,6 +20,12 @@ def test_unknown_names_come_with_the_nearest(text, near):
         check_exports([text])
 
 
+@pytest.mark.parametrize("text", ["onnx", " tflite"])
+def test_a_format_alone_is_told_its_schemes(text):
+    with pytest.raises(ValueError, match=f"{text.strip()}:int8.*Received: exp"):
+        check_exports([text])
+
+
 @pytest.mark.parametrize("text", ["tflite:", ":int8", ":", "onnx::int8"])
 def test_a_half_of_a_name_is_refused(text):
     with pytest.raises(ValueError, match="^`exports` (has|names) nothing"):

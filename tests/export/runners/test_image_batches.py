@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerastl.data import with_index
 from kerastl.export.runners.image_batches import ImageBatches
 
 SHAPE = (4, 4, 3)
@@ -42,6 +43,8 @@ def as_kinds():
         ],
         "with sample weights": [(stack, labels, np.ones(6))],
         "single images": list(zip(stack, labels, strict=True)),
+        "arrays with an index": with_index((stack, labels)),
+        "batches with an index": [({"images": stack, "index": labels}, labels)],
         "generator": (
             (a[None], b[None]) for a, b in zip(stack, labels, strict=True)
         ),
@@ -156,7 +159,10 @@ def test_wrong_data_is_refused_on_construction(data, message):
         ImageBatches(data, SHAPE, 5, "data")
 
 
-@pytest.mark.parametrize("data", ["photos/", 3, None])
+@pytest.mark.parametrize(
+    "data",
+    ["photos/", 3, None, ["a.jpg", "b.jpg"], {"image": images(2)}, [1.0]],
+)
 def test_what_is_no_data_is_a_type_error(data):
     with pytest.raises(TypeError, match="Received: data="):
         ImageBatches(data, SHAPE, 5, "data")

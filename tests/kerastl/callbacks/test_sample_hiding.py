@@ -26,8 +26,9 @@ from kerastl.losses import SampleStatistics
 )
 def test_how_many_are_hidden(whole, count, hidden):
     samples = SampleFilter(10)
-    callback = SampleHiding(samples, 4.0, whole)
+    callback = SampleHiding(samples, np.int64(4), whole)
     assert (callback.batch_size, callback.whole_batches) == (4, whole)
+    assert type(callback.batch_size) is int
     order = np.random.default_rng(0).permutation(10)[:count]
     found = callback.hide(order)
     np.testing.assert_array_equal(found, order[:hidden])

@@ -381,7 +381,8 @@ def test_a_warm_restart_and_a_learned_network_are_none():
     "options", [{"factor": 1.0}, {"factor": float("nan")}, {"patience": 0}]
 )
 def test_refuses(options):
-    with pytest.raises(ValueError, match="Received: factor="):
+    (name,) = options
+    with pytest.raises(ValueError, match=f"Received: {name}="):
         StopOnDivergence(**options)
 
 

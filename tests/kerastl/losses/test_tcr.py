@@ -77,7 +77,8 @@ def test_only_the_examples_of_a_batch_change(make_network, images, labels):
 
 def test_errors(make_network, images, labels):
     for arguments in ({"beta": 1.5}, {"gamma": 0}, {"num_samples": 0}):
-        with pytest.raises(ValueError, match="Received: num_samples"):
+        (name,) = arguments
+        with pytest.raises(ValueError, match=f"Received: {name}="):
             TCR(**{"num_samples": 10, **arguments})
     tuner = compiled(make_network(), TCR(24))
     with pytest.raises(ValueError, match=r"data\.with_index"):
