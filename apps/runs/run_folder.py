@@ -33,6 +33,8 @@ _FREE = frozenset(
 )
 # What may come in with a resumption: it begins where the rest ends.
 _ADDABLE = frozenset({"qat"})
+# What may lie elsewhere by now: digests tell whether it is the same.
+_BY_CONTENT = frozenset({"data", "unlabelled", "weights"})
 # What may change after a training that diverged, by how far the run has come.
 _WAY_OUT = {
     "training": frozenset({"learning_rate", "strength"}),
@@ -59,8 +61,9 @@ class RunFolder:
         path: Folder of the run; made if it is missing.
         arguments: Dict of the run's arguments, JSON-able. On resume they have
             to be those that the run began with, but for the ones that leave
-            the weights alone (exports, threads and the like); `qat` may be
-            added. Of a training that diverged, the learning rate and the
+            the weights alone (exports, threads and the like); photos and
+            weights may lie elsewhere, whose digests are compared; `qat` may
+            be added. Of a training that diverged, the learning rate and the
             strength may change, or `qat` if it was that part.
         versions: Dict of package name to version, kept in `run.json`.
         resume: Continue the run that the folder holds, if it holds one.
@@ -329,6 +332,11 @@ class RunFolder:
             for name in sorted({*before, *arguments} - free)
             if _given(before.get(name)) != _given(arguments.get(name))
             and not (name in _ADDABLE and before.get(name) is None)
+            and not (
+                name in _BY_CONTENT
+                and state.get("identity")
+                and _may_be(before.get(name), arguments.get(name))
+            )
         ]
         if changed:
             raise ValueError(
@@ -346,6 +354,15 @@ class RunFolder:
 def _given(value):
     """What is not asked for, whichever way that is written, is `None`."""
     return None if value in ({}, []) or value is False else value
+
+
+def _may_be(before, now):
+    """Whether a path may be another one's files, moved or spelled anew."""
+    return (
+        isinstance(before, str)
+        and isinstance(now, str)
+        and pathlib.Path(now).exists()
+    )
 
 
 def _is_empty(path):

@@ -1,6 +1,7 @@
 import dataclasses
 import io
 import json
+import os
 import re
 import shutil
 
@@ -184,9 +185,6 @@ def own_run(finished_run, shapes, tiny_arguments, tmp_path):
     """A copy of the finished run and its photos, and how to resume it."""
     photos = shutil.copytree(shapes, tmp_path / "photos")
     output = shutil.copytree(finished_run.output, tmp_path / "run")
-    state = json.loads((output / "run.json").read_text())
-    state["arguments"]["data"] = str(photos)
-    (output / "run.json").write_text(json.dumps(state))
 
     def resume(**more):
         arguments = {**tiny_arguments, "data": photos, **more}
@@ -217,6 +215,20 @@ def test_resume_refuses_other_photos(own_run, status):
     with pytest.raises(ValueError, match="circle has other images"):
         resume(exports=["tflite:dynamic"])
     assert {path: path.read_bytes() for path in output.glob("*.*")} == before
+
+
+def test_resume_takes_photos_that_were_moved(own_run, tmp_path):
+    photos, output, resume = own_run
+    moved = photos.rename(tmp_path / "elsewhere")
+    resume(data=os.path.relpath(moved), exports=["tflite:dynamic"])
+    assert (output / "model_dynamic.tflite").exists()
+    state = json.loads((output / "run.json").read_text())
+    assert state["arguments"]["data"] == os.path.relpath(moved)
+    # Others are not taken for them.
+    shutil.copytree(moved, photos)
+    shutil.copy(photos / "cross" / "00.png", photos / "circle" / "00.png")
+    with pytest.raises(ValueError, match="circle has other images"):
+        resume()
 
 
 def test_resume_with_other_threads_times_anew(own_run):

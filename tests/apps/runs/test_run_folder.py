@@ -168,6 +168,29 @@ def test_other_data_or_weights_are_refused(identified, changed, message):
         reopen(identified).identify({**IDENTITY, **changed})
 
 
+def test_photos_and_weights_may_lie_elsewhere(tmp_path):
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+    old, new = (str(tmp_path / name) for name in ("old", "new"))
+    places = {"data": old, "unlabelled": old, "weights": old}
+    folder = RunFolder(tmp_path / "run", {**ARGUMENTS, **places}, {})
+    folder.begin()
+    # Without digests nobody knows whether they are the same.
+    with pytest.raises(ValueError, match="data was"):
+        reopen(folder, **places | {"data": new})
+    folder.identify(IDENTITY)
+    folder.begin()
+    assert reopen(folder, **dict.fromkeys(places, new)).resumed
+    for name, value in (
+        ("data", str(tmp_path / "gone")),
+        ("weights", "imagenet"),
+        ("unlabelled", True),
+        ("weights", None),
+    ):
+        with pytest.raises(ValueError, match=f"{name} was"):
+            reopen(folder, **places | {name: value})
+
+
 def test_a_run_without_digests_is_warned_of(begun):
     with pytest.warns(UserWarning, match="kept no digest"):
         reopen(begun).identify(IDENTITY)
