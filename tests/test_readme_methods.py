@@ -78,6 +78,9 @@ def test_few_photos_tables_are_those_of_the_rows(monkeypatch):
     assert table in PAGES[""]
     for table in (readme_tables.methods_table, readme_tables.networks_table):
         assert table(settings) in PAGES["tests/benchmarks"]
+    assert (
+        readme_tables.small_sources_table(settings) in PAGES["tests/benchmarks"]
+    )
     assert readme_tables.options_table(rows) in PAGES["tests/benchmarks"]
     assert readme_tables.unlabelled_table(settings) in PAGES["kerastl"]
 
@@ -90,6 +93,9 @@ def test_what_is_taken_by_default_gains_what_the_rows_say(monkeypatch):
     for row in results("transfer/summary.json"):
         own = row["method"] == "averaged_imprinting" and not row["teacher"]
         if own and summarize.is_usual(row, {**summarize.USUAL, "antialias": 0}):
+            # Those of small sources are told apart.
+            if row["network"].startswith("resnet8_"):
+                continue
             gains.setdefault(row["network"], []).append(round(row["gain"]))
             if abs(row["gain"]) < row["gain_interval"]:
                 unclear.add((row["network"], row["data"], row["shots"]))
@@ -105,6 +111,34 @@ def test_what_is_taken_by_default_gains_what_the_rows_say(monkeypatch):
         "with fifty signs a class its interval holds zero"
     ) in text
     assert "networks](tests/benchmarks/README.md) zero to four" in text
+    assert "where the source knows little, it is not taken" in text
+
+
+def test_what_small_sources_bring_is_what_the_rows_say(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tests/benchmarks/transfer")
+    import summarize
+
+    means, gains = {}, {}
+    for row in results("transfer/summary.json"):
+        if not row["network"].startswith("resnet8_"):
+            continue
+        if summarize.is_usual(row, {**summarize.USUAL, "antialias": 0}):
+            gains.setdefault(row["method"], []).append(round(row["gain"]))
+        elif row["method"] == "fine_tune" and row["shots"] == 25:
+            task = row["data"], row["learning_rate"]
+            means[task] = f"{row['accuracy']:.1f}"
+    for method in ("averaged_imprinting", "self_training"):
+        assert len(gains[method]) == 9
+        assert min(gains[method]) == -11
+    data = "sign_digits10", "clothing10", "digits"
+    now, before = (
+        "{}, {} and {}".format(*(means[name, rate] for name in data))
+        for rate in (0.003, 0.001)
+    )
+    text = " ".join(PAGES["tests/benchmarks"].split())
+    assert f"signs, clothing and digits {now} where they had {before}" in text
+    assert "one loses up to eleven points, with photos that nobody" in text
+    assert apps.get_preset("resnet8").learning_rate == 0.003
 
 
 def test_what_published_weights_cost_is_what_the_rows_say():

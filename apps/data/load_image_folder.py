@@ -18,6 +18,7 @@ from kerastl.apps.data.image_part import read_part
 from kerastl.apps.data.list_image_folder import PART_NAMES
 from kerastl.apps.data.list_image_folder import list_image_folder
 from kerastl.apps.data.load_unlabelled import load_unlabelled
+from kerastl.apps.data.same_photos import describe_copies
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_number
 from kerastl.arguments import checked_path
@@ -145,6 +146,7 @@ def load_image_folder(
         notes.append(f"{shots} training images a class, seed {seed}.")
     if not kept and fits(sum(map(len, parts.values())), size, memory_limit):
         parts = {name: in_memory(part) for name, part in parts.items()}
+    notes += describe_copies(parts)
     more = None
     if unlabelled is True and left is not None and len(left):
         more = train.take(left)

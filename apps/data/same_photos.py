@@ -91,6 +91,46 @@ def digest_file(path):
     return digest.hexdigest()
 
 
+def describe_copies(parts):
+    """Says how many images that judge a network are training images, too.
+
+    Args:
+        parts: Dict from name to `ImagePart`, one of them `"train"`.
+
+    Returns:
+        A list of sentences, one of each other part that has some. Images
+        that are decoded count by their pixels, others by their files' bytes.
+    """
+    train = parts["train"]
+    known = {}
+    for content, label in zip(_contents(train), train.labels, strict=True):
+        known.setdefault(content, set()).add(label)
+    said = []
+    for name, part in parts.items():
+        if part is train:
+            continue
+        found = [
+            label in known[content]
+            for content, label in zip(_contents(part), part.labels, strict=True)
+            if content in known
+        ]
+        if not found:
+            continue
+        other = found.count(False)
+        more = f", {other} of them in another class" if other else ""
+        said.append(
+            f"{len(found)} of {len(part)} {name} images are among the training "
+            f"images, too{more}: what is measured on them is not of new photos."
+        )
+    return said
+
+
+def _contents(part):
+    if part.images is not None:
+        return [hashlib.blake2b(each).digest() for each in part.images]
+    return map_in_threads(digest_file, part.files, "comparing")
+
+
 #: Of a run: a digest a line.
 SEEN = "seen_photos.txt"
 # Validation images chose what there was to choose, such as the method.

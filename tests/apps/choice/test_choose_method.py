@@ -76,6 +76,18 @@ def test_far_from_all_that_was_measured_it_is_fine_tuning(choose, shots, probe):
     assert "nothing is expected to gain" in reason
 
 
+@pytest.mark.parametrize("shots, probe", [(5, 0.5), (10, 0.75), (25, 0.85)])
+def test_a_start_from_few_features_is_not_taken(choose, shots, probe):
+    method, reason = choose(shots, probe, features=64)
+    assert method == "fine_tune"
+    assert "the source's 64 features" in reason
+    for what in ("choose_self_taught", "pays"):
+        found = choose(shots, probe, what, features=64)
+        assert not found or found[0] == "fine_tune"
+    # Of as many as a MobileNetV2 has it is.
+    assert choose(shots, probe)[0] == "averaged_imprinting"
+
+
 def test_a_lesson_is_hinted_at_where_it_is_worth_it(choose, monkeypatch):
     asked = []
 

@@ -98,6 +98,12 @@ def test_the_verdict_leaves_zero_out_of_the_interval(gains, word):
     assert verdict("imprinting", rows) == word
 
 
+def test_the_verdict_is_of_networks_with_many_features():
+    rows = [_row(gain=3.0), _row(gain=-30.0, features=64)]
+    assert verdict("imprinting", rows) == "yes"
+    assert verdict("imprinting", rows[1:]) == "not measured"
+
+
 def test_a_lesson_is_expected_where_one_was_measured():
     rows = [_row(gain=12.0)]
     assert expected_lesson(_task(), True, rows).points == pytest.approx(8.0)

@@ -57,9 +57,9 @@ def test_images_and_labels_belong_together(photos):
 
 
 def test_an_official_split_is_kept(tmp_path):
-    for part, count in {"train": 3, "valid": 2, "test": 1}.items():
-        write_images(tmp_path / part / "a", count, 10)
-        write_images(tmp_path / part / "b", count, 20)
+    for place, part in enumerate(("test", "valid", "train")):
+        write_images(tmp_path / part / "a", 1 + place, 10 + 40 * place)
+        write_images(tmp_path / part / "b", 1 + place, 20 + 40 * place)
     data = apps.load_image_folder(tmp_path, 16)
     assert list(data.counts) == ["train", "validation", "test"]
     assert data.counts["validation"] == {"a": 2, "b": 2}

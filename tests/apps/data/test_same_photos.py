@@ -5,12 +5,15 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kerastl import apps
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.image_part import ImagePart
+from kerastl.apps.data.image_part import in_memory
 from kerastl.apps.data.same_photos import SEEN
 from kerastl.apps.data.same_photos import count_seen
+from kerastl.apps.data.same_photos import describe_copies
 from kerastl.apps.data.same_photos import seen_text
 
 
@@ -63,3 +66,34 @@ def test_an_evaluation_says_so(finished_run, shapes, tmp_path):
     copy = shutil.copy(model, tmp_path / "model.tflite")
     alone = apps.evaluate_model(copy, shapes)
     assert alone.seen is None and "saw" not in str(alone)
+
+
+@pytest.mark.parametrize("decoded", [True, False])
+def test_images_that_judge_and_are_trained_on_are_counted(tmp_path, decoded):
+    random = np.random.default_rng(0)
+    paths = [tmp_path / f"{place}.png" for place in range(6)]
+    for path in paths:
+        pixels = random.integers(0, 256, (20, 20, 3), "uint8")
+        Image.fromarray(pixels).save(path)
+
+    def part(places, labels):
+        files = tuple(paths[place] for place in places)
+        made = ImagePart(np.array(labels, "int32"), 20, files=files)
+        return in_memory(made) if decoded else made
+
+    parts = {
+        "train": part([0, 1, 2], [0, 0, 1]),
+        "validation": part([2, 3, 1, 0], [1, 1, 0, 1]),
+        "test": part([4, 5], [0, 1]),
+    }
+    (said,) = describe_copies(parts)
+    assert said.startswith(
+        "3 of 4 validation images are among the training images, too, 1 of "
+        "them in another class: "
+    )
+    parts["validation"] = part([2], [1])
+    assert describe_copies(parts)[0].startswith(
+        "1 of 1 validation images are among the training images, too: "
+    )
+    del parts["validation"]
+    assert describe_copies(parts) == []

@@ -171,6 +171,7 @@ def small_sources_table(settings):
         (line["network"], line["shots"], line["method"]): line
         for line in settings
         if line["network"] in _SMALL
+        and line["seeds"] > 1
         and is_usual(line, {**_PLAIN, "unlabelled": line["unlabelled"]})
     }
     for network, task in _SMALL.items():
