@@ -13,7 +13,8 @@ from kerastl.apps.data.decode_image import square_side
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.data.load_digits_pair import load_digits_pair
 from kerastl.apps.data.load_image_folder import load_image_folder
-from kerastl.arguments import unknown_name_error
+from kerastl.apps.texts import literal
+from kerastl.arguments import nearest_hint
 
 #: Stands for the digits 5 to 9 where there is no folder of that name.
 DIGITS = "digits"
@@ -114,7 +115,14 @@ def load_matching_images(model_path, photos, runner, validation_split=0.2):
     names = [unicodedata.normalize("NFC", name) for name in names]
     for name in data.class_names:
         if name not in names:
-            raise unknown_name_error("class in labels.txt", name, names)
+            hint = nearest_hint(name, names)
+            raise ValueError(
+                "The name of a folder is no class of the model, whose file, or "
+                f"the labels.txt beside it, has them.{hint} Rename the folder, "
+                "or put photos of other things elsewhere. Expected some of "
+                f"{', '.join(map(literal, names))}. "
+                f"Received: folder={name!r}"
+            )
     place = np.array([names.index(name) for name in data.class_names], "int32")
     return ImageData(
         {

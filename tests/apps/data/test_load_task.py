@@ -1,7 +1,11 @@
+import shutil
+
 import numpy as np
 import pytest
 
 from kerastl import apps
+from kerastl import export
+from kerastl.apps.data.load_task import load_matching_images
 from kerastl.apps.data.load_task import load_task
 
 pytestmark = pytest.mark.tensorflow_only
@@ -41,3 +45,17 @@ def test_a_folder_of_that_name_comes_first(shapes, tmp_path, monkeypatch):
 def test_no_folder_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="digitts"):
         load_task(tmp_path / "digitts", shots=2, **OPTIONS)
+
+
+def test_a_folder_that_is_no_class_of_the_model_is_named(
+    finished_run, shapes, tmp_path
+):
+    path = finished_run.output / "model.keras"
+    photos = shutil.copytree(shapes, tmp_path / "photos")
+    (photos / "cross").rename(photos / "crosses")
+    with pytest.raises(ValueError, match="folder is no class of the") as error:
+        load_matching_images(path, photos, export.load(path))
+    text = str(error.value)
+    assert "Did you mean 'cross'?" in text
+    assert "some of circle, cross, square" in text
+    assert "Received: folder='crosses'" in text
