@@ -58,7 +58,8 @@ def test_the_notebook(run, tmp_path):
 
 def test_the_raspberry_pi(run, tmp_path):
     said = run("raspberry_pi.py")
-    assert share("After: Averaged imprinting", said) > 70
+    # Of so few features nothing but fine-tuning is expected to gain.
+    assert share("After: Fine-tuning", said) > 85
     guessed = re.findall(r"a_(\d)\.png: (\d) (\d+\.\d)%", said)
     assert len(guessed) == 5
     assert sum(name == first for name, first, _ in guessed) >= 3

@@ -46,7 +46,7 @@ def test_where_it_is_not_expected_to_gain_they_are_left_out_too(run):
 
 
 def test_where_it_is_they_are_learned_from(run, monkeypatch):
-    monkeypatch.setattr(choose_method, "_LEAST", -1.0)
+    monkeypatch.setattr(choose_method, "_LEAST", -100.0)
     report = run(batch_size=2, epochs=3)
     assert "which learns from photos without" in report["summary"]["text"]
     assert len(report["pseudo_labels"]) == 3

@@ -357,7 +357,7 @@ def test_real_weights_load_by_one_call():
         ("mobilenet_v2", "imagenet", 0.25, 8e-4),
         ("mobilenet_v2", None, 0.5, 3e-3),
         ("vgg16", "vgg16.h5", 1.0, 3e-5),
-        ("resnet8", "model.keras", 1.0, 1e-3),
+        ("resnet8", "model.keras", 1.0, 3e-3),
         ("resnet8", None, 1.0, 5e-2),
     ],
 )
