@@ -6,7 +6,14 @@ import pathlib
 ROOT = pathlib.Path(__file__).parents[1]
 # Of `kerastl`, from the ground up; those of one floor do not know each other.
 FLOORS = (
-    ("arguments", "has_accelerator", "types", "version", "takes_keras"),
+    (
+        "arguments",
+        "has_accelerator",
+        "logistic_fit",
+        "types",
+        "version",
+        "takes_keras",
+    ),
     ("data", "schedules", "layers"),
     ("surgery",),
     ("training",),

@@ -14,7 +14,7 @@ from kerastl.apps.data.same_photos import BITS
 from kerastl.apps.data.same_photos import fingerprint
 from kerastl.apps.data.same_photos import unit_picture
 from kerastl.export.utils.third_party import require
-from kerastl.surgery.logistic_fit import early_ends
+from kerastl.logistic_fit import early_ends
 
 # Sharpness depends on the size, so that all are looked at in about the same.
 _LONG_SIDE = 256

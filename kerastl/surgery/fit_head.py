@@ -8,10 +8,10 @@ import numpy as np
 from kerastl.arguments import needed_seed
 from kerastl.data.batches import class_numbers
 from kerastl.data.batches import labelled_batches
+from kerastl.logistic_fit import early_ends
 from kerastl.surgery.feature_extractor import embed
 from kerastl.surgery.head_weights import head_weights
 from kerastl.surgery.head_weights import write_head
-from kerastl.surgery.logistic_fit import early_ends
 from kerastl.types import Data
 
 # Inverse strengths that are tried, for features of variance 1.

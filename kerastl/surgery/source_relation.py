@@ -10,9 +10,9 @@ from kerastl.arguments import checked_text
 from kerastl.arguments import unknown_name_error
 from kerastl.data.batches import class_numbers
 from kerastl.data.batches import labelled_batches
+from kerastl.logistic_fit import early_ends
 from kerastl.surgery.feature_extractor import embed
 from kerastl.surgery.head_weights import head_weights
-from kerastl.surgery.logistic_fit import early_ends
 from kerastl.types import Data
 
 if TYPE_CHECKING:
