@@ -111,7 +111,7 @@ def test_what_is_taken_by_default_gains_what_the_rows_say(monkeypatch):
         "with fifty signs a class its interval holds zero"
     ) in text
     assert "networks](tests/benchmarks/README.md) zero to four" in text
-    assert "where the source knows little, it is not taken" in text
+    assert "from the few features of a ResNet-8 it is not taken" in text
 
 
 def test_what_small_sources_bring_is_what_the_rows_say(monkeypatch):

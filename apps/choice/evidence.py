@@ -35,8 +35,9 @@ class Task(NamedTuple):
         shots: Photos a class.
         probe: Accuracy of a linear classifier on frozen features, in percent:
             how near they are to what the weights were trained on.
-        features: How many there are. An imprinted start needs many: of the 64
-            of a ResNet-8 it makes a poor classifier, of 1,280 a good one.
+        features: How many there are. Of the 64 of a ResNet-8, whose weights
+            knew little, an imprinted start made a poor classifier, of 1,280
+            of ImageNet's a good one; which of both it was is not told apart.
     """
 
     shots: float
