@@ -9,6 +9,8 @@ from typing import Any
 from typing import Literal
 
 from kerastl.apps.data.class_names import read_class_names
+from kerastl.apps.data.load_task import are_loose
+from kerastl.apps.data.load_task import load_loose_images
 from kerastl.apps.data.load_task import load_matching_images
 from kerastl.apps.runs.export_files import WRITERS
 from kerastl.apps.runs.export_files import check_exports
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 # Of the selective search, where the user names no other.
 _MAX_DROP = 0.01
+# Of photos of no class, as many as an export takes of others.
+_MOST_LOOSE = 200
 
 
 def export_model(
@@ -53,7 +57,8 @@ def export_model(
         scheme: Name of the scheme, or `"onnx:int8"` with its format.
         photos: Folder of class folders. Its training images calibrate, its
             test or validation images measure; a folder without parts is
-            split.
+            split. A folder of photos of no class calibrates, and measures no
+            accuracy.
         format: `"tflite"` or `"onnx"`. Defaults to the ending of `output`,
             and then to TFLite.
         output: File to write. Defaults to `<model>_<scheme>.<format>` beside
@@ -102,22 +107,34 @@ def export_model(
         check_target_runs(target, [scheme])
     if keep_float is not None:
         _check_selective(scheme, photos, target, keep_float)
+    loose = photos is not None and are_loose(photos)
+    if loose and (keep_float is not None or max_accuracy_drop is not None):
+        raise ValueError(
+            "What a file loses is measured on labelled photos, and these are "
+            "of no class. Put them into a folder a class, or leave "
+            "`max_accuracy_drop` (--max-accuracy-drop) and `keep_float` "
+            f"(--keep-float) out. Received: photos={str(photos)!r}"
+        )
     if output is None:
         output = model.with_name(f"{model.stem}_{scheme}.{format}")
     check_destination(output, f".{format}", overwrite)
     runner = load(model)
     data: Any = None
-    if photos is None:
+    calibration: Any = None
+    if photos is None or loose:
         names = read_class_names(model, runner.num_classes)
+        if loose:
+            calibration = load_loose_images(model, photos, runner, _MOST_LOOSE)
     else:
         data = load_matching_images(model, photos, runner)
         names = data.class_names
+        calibration = data.calibration
     report: Any
     if keep_float is not None:
         report = selective_int8(
             load_keras_file(model),
             output,
-            calibration=data.calibration,
+            calibration=calibration,
             evaluation=data.validation or data.test,
             max_accuracy_drop=(
                 _MAX_DROP if max_accuracy_drop is None else max_accuracy_drop
@@ -132,7 +149,7 @@ def export_model(
             load_keras_file(model),
             output,
             scheme=scheme,
-            calibration=data and data.calibration,
+            calibration=calibration,
             evaluation=data and (data.test or data.validation),
             max_accuracy_drop=max_accuracy_drop,
             overwrite=overwrite,

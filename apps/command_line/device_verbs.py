@@ -26,8 +26,8 @@ def export(
     calibration: Annotated[
         pathlib.Path | None,
         typer.Option(
-            help="Folder of photos, a folder a class. Its training part "
-            "calibrates, its test part measures."
+            help="Folder of photos, a folder a class: its training part "
+            "calibrates, its test part measures. Loose photos calibrate."
         ),
     ] = None,
     format: Annotated[

@@ -3,6 +3,7 @@
 import contextlib
 import enum
 import errno
+import functools
 import importlib
 import json
 import logging
@@ -235,7 +236,7 @@ def open_console(as_json=False, only_runs=None):
         warnings.filterwarnings("default", category=UserWarning)
         # The error that follows says it, or the line on the rate left out.
         warnings.filterwarnings("ignore", message="Training stopped ")
-        warnings.showwarning = _print_warning
+        warnings.showwarning = functools.partial(_print_warning, said=set())
         yield console
 
 
@@ -259,7 +260,11 @@ def _load_quietly():
         os.close(saved)
 
 
-def _print_warning(message, category, filename, *_):
+def _print_warning(message, category, filename, *_, said):
+    # Several files of one run have the same to say.
+    if str(message) in said:
+        return
+    said.add(str(message))
     # Of other packages' warnings, a user of the command has no use.
     own = (
         "kerastl",

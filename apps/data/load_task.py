@@ -9,11 +9,18 @@ import numpy as np
 from kerastl.apps.data.augmentation import NONE
 from kerastl.apps.data.augmentation import make_augmentation
 from kerastl.apps.data.class_names import read_class_names
+from kerastl.apps.data.decode_image import default_margin
 from kerastl.apps.data.decode_image import square_side
+from kerastl.apps.data.find_images import relative_names
+from kerastl.apps.data.find_images import visible_folders
+from kerastl.apps.data.find_images import warn_left_out
 from kerastl.apps.data.image_data import ImageData
+from kerastl.apps.data.image_part import read_part
 from kerastl.apps.data.load_digits_pair import load_digits_pair
 from kerastl.apps.data.load_image_folder import load_image_folder
+from kerastl.apps.data.load_unlabelled import list_images
 from kerastl.apps.texts import literal
+from kerastl.arguments import checked_path
 from kerastl.arguments import nearest_hint
 
 #: Stands for the digits 5 to 9 where there is no folder of that name.
@@ -133,3 +140,41 @@ def load_matching_images(model_path, photos, runner, validation_split=0.2):
         data.image_size,
         data.batch_size,
     )
+
+
+def are_loose(photos):
+    """Whether a folder holds photos themselves, and no class folders."""
+    path = checked_path("photos", photos)
+    return path.is_dir() and not visible_folders(path)
+
+
+def load_loose_images(model_path, photos, runner, count):
+    """Loads photos that are of no class, as a calibration takes them.
+
+    Args:
+        model_path: File of the model.
+        photos: Folder of photos.
+        runner: `kerastl.export.Runner` of the model.
+        count: How many to take at most, spread evenly over the names.
+
+    Returns:
+        A `uint8` array `(n, side, side, 3)`.
+
+    Raises:
+        ValueError: If there are none, or none can be read.
+    """
+    side = square_side(runner, model_path)
+    files = list_images(photos, "photos")
+    places = np.linspace(0, len(files) - 1, min(count, len(files)))
+    chosen = [(files[round(place)], 0) for place in places]
+    margin = default_margin(side)
+    part, failed = read_part(chosen, side + margin, in_memory=True)
+    warn_left_out(photos, relative_names(failed, photos))
+    if not len(part):
+        raise ValueError(
+            "None of the photos can be read. Convert them to JPEG or PNG. "
+            f"Received: photos={str(photos)!r}"
+        )
+    # The centre crops that evaluation uses.
+    cut = slice(margin // 2, margin // 2 + side)
+    return part.images[:, cut, cut]

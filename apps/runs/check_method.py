@@ -21,6 +21,7 @@ from kerastl.arguments import several
 from kerastl.export.conversion.choose_images import check_max_drop
 from kerastl.export.conversion.converters import get_scheme
 from kerastl.export.conversion.never_runs import check_target_runs
+from kerastl.export.runners.runner import MOST_THREADS
 from kerastl.export.utils.third_party import require
 from kerastl.layers.blur_pooling_2d import MAX_KERNEL_SIZE
 from kerastl.surgery import find_head
@@ -34,7 +35,7 @@ _COUNTS = {
     "shots": (1,),
     "qat": (1,),
     "image_size": (8,),
-    "threads": (1,),
+    "threads": (1, MOST_THREADS),
     "seed": (0, MOST_SEED),
     "antialias": (1, MAX_KERNEL_SIZE),
 }

@@ -34,7 +34,7 @@ _FREE = frozenset(
 # What may come in with a resumption: it begins where the rest ends.
 _ADDABLE = frozenset({"qat"})
 # What may lie elsewhere by now: digests tell whether it is the same.
-_BY_CONTENT = frozenset({"data", "unlabelled", "weights"})
+_BY_CONTENT = frozenset({"data", "unlabelled", "weights", "teacher"})
 # What may change after a training that diverged, by how far the run has come.
 _WAY_OUT = {
     "training": frozenset({"learning_rate", "strength"}),
@@ -61,10 +61,10 @@ class RunFolder:
         path: Folder of the run; made if it is missing.
         arguments: Dict of the run's arguments, JSON-able. On resume they have
             to be those that the run began with, but for the ones that leave
-            the weights alone (exports, threads and the like); photos and
-            weights may lie elsewhere, whose digests are compared; `qat` may
-            be added. Of a training that diverged, the learning rate and the
-            strength may change, or `qat` if it was that part.
+            the weights alone (exports, threads and the like); photos,
+            weights and teachers may lie elsewhere, whose digests are compared;
+            `qat` may be added. Of a training that diverged, the learning rate
+            and the strength may change, or `qat` if it was that part.
         versions: Dict of package name to version, kept in `run.json`.
         resume: Continue the run that the folder holds, if it holds one.
         defaults: Dict of what arguments are where nothing is asked for. A run
@@ -357,12 +357,16 @@ def _given(value):
 
 
 def _may_be(before, now):
-    """Whether a path may be another one's files, moved or spelled anew."""
-    return (
-        isinstance(before, str)
-        and isinstance(now, str)
-        and pathlib.Path(now).exists()
-    )
+    """Whether paths may be others' files, moved or spelled anew."""
+    if isinstance(before, list) and isinstance(now, list):
+        return len(before) == len(now) and all(map(_may_be, before, now))
+    if not isinstance(before, str) or not isinstance(now, str):
+        return False
+    # A teacher's preset stands before its file.
+    preset, colon, file = now.partition(":")
+    if colon and before.startswith(preset + colon):
+        return before == now or pathlib.Path(file).exists()
+    return before == now or pathlib.Path(now).exists()
 
 
 def _is_empty(path):

@@ -36,6 +36,8 @@ FORMATS = {
     ".tflite": "tflite",
     ".onnx": "onnx",
 }
+#: Far above any machine, and below what a runtime fails to start.
+MOST_THREADS = 1024
 # What LiteRT says of operators that it does not have.
 _LACKING = ("custom op", "select tensorflow op", "didn't find op")
 
@@ -340,8 +342,8 @@ def _only(tensors, kind):
 
 
 def check_threads(threads) -> int:
-    """`threads` as an int, which must be 1 or more."""
-    return checked_count("threads", threads)
+    """`threads` as an int, of which a runtime makes as many as it is told."""
+    return checked_count("threads", threads, most=MOST_THREADS)
 
 
 def _fill(images, size):

@@ -191,6 +191,30 @@ def test_photos_and_weights_may_lie_elsewhere(tmp_path):
             reopen(folder, **places | {name: value})
 
 
+def test_teachers_may_lie_elsewhere(tmp_path):
+    for name in ("old", "new"):
+        (tmp_path / name).write_text("weights")
+    old, new = (str(tmp_path / name) for name in ("old", "new"))
+    before = ["mobilenet_v2:imagenet", f"resnet8:{old}", old]
+    folder = RunFolder(tmp_path / "run", {**ARGUMENTS, "teacher": before}, {})
+    folder.begin()
+    moved = ["mobilenet_v2:imagenet", f"resnet8:{new}", new]
+    with pytest.raises(ValueError, match="teacher was"):
+        reopen(folder, teacher=moved)
+    folder.identify(IDENTITY)
+    folder.begin()
+    assert reopen(folder, teacher=moved).resumed
+    for others in (
+        moved[:2],
+        [moved[0], f"resnet20:{new}", new],
+        [moved[0], f"resnet8:{tmp_path / 'gone'}", new],
+        [moved[0], moved[1], str(tmp_path / "gone")],
+        None,
+    ):
+        with pytest.raises(ValueError, match="teacher was"):
+            reopen(folder, teacher=others)
+
+
 def test_a_run_without_digests_is_warned_of(begun):
     with pytest.warns(UserWarning, match="kept no digest"):
         reopen(begun).identify(IDENTITY)

@@ -144,7 +144,7 @@ def test_threads_must_be_a_positive_integer(cnn):
         load(cnn, threads=0)
 
 
-@pytest.mark.parametrize("threads", [0, -1, 1.0, "1", None])
+@pytest.mark.parametrize("threads", [0, -1, 1.0, "1", None, 99_999_999])
 def test_what_is_no_number_of_threads(threads):
     with pytest.raises(ValueError, match=f"threads={threads!r}"):
         module.check_threads(threads)
