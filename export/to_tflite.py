@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from typing import Literal
 
+from kerastl.export.conversion.converters import layers_of_scopes
 from kerastl.export.conversion.converters import unsupported_layers
 from kerastl.export.conversion.freeze_graph import freeze_graph
 from kerastl.export.conversion.pipeline import export_model
@@ -148,7 +149,8 @@ def _write(lowered, output_name, scheme, images, path):
     model, [signature] = lowered.to_write(output_name, batch_size=1)
     try:
         with quiet_console():
-            _to_export(model, signature).export(
+            to_export = _to_export(lowered, model, signature, images)
+            to_export.export(
                 path,
                 format="litert",
                 verbose=False,
@@ -177,9 +179,21 @@ def _write(lowered, output_name, scheme, images, path):
     ]
 
 
-def _to_export(model, signature):
+def _to_export(lowered, model, signature, images):
     """The frozen graph, or the model where its converter knows more."""
     graph = freeze_graph(model, signature)
+    if images is not None and graph.lists:
+        # TensorFlow's calibrator ends the process on them, without a word.
+        layers = layers_of_scopes(lowered.model, graph.lists)
+        made_by = f" (made by: {', '.join(layers)})" if layers else ""
+        raise ValueError(
+            "Activation ranges cannot be measured in a loop that collects "
+            f"what each of its steps gives{made_by}. Make recurrent layers "
+            "with `unroll=True`, which takes the same weights, replace others "
+            "by operations on the whole tensor, or export a scheme without "
+            "calibration or to ONNX. No file was written. "
+            f"Received: model={lowered.source.name!r}"
+        )
     # Of grouped convolutions: it inlines those that are compiled alone.
     return model if graph.has_functions else graph
 

@@ -91,6 +91,15 @@ class _FrozenGraph(keras.Model):
         """Whether it calls functions, which stay calls in a TFLite file."""
         return bool(self._definition.library.function)
 
+    @property
+    def lists(self):
+        """Names of what makes lists of tensors, as a loop over time does."""
+        return [
+            node.name
+            for node in self._definition.node
+            if node.op.startswith("TensorList")
+        ]
+
     def call(self, image):
         import tensorflow as tf
 
