@@ -14,6 +14,7 @@ import keras
 from keras import ops
 
 from kerastl.arguments import as_names
+from kerastl.data.batches import as_inputs
 from kerastl.data.batches import comes_in_batches
 from kerastl.data.batches import one_hot
 from kerastl.data.batches import one_hot_loss
@@ -234,9 +235,12 @@ class FineTuner(keras.Model):
         batch = read_batch(inputs)
         with self._state.shifts():
             if not (training and self._state.losses and self._state.extractor):
-                return self.student(batch.images, training=training)
-            predictions, found = self._state.extractor(
-                batch.all_images, training=True
+                student = self.student
+                images = as_inputs(student, batch.images)
+                return student(images, training=training)
+            extractor = self._state.extractor
+            predictions, found = extractor(
+                as_inputs(extractor, batch.all_images), training=True
             )
         return sort_outputs(
             batch, predictions, found, self.taps, self.embedding[0]
@@ -352,6 +356,10 @@ class FineTuner(keras.Model):
     def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         with self._state.evaluation():
             return super().test_on_batch(*args, **kwargs)
+
+    def export(self, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.export` of the student, which is what ships."""
+        return self.student.export(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object

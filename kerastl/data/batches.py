@@ -10,6 +10,7 @@ import math
 import keras
 import numpy as np
 from keras import ops
+from keras.src.models.functional import Functional
 
 
 def images_of(batch):
@@ -171,6 +172,23 @@ def _batches(data, batch_size):
     yield from data
 
 
+def as_inputs(model, images):
+    """Images in the structure in which a model takes its only input.
+
+    A network may be made with its input in a dict. It computes the same from
+    the bare tensor, but Keras warns of it each time.
+
+    Args:
+        model: A `keras.Model`.
+        images: What it reads; of a model of several inputs as it is.
+    """
+    if isinstance(images, dict) or not isinstance(model, Functional):
+        return images
+    if not isinstance(model.input, dict) or len(model.input) != 1:
+        return images
+    return dict.fromkeys(model.input, images)
+
+
 def predict_batch(model, images):
     """`model.predict_on_batch(images)`, one answer an image.
 
@@ -185,7 +203,7 @@ def predict_batch(model, images):
     Returns:
         NumPy arrays in the structure of the model's outputs.
     """
-    images = readable(images)
+    images = as_inputs(model, readable(images))
     count = keras.tree.flatten(images)[0].shape[0]
     return keras.tree.map_structure(
         lambda rows: rows[:count], model.predict_on_batch(images)

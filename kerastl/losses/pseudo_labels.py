@@ -16,6 +16,7 @@ from kerastl.arguments import checked_choice
 from kerastl.arguments import checked_count
 from kerastl.arguments import checked_number
 from kerastl.arguments import checked_probability
+from kerastl.data.batches import as_inputs
 from kerastl.data.batches import labelled_batches
 from kerastl.data.batches import one_hot
 from kerastl.data.batches import predict_batch
@@ -307,6 +308,7 @@ class PseudoLabels(TransferLoss):
 
     def _answers(self, images):
         if self.average is None:
+            images = as_inputs(self._student, images)
             return self._student(images, training=False)
         return self.average.answers(self._student, images)
 

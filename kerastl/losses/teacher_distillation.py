@@ -10,6 +10,7 @@ from keras import ops
 
 from kerastl.arguments import checked_model
 from kerastl.arguments import checked_number
+from kerastl.data.batches import as_inputs
 from kerastl.surgery.class_outputs import class_outputs
 from kerastl.surgery.class_outputs import class_probabilities
 from kerastl.surgery.feature_extractor import frozen_copy
@@ -187,9 +188,7 @@ class TeacherDistillation(AnswerDistillation):
     def answers(self, images: Tensor) -> Tensor:
         """The teachers' mean probabilities `(batch, classes)`, no gradient."""
         found = [
-            class_probabilities(
-                teacher(_resized(images, teacher), training=False), kind
-            )
+            class_probabilities(_outputs(teacher, images), kind)
             for teacher, kind in zip(self.teachers, self.kinds, strict=True)
         ]
         return ops.stop_gradient(sum(found) / len(found))
@@ -267,6 +266,11 @@ def _channels(model):
 def _classes(model):
     """How many classes a model tells apart; one output is a yes or no."""
     return max(model.outputs[0].shape[-1], 2)
+
+
+def _outputs(teacher, images):
+    images = as_inputs(teacher, _resized(images, teacher))
+    return teacher(images, training=False)
 
 
 def _resized(images, model):

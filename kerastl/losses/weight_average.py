@@ -5,6 +5,8 @@ import contextlib
 import keras
 from keras import ops
 
+from kerastl.data.batches import as_inputs
+
 
 class WeightAverage(keras.layers.Layer):
     """Follows variables slowly.
@@ -72,7 +74,7 @@ class WeightAverage(keras.layers.Layer):
         outputs, _ = network.stateless_call(
             self.follow(network.trainable_variables),
             [each.value for each in network.non_trainable_variables],
-            images,
+            as_inputs(network, images),
             training=False,
         )
         return outputs

@@ -11,6 +11,7 @@ from typing import Literal
 import keras
 import numpy as np
 
+from kerastl.data.batches import as_inputs
 from kerastl.data.batches import labelled_batches
 from kerastl.layers.frozen import Frozen
 from kerastl.layers.training_layers import StochNorm
@@ -133,7 +134,7 @@ def _batch_statistics(model, data, steps=None, batch_size=32) -> list:
     for step, (images, _) in enumerate(batches):
         if steps is not None and step >= steps:
             break
-        probe(images, training=False)
+        probe(as_inputs(probe, images), training=False)
         size = len(images)
         count += size
         for moments, layer in zip(sums, probes, strict=True):

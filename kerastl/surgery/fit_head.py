@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kerastl.arguments import needed_seed
+from kerastl.data.batches import as_inputs
 from kerastl.data.batches import class_numbers
 from kerastl.data.batches import labelled_batches
 from kerastl.logistic_fit import early_ends
@@ -135,7 +136,7 @@ def embed_labelled(network, data, batch_size=32):
     features, labels = [], []
     for images, batch_labels in labelled_batches(data, batch_size):
         # Not compiled: there a ReLU may make zeros of NaN.
-        outputs = network(images, training=False)
+        outputs = network(as_inputs(network, images), training=False)
         features.append(keras.ops.convert_to_numpy(outputs))
         labels.append(class_numbers(batch_labels))
     return np.concatenate(features).astype("float64"), np.concatenate(labels)

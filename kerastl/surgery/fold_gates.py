@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerastl.data.batches import as_inputs
 from kerastl.data.batches import class_numbers
 from kerastl.data.batches import labelled_batches
 from kerastl.layers.frozen import Frozen
@@ -111,7 +112,7 @@ def fold_gates(
     sums = dict.fromkeys(parts, 0.0)
     batches, before, labels = [], [], []
     for images, given in labelled_batches(data, batch_size, needs_labels=False):
-        outputs, found = extractor(images, training=False)
+        outputs, found = extractor(as_inputs(extractor, images), training=False)
         for name, (_, gates) in parts.items():
             values = ops.convert_to_numpy(found[gates.name])
             sums[name] = sums[name] + values.sum(0)
@@ -129,7 +130,10 @@ def fold_gates(
     plain = _without_gates(model)
     for name, (frozen, _) in parts.items():
         _fix(plain, frozen, means[name] >= threshold)
-    after = [class_numbers(plain(images, training=False)) for images in batches]
+    after = [
+        class_numbers(plain(as_inputs(plain, images), training=False))
+        for images in batches
+    ]
     before, after = np.concatenate(before), np.concatenate(after)
     right_before = right_after = None
     if labels:

@@ -8,6 +8,7 @@ from keras import ops
 
 from kerastl.arguments import checked_text
 from kerastl.arguments import unknown_name_error
+from kerastl.data.batches import as_inputs
 from kerastl.data.batches import class_numbers
 from kerastl.data.batches import labelled_batches
 from kerastl.logistic_fit import early_ends
@@ -117,6 +118,7 @@ def _reader(source, calibration, batch_size):
         """The source's probabilities, in float64, and the labels."""
         rows, labels = [], []
         for images, some in labelled_batches(data, batch_size):
+            images = as_inputs(embedding, images)
             found = ops.convert_to_numpy(embedding(images, training=False))
             rows.append(found.astype("float64") @ kernel + bias)
             labels.append(class_numbers(some))

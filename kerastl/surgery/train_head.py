@@ -5,6 +5,7 @@ import numpy as np
 from keras import layers
 
 from kerastl.arguments import needed_seed
+from kerastl.data.batches import as_inputs
 from kerastl.data.batches import class_numbers
 from kerastl.data.batches import labelled_batches
 from kerastl.surgery.feature_extractor import embed
@@ -73,7 +74,7 @@ def train_head(
     network = embed(source)
     features, targets = [], []
     for images, labels in labelled_batches(data, batch_size):
-        embedded = network(images, training=False)
+        embedded = network(as_inputs(network, images), training=False)
         features.append(keras.ops.convert_to_numpy(embedded))
         targets.append(class_numbers(labels))
     features = np.concatenate(features).astype("float32")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from kerastl.data.batches import as_inputs
 from kerastl.data.batches import one_hot
 from kerastl.surgery.class_outputs import class_outputs
 from kerastl.surgery.class_outputs import class_probabilities
@@ -79,7 +80,8 @@ def adversarial_images(
         scale = _HALF_PRECISION_SCALE
 
     def loss(attacked):
-        found = class_probabilities(model(attacked, training=False), kind)
+        outputs = model(as_inputs(model, attacked), training=False)
+        found = class_probabilities(outputs, kind)
         # Not Keras's loss: it clips, and has no gradient where it does.
         right = ops.sum(labels * found, axis=-1)
         return -scale * ops.sum(ops.log(right + _TINY))

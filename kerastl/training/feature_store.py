@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerastl.data.batches import as_inputs
 from kerastl.data.batches import images_of
 from kerastl.data.batches import joined
 from kerastl.data.batches import labelled_batches
@@ -105,7 +106,9 @@ class FeatureStore:
         if not all(known):
             return
         stored = self.look_up(images)
-        for name, values in source(images, training=False).items():
+        for name, values in source(
+            as_inputs(source, images), training=False
+        ).items():
             values = _array(values).astype("float32")
             apart = np.abs(values - stored[name].astype("float32")).max()
             if not apart <= _TOLERANCE * np.abs(values).max():
@@ -152,7 +155,7 @@ def _source_batches(source, data):
                 "`dataset.batch(...)`. Received: images of shape "
                 f"{tuple(images.shape)}"
             )
-        found = source(_array(images), training=False)
+        found = source(as_inputs(source, _array(images)), training=False)
         digests = np.frombuffer(b"".join(_digests(images)), "uint8")
         yield (
             [_array(found[name]) for name in names],

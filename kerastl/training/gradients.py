@@ -8,6 +8,8 @@ themselves.
 import keras
 from keras import ops
 
+from kerastl.data.batches import as_inputs
+
 
 def input_gradient(function, x):
     """The gradient of `function(x)`, a scalar, with respect to `x`.
@@ -104,6 +106,7 @@ class LossProbe(keras.Model):
         self.kind = kind
 
     def call(self, images):
+        images = as_inputs(self.network, images)
         return self.network(images, training=False)
 
     def compute_loss(

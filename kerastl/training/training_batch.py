@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
+from kerastl.data.batches import as_inputs
 from kerastl.training.transfer_loss import TransferStep
 
 
@@ -216,7 +217,8 @@ def _source_features(source, batch):
     """
     stored = batch.source_features
     if stored is None:
-        found = source(batch.all_images, training=False)
+        images = as_inputs(source, batch.all_images)
+        found = source(images, training=False)
     else:
         _check_names(source, stored)
         found = {
@@ -224,7 +226,8 @@ def _source_features(source, batch):
             for name, output in source.output.items()
         }
         if batch.unlabelled is not None:
-            more = source(batch.unlabelled, training=False)
+            images = as_inputs(source, batch.unlabelled)
+            more = source(images, training=False)
             found = {
                 name: ops.concatenate([found[name], more[name]])
                 for name in found

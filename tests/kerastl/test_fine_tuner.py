@@ -380,3 +380,20 @@ def test_transfer_losses_alone_need_no_labels(
         right = tuner.predict(images, verbose=0).argmax(-1) == labels
         found = tuner.evaluate(*data, verbose=0, return_dict=True)["accuracy"]
         assert found == pytest.approx(right.mean())
+
+
+@pytest.mark.tensorflow_only
+def test_export_writes_the_student(make_network, images, labels, tmp_path):
+    import tensorflow as tf
+
+    student, source = _blurred_pair(make_network)
+    tuner = kerastl.FineTuner(student, source, taps=TAPS)
+    _compile(tuner)
+    tuner.fit(images, labels, verbose=0)
+    tuner.export(tmp_path / "saved", verbose=False)
+    saved = tf.saved_model.load(str(tmp_path / "saved"))
+    np.testing.assert_allclose(
+        saved.serve(images), student.predict(images, verbose=0), atol=1e-5
+    )
+    # None of the source's.
+    assert len(saved.variables) == len(student.variables)
