@@ -310,9 +310,12 @@ class Preset:
                     f"`keras.applications`. Received: {name}={value!r}"
                 )
             if name not in known and name not in _FIXED_ARGUMENTS:
+                others = [each for each in known if each != "name"]
+                expected = f"some of {others}" if others else "none"
                 raise ValueError(
-                    f"{self.title} has no argument `{name}`. Expected some "
-                    f"of {known}. Received: {name}={value!r}"
+                    f"{self.title} has no argument `{name}`. Leave it out, or "
+                    f"choose another preset. Expected {expected}. "
+                    f"Received: {name}={value!r}"
                 )
         return {
             name: value

@@ -31,14 +31,16 @@ def check_is_file(path, argument="path", endings=_MODELS):
                 f"'{path}' is a folder. Name a file in it: "
                 f"{', '.join(models[:8])}. Received: {argument}={str(path)!r}"
             )
-        what = "a folder"
         if (path / "saved_model.pb").is_file():
-            what = (
-                "the folder of a SavedModel, whose graph Keras 3 does not load"
+            raise ValueError(
+                f"'{path}' is the folder of a SavedModel, whose graph Keras 3 "
+                "does not load. Expected a file. Load it where it was written "
+                'and save it with `model.save("model.keras")`. '
+                f"Received: {argument}={str(path)!r}"
             )
         raise ValueError(
-            f"'{path}' is {what}. Expected a file. Load it where it was "
-            'written and save it with `model.save("model.keras")`. '
+            f"'{path}' is a folder, and no file in it ends in "
+            f"{' or '.join(endings)}. Expected a file. "
             f"Received: {argument}={str(path)!r}"
         )
     if not path.is_file():

@@ -272,6 +272,11 @@ def test_bad_arguments_are_refused(arguments, message):
         apps.MobileNetV2(**arguments)
 
 
+def test_a_family_of_one_width_takes_no_other():
+    with pytest.raises(ValueError, match="Leave it out.*Expected none"):
+        apps.ResNet8(weights=None, alpha=0.5)
+
+
 def test_missing_and_damaged_files_are_told_apart(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere.h5"):
         apps.ResNet8(weights=tmp_path / "nowhere.h5")

@@ -103,3 +103,12 @@ def test_of_a_run_the_files_are_named(tmp_path):
     for name in ("model.keras", "model_int8.tflite"):
         assert str(tmp_path / name) in str(caught.value)
     assert "report.json" not in str(caught.value)
+
+
+def test_of_a_folder_without_any_it_is_said(tmp_path):
+    (tmp_path / "model.onnx").mkdir()
+    with pytest.raises(ValueError, match="no file in it ends in .keras or"):
+        check_is_file(tmp_path / "model.onnx")
+    (tmp_path / "model.onnx" / "saved_model.pb").touch()
+    with pytest.raises(ValueError, match="SavedModel"):
+        check_is_file(tmp_path / "model.onnx")
