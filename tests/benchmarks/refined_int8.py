@@ -4,8 +4,8 @@ Networks are trained, and written as int8 with and without `refine`, calibrated
 on 100 of the training photos: MobileNetV2 0.35 and MobileNet 0.25 at 128 px,
 fine-tuned from ImageNet weights with 25 photos of each piece of clothing, on
 all of them, and with `ktft`; and families without weights at hand, trained from
-nothing on the signs of a hand at 64 px, until they know them. Every file is
-compared with the Keras model on all photos that were not trained on: same
+nothing on the signs of a hand at 64 or 32 px, until they know them. Every file
+is compared with the Keras model on all photos that were not trained on: same
 class, mean difference of a probability, accuracy. The processor's time of an
 export is measured, and not that of the clock, because other work may run
 beside it.
@@ -15,7 +15,8 @@ beside it.
 CLOTHING is a folder with train, validation and test folders of class folders,
 SIGNS one of class folders, the others are files of the weights of MobileNetV2
 and MobileNet. Networks that were trained are kept in the work folder and not
-trained again; neither is a file that was measured.
+trained again; neither is a file that was measured. `--networks` measures some,
+and the results keep the rows of the others.
 """
 
 import argparse
@@ -74,12 +75,12 @@ class Network:
     seeds: int = 3
 
 
-def _from_nothing(preset, epochs, seeds):
+def _from_nothing(preset, epochs, seeds, size=64):
     return Network(
         preset,
         preset,
         data="signs",
-        size=64,
+        size=size,
         shots=None,
         epochs=epochs,
         seeds=seeds,
@@ -95,10 +96,10 @@ NETWORKS = {
         "mobilenet_v2", "mobilenet_v2_ktft", 0.35, method="ktft"
     ),
     "MobileNet 0.25": Network("mobilenet", "mobilenet", 0.25),
-    "ResNet-8": _from_nothing("resnet8", 20, 1),
+    "ResNet-8": _from_nothing("resnet8", 20, 3),
     "MobileNetV3 Small": _from_nothing("mobilenet_v3_small", 20, 1),
-    "EfficientNetB0": _from_nothing("efficientnet_b0", 30, 1),
-    "DenseNet121": _from_nothing("densenet121", 12, 1),
+    "EfficientNetB0": _from_nothing("efficientnet_b0", 30, 1, size=32),
+    "DenseNet121": _from_nothing("densenet121", 20, 1, size=32),
 }
 MEANS = (
     "same_class",
@@ -190,9 +191,9 @@ def judge_file(path, photos):
 
 
 def measure(model, format, scheme, refine, images, photos, work):
-    write = {"tflite": export.to_tflite, "onnx": export.to_onnx}[format]
+    export_to = {"tflite": export.to_tflite, "onnx": export.to_onnx}[format]
     start = time.process_time()
-    report = write(
+    report = export_to(
         model,
         work / f"{scheme}.{format}",
         scheme=scheme,
@@ -277,22 +278,31 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_folders(parser)
     options = parser.parse_args()
+    before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     rows = [
         row
-        for network in options.networks
-        for seed in range(NETWORKS[network].seeds)
-        for row in measure_network(options, network, seed)
+        for row in before.get("runs", [])
+        if row["network"] not in options.networks
     ]
+    for network in options.networks:
+        for seed in range(NETWORKS[network].seeds):
+            rows += measure_network(options, network, seed)
+        write(rows)
+
+
+def write(rows):
+    """Writes the results of all networks that have rows."""
+    measured = [
+        name for name in NETWORKS if any(row["network"] == name for row in rows)
+    ]
+    rows = [row for name in measured for row in rows if row["network"] == name]
     results = {
         "networks": {
-            name: dataclasses.asdict(NETWORKS[name])
-            for name in options.networks
+            name: dataclasses.asdict(NETWORKS[name]) for name in measured
         },
         "calibration": NUM_CALIBRATION,
         "files": [
-            mean_row(rows, network, *file)
-            for network in options.networks
-            for file in FILES
+            mean_row(rows, name, *file) for name in measured for file in FILES
         ],
         "runs": rows,
         "processor": processor_name(),
