@@ -20,7 +20,9 @@ class Wrapped(keras.layers.Layer):
         return self.inner(inputs)
 
 
-@pytest.mark.parametrize("layer", [keras.layers.Dense(3), Wrapped()])
+@pytest.mark.parametrize(
+    "layer", [keras.layers.Dense(3, name="held"), Wrapped(name="around")]
+)
 def test_a_copy_is_held_where_the_original_started(layer):
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Dense(2)(layer(inputs)))
