@@ -9,56 +9,19 @@ from kerastl.apps.data.augmentation import check_augment
 from kerastl.apps.data.image_data import ImageData
 from kerastl.apps.recipes.adapt_recipe import check_options
 from kerastl.apps.recipes.training_options import TrainingOptions
+from kerastl.apps.runs.check_numbers import check_flags
+from kerastl.apps.runs.check_numbers import check_numbers
 from kerastl.apps.runs.export_files import check_exports
 from kerastl.apps.runs.export_files import listed_exports
 from kerastl.apps.runs.train_soup import check_soup
-from kerastl.arguments import MOST_SEED
 from kerastl.arguments import checked_choice
 from kerastl.arguments import checked_count
-from kerastl.arguments import checked_flag
-from kerastl.arguments import checked_number
-from kerastl.arguments import several
 from kerastl.export.conversion.choose_images import check_max_drop
 from kerastl.export.conversion.converters import get_scheme
 from kerastl.export.conversion.never_runs import check_target_runs
-from kerastl.export.runners.runner import MOST_THREADS
 from kerastl.export.utils.third_party import require
-from kerastl.layers.blur_pooling_2d import MAX_KERNEL_SIZE
 from kerastl.surgery import find_head
 from kerastl.surgery.blur_placement import PLACES
-
-# What counts something, and the least of it, or the least and the most.
-_COUNTS = {
-    "epochs": (1,),
-    "soup": (1,),
-    "batch_size": (1,),
-    "shots": (1,),
-    "qat": (1,),
-    "image_size": (8,),
-    "threads": (1, MOST_THREADS),
-    "seed": (0, MOST_SEED),
-    "antialias": (1, MAX_KERNEL_SIZE),
-}
-_FLAGS = (
-    "stem",
-    "balance",
-    "calibrate_confidence",
-    "page",
-    "tensorboard",
-    "keep_head",
-    "jit_compile",
-)
-_OPTIONAL = frozenset(
-    {
-        "shots",
-        "qat",
-        "image_size",
-        "antialias",
-        "learning_rate",
-        "keep_head",
-        "jit_compile",
-    }
-)
 
 
 def check_arguments(arguments, recipe, has_teacher=False):
@@ -153,62 +116,6 @@ def check_selection(options, data, rates=()):
             f"Received: keep={options.keep!r}, patience={options.patience}, "
             f"counts={data.counts}"
         )
-
-
-def check_numbers(arguments):
-    """The numbers among a run's arguments, as Python's.
-
-    Args:
-        arguments: Dict of the arguments of `apps.fine_tune`; others in it are
-            not looked at.
-
-    Returns:
-        Dict from name to number, or to `None` where that is a choice; of
-        several learning rates to a list.
-
-    Raises:
-        ValueError: For what is no number, or one that trains nothing.
-    """
-    numbers = {}
-    for name in (*_COUNTS, "learning_rate", "strength"):
-        value = arguments[name]
-        if value is None and name in _OPTIONAL:
-            pass
-        elif name == "learning_rate" and several(value) is not None:
-            rates = several(value)
-            value = [checked_number(name, each, above=0) for each in rates]
-            if len(set(value)) < 2:
-                raise ValueError(
-                    "`learning_rate` must be a number, or several that differ; "
-                    "`soup` (--soup) trains more than once at one. "
-                    f"Received: learning_rate={value}"
-                )
-        elif name in _COUNTS:
-            value = checked_count(name, value, *_COUNTS[name])
-        else:
-            value = checked_number(name, value, above=0)
-        numbers[name] = value
-    return numbers
-
-
-def check_flags(arguments):
-    """What is true or false among a run's arguments, as Python's bools.
-
-    Args:
-        arguments: As in `check_numbers`.
-
-    Returns:
-        Dict from name to bool, or to `None` where that is a choice.
-
-    Raises:
-        ValueError: For anything else, such as the text "no".
-    """
-    return {
-        name: None
-        if name in _OPTIONAL and arguments[name] is None
-        else checked_flag(name, arguments[name])
-        for name in _FLAGS
-    }
 
 
 def check_blur_place(place, antialias, recipe):

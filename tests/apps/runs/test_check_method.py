@@ -6,11 +6,11 @@ import pytest
 
 from kerastl import apps
 from kerastl.apps.runs.check_method import check_blur_place
-from kerastl.apps.runs.check_method import check_flags
-from kerastl.apps.runs.check_method import check_numbers
 from kerastl.apps.runs.check_method import check_outputs
 from kerastl.apps.runs.check_method import check_stem
 from kerastl.apps.runs.check_method import check_unlabelled_data
+from kerastl.apps.runs.check_numbers import check_flags
+from kerastl.apps.runs.check_numbers import check_numbers
 
 FLAGS = (
     *("stem", "balance", "calibrate_confidence", "page"),
