@@ -138,9 +138,9 @@ def fine_tune(
         antialias: Taps of the blurs that are inserted; `None` inserts none.
         stem: Whether the first down-sampling is blurred too.
         blur_place: With `antialias`, where the blurs of convolutions go:
-            `"after"` their activations, which is the default, or into their
-            `"kernel"`, which costs little time on a device (see
-            `kerastl.antialias`).
+            into their `"kernel"`, which costs little time on a device and is
+            the default, or `"after"` their activations, as published, which
+            a method takes that learns the blurs (see `kerastl.antialias`).
         weights: `"imagenet"`, a file, a Keras model, or `None` (random).
         preset_arguments: Dict of the family's arguments, such as `alpha`.
         keep_head: Whether the head of the weights is kept, because it knows

@@ -74,8 +74,8 @@ def finetune(
     blur_place: Annotated[
         Place | None,
         typer.Option(
-            help="With --antialias: blur after the activation, or in the "
-            "strided kernel, which costs a device little time. Default: after."
+            help="With --antialias: blur in the strided kernel, which costs a "
+            "device little time, or after the activation. Default: kernel."
         ),
     ] = None,
     no_stem: Annotated[

@@ -125,8 +125,12 @@ def check_blur_place(place, antialias, recipe):
         ValueError: For a place that there is not, or that the method or the
             lack of blurs does not allow.
     """
+    if place is None and antialias:
+        # As steady and as accurate as behind the activation where it was
+        # measured, and most of the time of a device is saved.
+        return "after" if recipe.needs_blur_layers else "kernel"
     if place is None:
-        return "after" if antialias else None
+        return None
     checked_choice("blur_place", place, PLACES)
     if not antialias:
         raise ValueError(

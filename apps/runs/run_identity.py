@@ -16,7 +16,6 @@ from kerastl.apps.data.class_names import labels_beside
 from kerastl.apps.data.image_part import map_in_threads
 from kerastl.apps.data.same_photos import digest_file
 from kerastl.apps.recipes.training_options import TrainingOptions
-from kerastl.apps.runs.check_method import check_blur_place
 from kerastl.apps.texts import literal
 
 _LENGTH = 16
@@ -168,7 +167,8 @@ def default_arguments(function, antialias=None):
         for each in parameters
         if each.default is not each.empty
     }
-    defaults["blur_place"] = check_blur_place(None, antialias, None)
+    # Runs of before there was a choice blurred behind activations.
+    defaults["blur_place"] = "after" if antialias else None
     return defaults | dataclasses.asdict(TrainingOptions())
 
 

@@ -73,25 +73,36 @@ def refinable_copy(model, pixels=None):
 
 
 def find_pixels(model):
-    """Name of the `Rescaling` that alone reads the images, or `None`."""
-    readers = [
-        call
-        for group in Schedule(model).groups
-        for call in group.calls
-        if 0 in call.inputs
-    ]
+    """Name of the `Rescaling` that alone reads the images, or `None`.
+
+    Also `None` where the converter folds it into the kernels behind it: what
+    has no offset, or is read by convolutions that pad with nothing. A kernel
+    of its own would be one operator more.
+    """
+    calls = [call for group in Schedule(model).groups for call in group.calls]
+    readers = [call for call in calls if 0 in call.inputs]
     if len(readers) != 1:
         return None
     operation = readers[0].operation
     names = [node.operation.name for _, node in graphs.walk(model)]
-    alone = names.count(operation.name) == 1
-    return operation.name if alone and _is_rescaling(operation) else None
+    if names.count(operation.name) != 1 or not _is_rescaling(operation):
+        return None
+    scaled = readers[0].outputs[0]
+    behind = [call.operation for call in calls if scaled in call.inputs]
+    return None if all(map(_takes_an_offset, behind)) else operation.name
 
 
 def _is_rescaling(operation):
     if type(operation) is not layers.Rescaling:
         return False
-    return bool(np.all(np.asarray(operation.scale) > 0))
+    offset = np.asarray(operation.offset)
+    return bool(np.all(np.asarray(operation.scale) > 0) and np.any(offset))
+
+
+def _takes_an_offset(operation):
+    """Whether its bias can hold what a constant in its inputs adds."""
+    kinds = layers.Conv2D, layers.DepthwiseConv2D
+    return isinstance(operation, kinds) and operation.padding == "valid"
 
 
 def shifting_layer(group):

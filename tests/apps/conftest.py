@@ -68,6 +68,7 @@ def finished_run(tiny_arguments, tmp_path_factory):
             method="ktft",
             strength=0.5,
             antialias=3,
+            blur_place="after",
             output=output,
         )
 

@@ -143,6 +143,7 @@ def test_the_same_run_gives_the_same_bytes_also_when_resumed(
         "method": "ktft",
         "strength": 0.5,
         "antialias": 3,
+        "blur_place": "after",
         "output": tmp_path / "run",
     }
     with monkeypatch.context() as patch:
@@ -166,6 +167,7 @@ def test_known_classes_keep_the_head(finished_run, tiny_arguments, tmp_path):
         **arguments,
         method="reestimate",
         antialias=3,
+        blur_place="after",
         output=tmp_path / "repaired",
     )
     labels = [row["label"] for row in result.report["measures"]["rows"]]
@@ -239,6 +241,7 @@ def test_a_quantization_aware_part_that_diverges(
         "method": "ktft",
         "strength": 0.5,
         "antialias": 3,
+        "blur_place": "after",
         "output": output,
         "resume": True,
     }

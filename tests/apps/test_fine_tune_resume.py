@@ -30,6 +30,7 @@ def test_resume_names_arguments_that_differ(finished_run, tiny_arguments):
             **changed,
             method="ktft",
             antialias=3,
+            blur_place="after",
             output=finished_run.output,
             resume=True,
         )
@@ -38,7 +39,7 @@ def test_resume_names_arguments_that_differ(finished_run, tiny_arguments):
 def test_resume_adds_missing_exports_only(tiny_arguments, tmp_path):
     """Also with blurs in the kernels, which is said wherever it belongs."""
     arguments = {**tiny_arguments, "epochs": 1, "output": tmp_path / "run"}
-    arguments |= {"antialias": 3, "blur_place": "kernel"}
+    arguments["antialias"] = 3
     arguments["exports"] = ["tflite:float32"]
     apps.fine_tune(**arguments)
     before = (tmp_path / "run" / "model.keras").stat().st_mtime_ns
@@ -80,6 +81,7 @@ def test_resume_adds_quantization_aware_training(
         method="ktft",
         strength=0.5,
         antialias=3,
+        blur_place="after",
         qat=1,
         output=output,
         resume=True,
@@ -115,6 +117,7 @@ def own_run(finished_run, shapes, tiny_arguments, tmp_path):
             method="ktft",
             strength=0.5,
             antialias=3,
+            blur_place="after",
             output=output,
             resume=True,
         )

@@ -107,6 +107,7 @@ def main():
             "shots": method_accuracy.SHOTS,
             "epochs": EPOCHS,
             "antialias": 3,
+            "blur_place": "after",
             "table": summarize(runs),
             "runs": runs,
             "versions": versions(),

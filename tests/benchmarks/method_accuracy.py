@@ -41,7 +41,8 @@ def run(method, data, network, epochs=EPOCHS, *more):
             [
                 *("kerastl", "finetune", str(data), "--method", method),
                 *network,
-                *("--antialias", "3", "--shots", str(SHOTS)),
+                *("--antialias", "3", "--blur-place", "after"),
+                *("--shots", str(SHOTS)),
                 *("--epochs", str(epochs), "--export", "none"),
                 *("--output", str(output), "--json", *more),
             ],
@@ -117,6 +118,7 @@ def main():
             "shots": SHOTS,
             "epochs": EPOCHS,
             "antialias": 3,
+            "blur_place": "after",
             "runs": found,
             "versions": versions(),
         }

@@ -70,7 +70,9 @@ def test_some_must_be_given(name):
 def test_blurs_have_a_place_where_there_are_some():
     recipe = apps.get_recipe("fine_tune")
     assert check_blur_place(None, None, recipe) is None
-    assert check_blur_place(None, 3, recipe) == "after"
+    assert check_blur_place(None, 3, recipe) == "kernel"
+    # It learns the filters of blurs that are layers.
+    assert check_blur_place(None, 3, apps.get_recipe("ddac")) == "after"
     assert check_blur_place("kernel", 3, recipe) == "kernel"
 
 

@@ -43,6 +43,8 @@ NETWORKS = {
     "resnet8_clothing": ("resnet8", {}),
     "resnet8_signs": ("resnet8", {}),
     "resnet8_digits": ("resnet8", {}),
+    "mobilenet_v2_0.35_clothing": ("mobilenet_v2", {"alpha": 0.35}),
+    "mobilenet_v2_0.35_signs": ("mobilenet_v2", {"alpha": 0.35}),
 }
 
 

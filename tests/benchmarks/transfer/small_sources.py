@@ -1,11 +1,11 @@
-"""Weights of a ResNet-8 that knows little, for grids/small_sources.toml.
+"""Weights that know little, for grids/small_sources.toml.
 
     python tests/benchmarks/transfer/small_sources.py CLOTHING SIGNS FOLDER
 
-trains one on all photos of clothing and one on all of hands, from random
-weights at 32 px, and takes the quickstart's, which knows five digits. FOLDER
-has `clothing.keras`, `signs.keras` and `digits.keras` then; what is there is
-not trained again.
+trains a ResNet-8 at 32 px and a MobileNetV2 0.35 at 64 px, from random weights,
+on all photos of clothing and another on all of hands, and takes the
+quickstart's ResNet-8, which knows five digits. FOLDER has a `.keras` file of
+each of `SOURCES` then; what is there is not trained again.
 """
 
 import argparse
@@ -18,8 +18,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from kerastl import apps
 from kerastl.apps.runs.digits_experiment import train_digits_source
 
-PRESET = "resnet8"
-IMAGE_SIZE = 32
+#: The network and its photos by the name of the file: preset, its arguments,
+#: height and width of the images, and whose photos they are.
+SOURCES = {
+    "clothing": ("resnet8", {}, 32, "clothing"),
+    "signs": ("resnet8", {}, 32, "signs"),
+    "wide_clothing": ("mobilenet_v2", {"alpha": 0.35}, 64, "clothing"),
+    "wide_signs": ("mobilenet_v2", {"alpha": 0.35}, 64, "signs"),
+}
 EPOCHS = 40
 
 
@@ -27,17 +33,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("clothing", "signs", "folder"):
         parser.add_argument(name, type=pathlib.Path)
+    parser.add_argument("--sources", nargs="+", default=[*SOURCES])
     options = parser.parse_args()
-    for name in ("clothing", "signs"):
+    for name in options.sources:
+        preset, arguments, size, photos = SOURCES[name]
         path = options.folder / f"{name}.keras"
         if path.exists():
             continue
         run = options.folder / name
         apps.fine_tune(
-            getattr(options, name),
-            preset=PRESET,
+            getattr(options, photos),
+            preset=preset,
+            preset_arguments=arguments,
             weights=None,
-            image_size=IMAGE_SIZE,
+            image_size=size,
             epochs=EPOCHS,
             exports=(),
             output=run,

@@ -4,6 +4,7 @@ import pytest
 from keras import layers
 
 from kerastl import export
+from kerastl.export.refinement.refinable_copy import find_pixels
 from kerastl.export.refinement.refinable_copy import offset_to_levels
 from kerastl.export.refinement.refinable_copy import pixel_kernel
 from kerastl.export.refinement.refine import refine
@@ -61,3 +62,32 @@ def test_all_bytes_stay_apart_in_a_tflite_file(tmp_path):
     np.testing.assert_allclose(
         values["refined"], (np.arange(256) - 127) / 127.5, atol=1e-5
     )
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize(
+    "offset, padding, is_kernel",
+    [(-1.0, "same", True), (0.0, "same", False), (-1.0, "valid", False)],
+)
+def test_a_scaling_that_the_converter_folds_is_no_kernel(
+    offset, padding, is_kernel, tmp_path
+):
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Rescaling(1 / 127.5, offset, name="scaled")(inputs)
+    x = layers.Conv2D(4, 3, padding=padding)(x)
+    model = keras.Model(inputs, layers.Flatten()(x))
+    assert find_pixels(model) == ("scaled" if is_kernel else None)
+    images = np.random.default_rng(0).integers(0, 256, (64, 16, 16, 3))
+    images = images.astype("float32")
+    refined, _, _ = refine(model, images[:48], images[48:], ("pixels", "bias"))
+    plain, found = (
+        export.to_tflite(
+            each,
+            tmp_path / f"{name}.tflite",
+            calibration=images,
+            refine="none",
+        )
+        for name, each in (("plain", model), ("refined", refined))
+    )
+    fewer = sum(plain.ops.values()) - sum(found.ops.values())
+    assert fewer == (1 if is_kernel else 0)

@@ -229,7 +229,7 @@ def test_scaled_bytes_are_moved_where_a_bias_can_follow(steps, moved):
     """127.5, which becomes zero, lies halfway between two bytes."""
     images = keras.Input((SIZE, SIZE, 3))
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
-    x = layers.Conv2D(4, 3, name="conv")(x)
+    x = layers.Conv2D(4, 3, padding="same", name="conv")(x)
     model = keras.Model(images, layers.GlobalAveragePooling2D()(x))
     found, records, _ = refine(model, IMAGES[:48], IMAGES[48:], steps)
     scale, offset = found.get_layer("rescale").get_weights()
