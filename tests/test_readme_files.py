@@ -59,7 +59,13 @@ def test_refined_files_have_the_figures_of_the_results():
             cells += [form.format(plain[key]), form.format(refined[key])]
         seeds = networks[file[0]]["seeds"]
         expected.append([*cells, f"{refined['kept']} of {seeds}"])
-        assert refined["operators"] <= plain["operators"]
+        # A bias that a kernel did not have is dequantized in an ONNX file.
+        biases = max(
+            run["refined_layers"] if file[1] == "onnx" else 0
+            for run in found["runs"]
+            if run["network"] == file[0] and run["refine"] == refine
+        )
+        assert refined["operators"] <= plain["operators"] + biases
         # The kernel that scales the images brings a bias and a name.
         more = max(0.001 * plain["size_bytes"], 150)
         assert refined["size_bytes"] <= plain["size_bytes"] + more

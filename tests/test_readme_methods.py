@@ -76,17 +76,20 @@ def test_few_photos_tables_are_those_of_the_rows(monkeypatch):
     table = readme_tables.readme_table(settings)
     assert "averaged_imprinting" in table
     assert table in PAGES[""]
-    for table in (readme_tables.methods_table, readme_tables.networks_table):
+    for table in (
+        readme_tables.seed_methods_table,
+        readme_tables.methods_table,
+        readme_tables.networks_table,
+        readme_tables.small_sources_table,
+    ):
         assert table(settings) in PAGES["tests/benchmarks"]
-    assert (
-        readme_tables.small_sources_table(settings) in PAGES["tests/benchmarks"]
-    )
     assert readme_tables.options_table(rows) in PAGES["tests/benchmarks"]
     assert readme_tables.unlabelled_table(settings) in PAGES["kerastl"]
 
 
 def test_what_is_taken_by_default_gains_what_the_rows_say(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "tests/benchmarks/transfer")
+    import readme_tables
     import summarize
 
     gains, unclear = {}, set()
@@ -94,7 +97,7 @@ def test_what_is_taken_by_default_gains_what_the_rows_say(monkeypatch):
         own = row["method"] == "averaged_imprinting" and not row["teacher"]
         if own and summarize.is_usual(row, {**summarize.USUAL, "antialias": 0}):
             # Those of small sources are told apart.
-            if row["network"].startswith("resnet8_"):
+            if row["network"] in readme_tables.SMALL:
                 continue
             gains.setdefault(row["network"], []).append(round(row["gain"]))
             if abs(row["gain"]) < row["gain_interval"]:
@@ -138,6 +141,14 @@ def test_what_small_sources_bring_is_what_the_rows_say(monkeypatch):
     text = " ".join(PAGES["tests/benchmarks"].split())
     assert f"signs, clothing and digits {now} where they had {before}" in text
     assert "one loses up to eleven points, with photos that nobody" in text
+    wide = [
+        row["gain"]
+        for row in results("transfer/summary.json")
+        if row["network"].startswith("mobilenet_v2_0.35_")
+        and row["method"] == "averaged_imprinting"
+    ]
+    assert (len(wide), round(max(wide))) == (6, 5)
+    assert f"up to five points, and lost {-min(wide):.1f} at most" in text
     assert apps.get_preset("resnet8").learning_rate == 0.003
 
 

@@ -76,6 +76,25 @@ def test_far_from_all_that_was_measured_it_is_fine_tuning(choose, shots, probe):
     assert "nothing is expected to gain" in reason
 
 
+def test_much_on_one_task_does_not_beat_a_little_less_on_many(
+    choose, monkeypatch
+):
+    gains = {
+        "fine_tune": Gain(0.0, 0.0, 0.0),
+        "averaged_imprinting": Gain(1.5, 0.6, 6.0),
+        "bi_tuning": Gain(1.8, 1.7, 1.0),
+        "ktft": Gain(0.6, 1.6, 0.2),
+    }
+    monkeypatch.setattr(module, "expected_gains", lambda task, rows=None: gains)
+    assert choose(25, 0.66)[0] == "averaged_imprinting"
+    assert choose(25, 0.66, "pays")
+    del gains["averaged_imprinting"]
+    assert choose(25, 0.66)[0] == "bi_tuning"
+    # Less than its own standard error is nothing.
+    del gains["bi_tuning"]
+    assert choose(25, 0.66)[0] == "fine_tune"
+
+
 @pytest.mark.parametrize("shots, probe", [(5, 0.5), (10, 0.75), (25, 0.85)])
 def test_a_start_from_few_features_is_not_taken(choose, shots, probe):
     method, reason = choose(shots, probe, features=64)

@@ -83,11 +83,13 @@ _SEED_ROWS = tuple(
     )
 )
 _NETWORK = "mobilenet_v2_0.35"
-#: ResNet-8s whose weights come from little, see small_sources.py.
-_SMALL = {
-    "resnet8_clothing": "clothing, signs",
-    "resnet8_signs": "signs, clothing",
-    "resnet8_digits": "digits 0 to 4, digits 5 to 9",
+#: Networks whose weights come from little, see small_sources.py.
+SMALL = {
+    "resnet8_clothing": "ResNet-8 of clothing, signs",
+    "resnet8_signs": "ResNet-8 of signs, clothing",
+    "resnet8_digits": "ResNet-8 of digits 0 to 4, digits 5 to 9",
+    "mobilenet_v2_0.35_clothing": "MobileNetV2 0.35 of clothing, signs",
+    "mobilenet_v2_0.35_signs": "MobileNetV2 0.35 of signs, clothing",
 }
 _SHORT = {"clothing10": "clothing", "sign_digits10": "signs"}
 _README_TASKS = (
@@ -161,7 +163,7 @@ def networks_table(settings):
     """
     found = {}
     for line in settings:
-        other = line["network"] not in (_NETWORK, *_SMALL)
+        other = line["network"] not in (_NETWORK, *SMALL)
         if other and line["seeds"] > 1 and is_usual(line, _PLAIN):
             names = line["network"], line["method"]
             found.setdefault(names, {})[line["data"], line["shots"]] = line
@@ -201,11 +203,11 @@ def small_sources_table(settings):
     found = {
         (line["network"], line["shots"], line["method"]): line
         for line in settings
-        if line["network"] in _SMALL
+        if line["network"] in SMALL
         and line["seeds"] > 1
         and is_usual(line, {**_PLAIN, "unlabelled": line["unlabelled"]})
     }
-    for network, task in _SMALL.items():
+    for network, task in SMALL.items():
         for shots in sorted({key[1] for key in found if key[0] == network}):
             cells = [f"{task}, {shots} a class"]
             for method in methods:
