@@ -56,7 +56,10 @@ def plot_curves(epochs, curves, title, percent=False):
         )
     axes.set_title(title, loc="left")
     axes.set_xlabel("epoch")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    if len(epochs) == 1:
+        axes.set_xticks(epochs)
+    else:
+        axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(axis="y")
     if percent:
         axes.yaxis.set_major_formatter("{x:g} %")

@@ -46,7 +46,9 @@ def describe_training(
         blurred = f" was anti-aliased with {taps}-tap blurs{where}{stem}, and"
     strength = arguments["strength"]
     scaled = f" at {strength:g} times its strength" if strength != 1 else ""
-    how = f"for {arguments['epochs']} epochs " if recipe.trains else ""
+    epochs = arguments["epochs"]
+    unit = "epoch" if epochs == 1 else "epochs"
+    how = f"for {epochs} {unit} " if recipe.trains else ""
     soup = arguments["soup"]
     balanced = ""
     if arguments["balance"]:
@@ -69,7 +71,7 @@ def describe_training(
         f"{recipe.title}{scaled} ({recipe.summary}) {how}on {count} images of "
         f"{data.num_classes} classes.{averaged}"
         f"{_describe_options(arguments)}"
-        f"{describe_kept(shipped_epochs(findings), arguments['epochs'])}"
+        f"{describe_kept(shipped_epochs(findings), epochs)}"
         f"{flatters}"
         f"{_describe_lesson(teachers, data)}{balanced}"
         + (f" {reason}." if reason else "")

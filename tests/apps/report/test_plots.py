@@ -30,6 +30,13 @@ def test_curves():
     )
 
 
+def test_one_epoch_is_one_tick():
+    picture = plots.plot_curves([1], {"training": [2.0]}, "Loss")
+    ticks = re.findall("<!-- ([0-9.]+) -->", picture)
+    assert ticks.count("1") == 1
+    assert not [tick for tick in ticks if tick.startswith("1.0")]
+
+
 def test_before_and_after():
     rows = [{"label": "", "before": 0.75, "after": 0.5}]
     picture = plots.plot_before_after(rows, "Accuracy")
