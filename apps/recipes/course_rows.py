@@ -1,5 +1,7 @@
 """Recipes of other steps, new starts, two heads, fewer weights."""
 
+import warnings
+
 import keras
 
 from kerastl.apps.recipes.recipe import Recipe
@@ -91,6 +93,15 @@ def _periods(setting):
 def _rifle(setting):
     from kerastl.callbacks import RIFLE
 
+    needed = 2 * _STEPS_OF_A_PERIOD
+    if setting.steps < needed:
+        warnings.warn(
+            "A classifier that RIFLE draws anew does not come back in so few "
+            f"steps. Train for more epochs or in smaller batches, {needed} "
+            "steps at least, or choose another method. "
+            f"Received: steps={setting.steps}",
+            stacklevel=2,
+        )
     most = max(2, setting.steps // _STEPS_OF_A_PERIOD)
     # The authors' option: at the end of the cosine no classifier comes back.
     return [

@@ -1,5 +1,7 @@
 """Networks and data on which recipes train in seconds."""
 
+import pathlib
+
 import pytest
 
 from kerastl import apps
@@ -8,6 +10,14 @@ from kerastl.apps.runs.prepare_student import prepare_student
 from .joined import method_groups
 from .toys import fit
 from .toys import make_setting
+
+
+def pytest_collection_modifyitems(items):
+    """Trainings of a few steps are what tests of recipes are made of."""
+    few = pytest.mark.filterwarnings("ignore:A classifier that RIFLE draws")
+    for item in items:
+        if item.path.parent == pathlib.Path(__file__).parent:
+            item.add_marker(few)
 
 
 @pytest.fixture

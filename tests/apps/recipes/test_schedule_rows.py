@@ -1,5 +1,7 @@
 """The recipes that change over time train, alone and with others."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -64,3 +66,15 @@ def test_a_fresh_classifier_has_time_to_come_back(epochs, periods):
     setting = Setting("student", None, None, epochs, steps_per_epoch=5, seed=7)
     (rifle,) = apps.get_recipe("rifle").callbacks(setting)
     assert (rifle.periods, rifle.seed) == (periods, 7)
+
+
+def test_too_few_steps_for_a_fresh_classifier_are_told():
+    enough, few = (
+        Setting("student", None, None, epochs, steps_per_epoch=5, seed=7)
+        for epochs in (16, 15)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        apps.get_recipe("rifle").callbacks(enough)
+    with pytest.warns(UserWarning, match="80 steps at least.*steps=75"):
+        apps.get_recipe("rifle").callbacks(few)
