@@ -190,7 +190,7 @@ def summarize(rows):
                 "seeds": len(found),
                 "mean": _named(np.mean([*found.values()], 0)),
                 **{
-                    name: _difference(found, other)
+                    name: difference(found, other)
                     for name, other in others.items()
                     if other
                 },
@@ -198,20 +198,27 @@ def summarize(rows):
     return summary
 
 
-def _difference(one, other):
+def difference(one, other, names=MEASURES):
+    """The mean of paired differences, and half its 95 % interval.
+
+    Args:
+        one: Dict from seed to a value for each of `names`.
+        other: The same of what is taken off.
+        names: Names of the values.
+    """
     seeds = sorted(one.keys() & other.keys())
     gaps = np.array([np.subtract(one[seed], other[seed]) for seed in seeds])
-    result = {"seeds": len(seeds), "mean": _named(gaps.mean(0))}
+    result = {"seeds": len(seeds), "mean": _named(gaps.mean(0), names)}
     if len(seeds) > 1:
         half = stats.t.ppf(0.975, len(seeds) - 1) * stats.sem(gaps)
-        result["interval"] = _named(half)
+        result["interval"] = _named(half, names)
     return result
 
 
-def _named(values):
+def _named(values, names=MEASURES):
     return {
         name: round(float(value), 2)
-        for name, value in zip(MEASURES, values, strict=True)
+        for name, value in zip(names, values, strict=True)
     }
 
 
