@@ -24,14 +24,14 @@ def test_the_dictionary_survives_json(report):
 
 
 def test_the_text_fits_the_terminal_and_tells_what_counts(report):
-    text = str(report)
+    text = str(dataclasses.replace(report, accuracy_drop=0.004))
     path_line, *others = text.splitlines()
     assert all(len(line) <= 80 for line in others if "/" not in line)
     for part in (
         "int8",
         "zero point -128",
         "120 evaluation images",
-        "points lost",
+        "0.4 points lost",
         "1 thread",
         "flip, zoom",
     ):
