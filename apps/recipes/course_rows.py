@@ -163,8 +163,9 @@ SCHEDULE_ROWS = [
         exact="assumed",
         conflicts=_DRAWN_ANEW,
         differs=f"the classifier starts every period at {_HEAD_FACTOR:g} times "
-        f"the network's rate, and a period has {_STEPS_OF_A_PERIOD} steps at "
-        "least: with a few hundred photos it does not come back otherwise",
+        f"the network's rate, and of more than two periods each has "
+        f"{_STEPS_OF_A_PERIOD} steps at least: with a few hundred photos it "
+        "does not come back otherwise",
     ),
     Recipe(
         name="cyclic",

@@ -39,9 +39,9 @@ class RIFLE(PeriodCallback):
     Works in `FineTuner`, on the student's head, and in plain `fit`.
 
     The recipe `rifle` of `kerastl.apps` differs from the published runs: its
-    classifier starts every period at ten times the network's rate, and periods
-    have at least 40 steps. With a few hundred photos it does not come back
-    otherwise.
+    classifier starts every period at ten times the network's rate, and more
+    than two periods have at least 40 steps each. With a few hundred photos it
+    does not come back otherwise, and in fewer than 80 steps the run says so.
 
     Args:
         periods: number of periods, at least 1. The classifier is drawn anew
