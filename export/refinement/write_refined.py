@@ -18,6 +18,7 @@ from kerastl.export.runners.inference_model import Lowered
 from kerastl.export.runners.runner import load
 from kerastl.export.utils.release_memory import release_memory
 from kerastl.export.utils.third_party import trust_file
+from kerastl.surgery.carry_state import RemakeError
 
 # With fewer images there is none to spare for judging.
 _FEWEST = 10
@@ -86,16 +87,25 @@ def write_refined(
     fit, held, judges = _split(images, lowered.model)
     record.num_images, record.num_held_out = len(fit), len(judges)
     release_memory()
-    model, record.layers, equalised = refine(
-        lowered.model,
-        fit,
-        held,
-        steps,
-        per_channel=scheme.name != "int8_per_tensor",
-        rounds=scheme.name != "int16x8",
-        four_bits=scheme.four_bits,
-        seconds=record.seconds,
-    )
+    try:
+        model, record.layers, equalised = refine(
+            lowered.model,
+            fit,
+            held,
+            steps,
+            per_channel=scheme.name != "int8_per_tensor",
+            rounds=scheme.name != "int16x8",
+            four_bits=scheme.four_bits,
+            seconds=record.seconds,
+        )
+    except RemakeError as error:
+        # What is refined is a copy. The network itself can be written.
+        record.reason = (
+            f"the layer '{error.layer.name}' (of type "
+            f"{type(error.layer).__name__}) cannot be made again from its "
+            "config"
+        )
+        return plain, None, record
     record.gains = {
         step: _gain(step, steps, record.layers)
         for step in steps

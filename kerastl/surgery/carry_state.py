@@ -15,6 +15,19 @@ _NOT_COMPARED = ("dtype", "name", "trainable")
 _ATOMS = (bool, int, float, complex, str, bytes, np.generic, type(None))
 
 
+class RemakeError(ValueError):
+    """A layer of which no equal can be made.
+
+    Args:
+        layer: The layer or operation.
+        message: What is wrong, and what to do.
+    """
+
+    def __init__(self, layer, message):
+        super().__init__(message)
+        self.layer = layer
+
+
 def carry_state(original, clone):
     """Gives a clone all that a layer has learned, was given or worked out.
 
@@ -33,7 +46,7 @@ def carry_state(original, clone):
             the same class and config only; the dtype policy may differ.
 
     Raises:
-        ValueError: if the clone has other variables.
+        RemakeError: if the clone has other variables.
     """
     variables = _matched_variables(original, clone)
     pairs = _pairs(original, clone)
@@ -164,14 +177,15 @@ def _matched_variables(original, clone):
     old = getattr(original, "variables", [])
     new = _in_order(old, getattr(clone, "variables", []))[: len(old)]
     if [v.shape for v in old] != [v.shape for v in new]:
-        raise ValueError(
+        raise RemakeError(
+            original,
             "The layer that takes the place of another must have the same "
             "variables before any of its own, because they are copied. A "
             "class of layers whose config is to make them again makes them in "
             "`build()`, and tells in `get_config()` what they depend on. "
             f"Received: layer={original.name} (of type "
             f"{type(original).__name__}) with variables {_describe(old)}, "
-            f"replaced by one with {_describe(new)}"
+            f"replaced by one with {_describe(new)}",
         )
     return list(zip(old, new, strict=True))
 

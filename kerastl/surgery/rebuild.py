@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from kerastl.surgery import graph as graphs
+from kerastl.surgery.carry_state import RemakeError
 from kerastl.surgery.carry_state import carry_state
 from kerastl.types import Tensor
 
@@ -148,17 +149,23 @@ def _from_config(node):
     try:
         clone = remake(operation)
     except (NotImplementedError, TypeError, ValueError) as error:
-        raise ValueError(
+        raise RemakeError(
+            operation,
             "A layer could not be made again from its config, so the model "
             "cannot be rebuilt. Give its class a complete `get_config()` (and "
             "`from_config()`), or build a subclassed block as a functional "
             f"model. Received: layer={node.path} (of type "
-            f"{type(operation).__name__}), which said: {error}"
+            f"{type(operation).__name__}), which said: {_said(error)}",
         ) from error
     # The config of a `keras.ops` operation may leave the name out, and names
     # are what saved files and users find a node by.
     clone.name = operation.name
     return clone
+
+
+def _said(error):
+    """What Keras says behind the config, which may be pages of code."""
+    return str(error).rpartition("Exception encountered:")[2].strip()[:300]
 
 
 def copy_model(model: keras.Model, name: str | None = None) -> keras.Model:
