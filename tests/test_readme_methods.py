@@ -87,6 +87,43 @@ def test_few_photos_tables_are_those_of_the_rows(monkeypatch):
     assert readme_tables.unlabelled_table(settings) in PAGES["kerastl"]
 
 
+def test_what_gains_in_a_blurred_network_is_what_the_rows_say(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tests/benchmarks/transfer")
+    import readme_tables
+    import summarize
+
+    found = {}
+    for row in summarize.Results(
+        ROOT / "tests/benchmarks/transfer/results.csv"
+    ).rows:
+        usual = row["network"] == "mobilenet_v2_0.35" and row["strength"] == 1
+        if row["antialias"] == 3 and usual and row["status"] == "done":
+            task = row["method"], row["data"], row["shots"]
+            found.setdefault(task, {})[row["seed"]] = summarize.both(row)
+
+    def gain(method, data, shots):
+        one, other = (
+            found[name, data, shots] for name in (method, "fine_tune")
+        )
+        assert one.keys() == other.keys() == {0, 1, 2}
+        return readme_tables._mean_gap([one[k] - other[k] for k in one])
+
+    text = " ".join(PAGES["tests/benchmarks"].split())
+    said = [
+        gain(*task).removesuffix(" (3 seeds)")
+        for task in (
+            ("ktft", "clothing10", 10),
+            ("ktft", "sign_digits10", 25),
+            ("averaged_imprinting", "clothing10", 25),
+            ("averaged_imprinting", "sign_digits10", 25),
+        )
+    ]
+    assert (
+        "gains {} points with ten clothes and {} with 25 signs, and "
+        "`averaged_imprinting` {} and {} with 25 of either".format(*said)
+    ) in text
+
+
 def test_what_is_taken_by_default_gains_what_the_rows_say(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "tests/benchmarks/transfer")
     import readme_tables
