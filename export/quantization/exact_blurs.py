@@ -83,8 +83,9 @@ def exact_tflite_blurs(path):
     model = schema.Model.GetRootAs(content)
     # Kernels may share a buffer: all are matched before one is changed.
     kernels = _find_blurs(model, schema)
+    written = set()
     for kernel in kernels:
-        kernel.write()
+        kernel.write(written)
     if kernels:
         path.write_bytes(content)
 
@@ -100,21 +101,41 @@ class _Blur:
         if operator.InputsLength() > 2 and operator.Inputs(2) >= 0:
             self._bias = model, graph.Tensors(operator.Inputs(2))
 
-    def write(self):
+    def write(self, written):
+        """Writes the kernel, and what is scaled with it once.
+
+        The converter merges kernels that are equal: several operators read
+        one tensor.
+
+        Args:
+            written: Set of the places that were scaled, which grows.
+        """
         self._levels[:] = self._exact.ravel()
         factors = self._factors[: self._scales.size]
-        self._scales *= factors.astype("float32")
+        if _is_new(self._scales, written):
+            self._scales *= factors.astype("float32")
         if self._bias is None:
             return
         model, tensor = self._bias
         quantization = tensor.Quantization()
         if quantization is None or not quantization.ScaleLength():
             return  # a float bias
-        quantization.ScaleAsNumpy()[:] *= factors.astype("float32")
+        scales = quantization.ScaleAsNumpy()
+        if _is_new(scales, written):
+            scales *= factors.astype("float32")
         dtype = {4: "int32", 8: "int64"}
         levels = model.Buffers(tensor.Buffer()).DataAsNumpy()
         levels = levels.view(dtype[levels.size // tensor.Shape(0)])
-        levels[:] = np.rint(levels / self._factors).astype(levels.dtype)
+        if _is_new(levels, written):
+            levels[:] = np.rint(levels / self._factors).astype(levels.dtype)
+
+
+def _is_new(view, written):
+    """Whether nobody wrote to where a view lies; from now on somebody did."""
+    place = view.__array_interface__["data"][0]
+    known = place in written
+    written.add(place)
+    return not known
 
 
 def _find_blurs(model, schema):
