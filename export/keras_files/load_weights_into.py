@@ -61,7 +61,12 @@ def assign_source(model, source, droppable=0, adapt=None):
     """
     targets = target_entries(model, source)
     matches = match_entries(targets, source)
-    extra = extra_entries(targets, source)
+    taken = {id(found) for _, found in matches}
+    extra = [
+        entry
+        for entry in extra_entries(targets, source)
+        if id(entry) not in taken
+    ]
     if len(extra) > droppable:
         raise ValueError(
             f"The weights do not fit {model.name!r}: they have "
@@ -104,9 +109,28 @@ def match_entries(targets, source):
                 source.entries[index] if index < len(source.entries) else None
             )
         if found is None or found.shapes != target.shapes:
-            raise ValueError(_mismatch(target, found, targets, source))
+            named = _named(targets, source)
+            if named is None:
+                raise ValueError(_mismatch(target, found, targets, source))
+            return named
         matches.append((target, found))
     return matches
+
+
+def _named(targets, source):
+    """Pairs layers by their names, `None` where not all fit.
+
+    A network that was rewritten, such as by blurs in its kernels, has layers
+    of other classes, by which a file's keys are made, or in another order.
+    """
+    by_name = {entry.name: entry for entry in source.entries}
+    pairs = [(target, by_name.get(target.name)) for target in targets]
+    if len({target.name for target in targets}) != len(targets) or not all(
+        found is not None and found.shapes == target.shapes
+        for target, found in pairs
+    ):
+        return None
+    return pairs
 
 
 def extra_entries(targets, source):
