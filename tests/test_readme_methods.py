@@ -106,7 +106,7 @@ def test_what_gains_in_a_blurred_network_is_what_the_rows_say(monkeypatch):
             found[name, data, shots] for name in (method, "fine_tune")
         )
         assert one.keys() == other.keys() == {0, 1, 2}
-        return readme_tables._mean_gap([one[k] - other[k] for k in one])
+        return readme_tables.mean_gap([one[k] - other[k] for k in one])
 
     text = " ".join(PAGES["tests/benchmarks"].split())
     said = [

@@ -259,7 +259,7 @@ def options_table(rows):
                 for wanted in ({**usual, **task}, {**usual, **task, **changes})
             )
             gaps = [changed[seed] - base[seed] for seed in changed]
-            cells.append(_mean_gap(gaps) if len(gaps) > 1 else "")
+            cells.append(mean_gap(gaps) if len(gaps) > 1 else "")
         lines.append(_cells(cells))
     return "\n".join(lines)
 
@@ -268,7 +268,8 @@ def _on_test(row):
     return row["test"]
 
 
-def _mean_gap(gaps):
+def mean_gap(gaps):
+    """The mean of paired differences, its interval and their number."""
     gain = statistics.fmean(gaps)
     return _gain({"gain": gain, "gain_interval": interval(gaps)}) + (
         f" ({len(gaps)} seeds)"
