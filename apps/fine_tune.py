@@ -39,6 +39,7 @@ from kerastl.apps.runs.check_paths import check_is_outside
 from kerastl.apps.runs.check_paths import check_paths
 from kerastl.apps.runs.compare_run import add_comparison
 from kerastl.apps.runs.compare_run import open_earlier
+from kerastl.apps.runs.describe_run import describe_blurs
 from kerastl.apps.runs.describe_run import describe_opening
 from kerastl.apps.runs.describe_run import describe_uneven
 from kerastl.apps.runs.describe_run import describe_unmeasured
@@ -135,7 +136,8 @@ def fine_tune(
             tasks like this one (see `apps.choose`, which also tries); with
             `unlabelled` and no teacher, `self_training`; without pre-trained
             weights, where their head is kept, or in a few steps, fine-tuning.
-        antialias: Taps of the blurs that are inserted; `None` inserts none.
+        antialias: Taps of the blurs that are inserted; `None` inserts none,
+            and keeps those that the network of `weights` has.
         stem: Whether the first down-sampling is blurred too.
         blur_place: With `antialias`, where the blurs of convolutions go:
             into their `"kernel"`, which costs little time on a device and is
@@ -352,6 +354,7 @@ def fine_tune(
                 recipe = get_recipe(chosen)
         folder.begin()
         say(console, describe_opening(folder, data))
+        say(console, describe_blurs(blurs))
         say(console, reason)
         if reason and not teachers and not folder.trained:
             say(console, describe_lesson(source, data, weights))

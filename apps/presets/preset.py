@@ -1,6 +1,7 @@
 """A pre-trained network, ready to be fine-tuned on RGB images 0..255."""
 
 import inspect
+import warnings
 from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from kerastl.export.keras_files.load_weights_into import extra_entries
 from kerastl.export.keras_files.load_weights_into import match_entries
 from kerastl.export.keras_files.load_weights_into import target_entries
 from kerastl.export.keras_files.weight_source import open_weight_source
+from kerastl.surgery.blur_like import blur_like
 from kerastl.types import PathLike
 
 _OWN_ARGUMENTS = ("weights", "include_top", "input_shape", "classes")
@@ -106,7 +108,9 @@ class Preset:
                 or `.h5` (the files of `keras.applications`, and whole models
                 saved by tf.keras 2). `"auto"` is `"imagenet"` where such
                 weights are published, as in `keras.applications`, and random
-                for the networks that have none.
+                for the networks that have none. Where a model, or a `.keras`
+                file, was anti-aliased (`kerastl.antialias`), the network is
+                so, too.
             input_shape: `(height, width, 3)`. Defaults to the size the
                 weights were trained with.
             include_top: `True`, `False` or `"auto"`. With `"auto"` the
@@ -161,6 +165,19 @@ class Preset:
                     self.preprocessing, source, layer, arrays
                 ),
             )
+            # Without its blurs it would not answer as its weights did.
+            if source.model is not None:
+                model = blur_like(model, source.model)
+            elif _names_blurs(source):
+                warnings.warn(
+                    "The weights are those of an anti-aliased network, and "
+                    "a file of weights does not say how it was blurred: "
+                    "without its blurs it answers otherwise. Pass the "
+                    "`.keras` file, which brings them, or blur the network "
+                    "as that one was (`kerastl.antialias`, --antialias). "
+                    f"Received: weights={source.label}",
+                    stacklevel=2,
+                )
         return model
 
     def usual_rate(
@@ -322,3 +339,10 @@ class Preset:
             for name, value in arguments.items()
             if name not in _FIXED_ARGUMENTS
         }
+
+
+def _names_blurs(source):
+    """Whether layers of a file are called as those of `antialias` are."""
+    return any(name.endswith("_blur") for name in source.layer_names) or any(
+        "/blurred_" in entry.key for entry in source.entries
+    )

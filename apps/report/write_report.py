@@ -97,6 +97,7 @@ def write_report(
         ),
         rewritten=sum(row.get("blur") is not None for row in rows),
         in_kernel=sum(row.get("action") == "in kernel" for row in rows),
+        brought=all(row.get("action") == "done" for row in rows) and len(rows),
     )
     with staged_file(path, path.suffix, overwrite=True) as temporary:
         temporary.write_text(html, encoding="utf-8", errors="backslashreplace")

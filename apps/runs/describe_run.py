@@ -13,14 +13,21 @@ from kerastl.apps.texts import literal
 from kerastl.arguments import nearest_hint
 
 
-def describe_title(name, preset, recipe, antialias):
+def describe_title(name, preset, recipe, blurs):
     """Returns the title of a report."""
-    blurred = ", anti-aliased" if antialias else ""
+    blurred = ", anti-aliased" if blurs else ""
     return f"{name}: {preset.title}{blurred}, {recipe.title}"
 
 
 def describe_training(
-    arguments, preset, recipe, data, reason=None, teachers=(), findings=None
+    arguments,
+    preset,
+    recipe,
+    data,
+    reason=None,
+    teachers=(),
+    findings=None,
+    blurs=None,
 ):
     """Returns the paragraph that says what was done.
 
@@ -32,6 +39,7 @@ def describe_training(
         reason: Why the method was chosen, or `None`.
         teachers: What `prepare_teachers` says of each.
         findings: What `train_soup` found.
+        blurs: The `kerastl.surgery.AntialiasReport` of the network, or `None`.
     """
     findings = findings or {}
     count = len(data.parts["train"])
@@ -44,6 +52,8 @@ def describe_training(
         kernel = arguments.get("blur_place") == "kernel"
         where = " in its strided kernels" if kernel else ""
         blurred = f" was anti-aliased with {taps}-tap blurs{where}{stem}, and"
+    elif blurs:
+        blurred = ", whose weights had brought its blurs,"
     strength = arguments["strength"]
     scaled = f" at {strength:g} times its strength" if strength != 1 else ""
     epochs = arguments["epochs"]
@@ -136,6 +146,16 @@ def describe_aware(epochs):
     return (
         f"For its int8 files it was trained {epochs} more {unit} with their "
         "rounding; all other files are written from the network before that."
+    )
+
+
+def describe_blurs(blurs) -> str | None:
+    """A sentence where the weights brought their blurs."""
+    if not blurs or any(row.action != "done" for row in blurs.rows):
+        return None
+    return (
+        "The weights come from an anti-aliased network: its "
+        f"{len(blurs.rows)} blurs stay"
     )
 
 

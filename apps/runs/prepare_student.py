@@ -6,9 +6,12 @@ import numpy as np
 
 import kerastl
 from kerastl.export.utils.atomic_write import staged_file
+from kerastl.surgery import AntialiasReport
 from kerastl.surgery import class_means
 from kerastl.surgery import copy_model
 from kerastl.surgery import embed
+from kerastl.surgery.blur_like import blur_taps
+from kerastl.surgery.blur_like import find_blurs
 
 
 def prepare_student(
@@ -32,7 +35,11 @@ def prepare_student(
         place: Where the blurs of convolutions go, see `kerastl.antialias`.
 
     Returns:
-        The student, and the `AntialiasReport` (`None` without blurs).
+        The student, and the `AntialiasReport` (`None` without blurs). Blurs
+        that the source has stay.
+
+    Raises:
+        ValueError: If the source has blurs of other taps.
 
     Example:
 
@@ -41,10 +48,11 @@ def prepare_student(
     student, report = prepare_student(source, num_classes=10, kernel_size=3)
     ```
     """
-    report = None
+    report = _blurs_of(source)
     if kernel_size is None:
         student = copy_model(source)
     else:
+        _check_taps(source, kernel_size)
         options = {
             "kernel_size": kernel_size,
             "padding": padding,
@@ -58,6 +66,27 @@ def prepare_student(
             student, num_classes=num_classes, seed=seed
         )
     return student, report
+
+
+def _blurs_of(source):
+    """The report of blurs that are there, `None` where there are none."""
+    found = kerastl.inspect_antialias(source)
+    rows = tuple(row for row in found.rows if row.action == "done")
+    if not rows:
+        return None
+    return AntialiasReport(source.name, rows, None, None)
+
+
+def _check_taps(source, kernel_size):
+    """Raises `ValueError` if the source has blurs of other taps."""
+    taps = sorted({max(blur_taps(blur)) for blur in find_blurs(source)})
+    if taps and kernel_size not in taps:
+        raise ValueError(
+            "The weights come from an anti-aliased network, whose blurs stay: "
+            f"they have {' and '.join(map(str, taps))} taps. Leave `antialias` "
+            "(--antialias) out, or start from weights without blurs. "
+            f"Received: antialias={kernel_size}"
+        )
 
 
 def suggest_for_run(weights, source, data):

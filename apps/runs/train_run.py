@@ -34,6 +34,7 @@ from kerastl.export import load
 from kerastl.export.runners.keras_runner import RememberedRunner
 from kerastl.surgery import adjust_logits
 from kerastl.surgery import scale_temperature
+from kerastl.surgery.blur_like import find_blurs
 
 # Of a run's folder, where TensorBoard finds its curves.
 LOGS = "tensorboard"
@@ -189,7 +190,7 @@ def train_run(run, folder, progress):
         run.source,
         lambda: make_student(run.source, data, run.keep_head, arguments),
         run.keep_head,
-        arguments["antialias"],
+        run.blurs and not find_blurs(run.source),
         data,
         run.part,
         shifts,
@@ -197,9 +198,7 @@ def train_run(run, folder, progress):
     after = measure(runner.classify, data, run.part, **shifts)
     rows.append({"label": "After: " + run.recipe.title, **after})
     report = {
-        "title": describe_title(
-            run.name, run.row, run.recipe, arguments["antialias"]
-        ),
+        "title": describe_title(run.name, run.row, run.recipe, run.blurs),
         "created": datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
         "summary": {
             "text": describe_training(
@@ -210,6 +209,7 @@ def train_run(run, folder, progress):
                 run.reason,
                 taught_by,
                 findings,
+                blurs=run.blurs,
             )
         },
         "history": history,

@@ -122,15 +122,33 @@ def _named(targets, source):
 
     A network that was rewritten, such as by blurs in its kernels, has layers
     of other classes, by which a file's keys are made, or in another order.
+    Layers whose names are Keras's running numbers, which differ between two
+    networks of one process, are paired in their order, class by class.
     """
+    names = {target.name for target in targets}
     by_name = {entry.name: entry for entry in source.entries}
-    pairs = [(target, by_name.get(target.name)) for target in targets]
-    if len({target.name for target in targets}) != len(targets) or not all(
+    unnamed = {}
+    for entry in source.entries:
+        if entry.name not in names:
+            unnamed.setdefault(_kind(entry), []).append(entry)
+    pairs = []
+    for target in targets:
+        found = by_name.get(target.name)
+        if found is None and unnamed.get(_kind(target)):
+            found = unnamed[_kind(target)].pop(0)
+        pairs.append((target, found))
+    if len(names) != len(targets) or not all(
         found is not None and found.shapes == target.shapes
         for target, found in pairs
     ):
         return None
     return pairs
+
+
+def _kind(entry):
+    """The class of a layer, where its name is a running number of it."""
+    kind = re.sub(r"_\d+$", "", entry.key.rsplit("/", 1)[-1])
+    return kind if re.fullmatch(rf"{kind}(_\d+)?", entry.name) else None
 
 
 def extra_entries(targets, source):

@@ -41,13 +41,15 @@ class WeightSource:
     `keyed` sources name each layer by class and position
     (`layers/conv2d_3`), as Keras 3 files do. The others (files of tf.keras 2)
     only have an order. `layer_names` also has the layers without weights,
-    where the source records them.
+    where the source records them. `model` is the network itself, where there
+    is more than its weights.
     """
 
     label: str
     entries: list
     layer_names: list
     keyed: bool
+    model: keras.Model | None = None
 
 
 def check_weights_file(source) -> Path:
@@ -91,6 +93,7 @@ def open_weight_source(source):
             entries=keyed_entries(source),
             layer_names=[layer.name for layer in source.layers],
             keyed=True,
+            model=source,
         )
         return
     path = check_weights_file(source)

@@ -1,5 +1,4 @@
 import os
-from pathlib import Path
 
 import h5py
 import keras
@@ -9,8 +8,8 @@ from keras import applications
 
 from kerastl import apps
 from tests.few_blocks import few_blocks
-
-SHARED = Path(__file__).parents[3] / "shared" / "data" / "weights"
+from tests.real_weights import WEIGHTS
+from tests.real_weights import needs_real_weights
 
 QUICK = {
     "mobilenet": applications.mobilenet,
@@ -334,23 +333,23 @@ def test_parameters_in_the_table_are_those_of_the_network():
         assert preset.parameters == pytest.approx(millions, abs=0.006)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/data/weights")
+@needs_real_weights
 def test_real_weights_load_by_one_call():
     arguments = {"alpha": 0.25}
     images = photos(224)
     name = "mobilenet_v1_0.25_224_imagenet_top"
-    first = apps.MobileNet(weights=SHARED / f"{name}.weights.h5", **arguments)
-    second = apps.MobileNet(weights=SHARED / f"{name}_keras2.h5", **arguments)
+    first = apps.MobileNet(weights=WEIGHTS / f"{name}.weights.h5", **arguments)
+    second = apps.MobileNet(weights=WEIGHTS / f"{name}_keras2.h5", **arguments)
     np.testing.assert_array_equal(first(images), second(images))
 
     headless = apps.MobileNetV2(
-        weights=SHARED / "mobilenet_v2_0.35_224_imagenet_notop.weights.h5",
+        weights=WEIGHTS / "mobilenet_v2_0.35_224_imagenet_notop.weights.h5",
         input_shape=(128, 128, 3),
         alpha=0.35,
     )
     assert headless.output_shape == (None, 4, 4, 1280)
     large = apps.MobileNetV2(
-        weights=SHARED / "mobilenet_v2_1.0_224_imagenet_from_ptq.weights.h5"
+        weights=WEIGHTS / "mobilenet_v2_1.0_224_imagenet_from_ptq.weights.h5"
     )
     assert large.output_shape == (None, 1001)
 

@@ -1,7 +1,6 @@
 import json
 import shutil
 import zipfile
-from pathlib import Path
 
 import h5py
 import keras
@@ -13,11 +12,10 @@ from kerastl.export import load
 from kerastl.export.describe_file import describe_file
 from kerastl.export.keras_files import load_keras_file
 from kerastl.export.utils.third_party import probe_file
+from tests.real_weights import WEIGHTS
+from tests.real_weights import needs_real_weights
 
-REAL = (
-    Path(__file__).parents[3]
-    / "shared/data/weights/mobilenet_v1_0.25_224_imagenet_top_keras2.h5"
-)
+REAL = WEIGHTS / "mobilenet_v1_0.25_224_imagenet_top_keras2.h5"
 IMAGES = np.random.default_rng(0).uniform(0, 1, (3, 8, 8, 3)).astype("float32")
 
 pytestmark = pytest.mark.tensorflow_only
@@ -71,7 +69,7 @@ def test_an_old_model_is_described_and_timed(old):
     assert probe_file(path)["load_ms"] > 0
 
 
-@pytest.mark.skipif(not REAL.is_file(), reason="no ../shared/data/weights")
+@needs_real_weights
 def test_a_real_old_file():
     images = np.random.default_rng(0).uniform(-1, 1, (1, 224, 224, 3))
     expected = keras.ops.convert_to_numpy(load_keras_file(REAL)(images))

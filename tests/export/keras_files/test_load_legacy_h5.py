@@ -1,6 +1,5 @@
 import importlib.util
 import json
-from pathlib import Path
 
 import h5py
 import keras
@@ -8,8 +7,8 @@ import numpy as np
 import pytest
 
 from kerastl import apps
-
-SHARED = Path(__file__).parents[3] / "shared" / "data" / "weights"
+from tests.real_weights import WEIGHTS
+from tests.real_weights import needs_real_weights
 
 IMAGES = np.random.default_rng(0).uniform(0, 1, (2, 12, 12, 3))
 
@@ -186,11 +185,11 @@ def test_files_that_tf_keras_wrote(tmp_path, run_in_fresh_process):
         )
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/data/weights")
+@needs_real_weights
 def test_the_real_old_file_equals_its_twin():
     name = "mobilenet_v1_0.25_224_imagenet_top"
-    model = apps.load_legacy_h5(SHARED / f"{name}_keras2.h5")
-    twin = apps.MobileNet(weights=SHARED / f"{name}.weights.h5", alpha=0.25)
+    model = apps.load_legacy_h5(WEIGHTS / f"{name}_keras2.h5")
+    twin = apps.MobileNet(weights=WEIGHTS / f"{name}.weights.h5", alpha=0.25)
     images = np.random.default_rng(0).uniform(0, 255, (2, 224, 224, 3))
     np.testing.assert_allclose(
         model(images / 127.5 - 1), twin(images), rtol=1e-4, atol=1e-6
