@@ -149,7 +149,7 @@ def _write(lowered, output_name, scheme, images, path):
     model, [signature] = lowered.to_write(output_name, batch_size=1)
     try:
         with quiet_console():
-            to_export = _to_export(lowered, model, signature, images)
+            to_export = _to_export(lowered, model, signature, scheme, images)
             to_export.export(
                 path,
                 format="litert",
@@ -179,9 +179,14 @@ def _write(lowered, output_name, scheme, images, path):
     ]
 
 
-def _to_export(lowered, model, signature, images):
+def _to_export(lowered, model, signature, scheme, images):
     """The frozen graph, or the model where its converter knows more."""
-    graph = freeze_graph(model, signature)
+    graph = freeze_graph(
+        model,
+        signature,
+        own_scales=images is not None,
+        own_biases=scheme.name == "int16x8",
+    )
     if images is not None and graph.lists:
         # TensorFlow's calibrator ends the process on them, without a word.
         layers = layers_of_scopes(lowered.model, graph.lists)

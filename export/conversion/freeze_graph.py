@@ -2,13 +2,16 @@
 
 import keras
 
+from kerastl.export.conversion.own_scales import give_own_biases
+from kerastl.export.conversion.own_scales import give_own_scales
+
 _COMPILED = "_XlaMustCompile"
 # Names the gradient of what a swish computes, which has tensors of its own that
 # are in no file.
 _GRADIENT = "_gradient_op_type"
 
 
-def freeze_graph(model, signature):
+def freeze_graph(model, signature, own_scales=False, own_biases=False):
     """Returns a model of the same outputs that is one flat graph.
 
     Two things do not survive the way from TensorFlow to ONNX otherwise.
@@ -23,6 +26,10 @@ def freeze_graph(model, signature):
     Args:
         model: Functional model.
         signature: The `keras.InputSpec` of its input.
+        own_scales: Whether TensorFlow's quantizer is to read it, see
+            `give_own_scales`.
+        own_biases: Whether it rounds activations to 16 bits, see
+            `give_own_biases`.
 
     Returns:
         A Keras model without variables. It can be exported, not run.
@@ -48,8 +55,13 @@ def freeze_graph(model, signature):
     frozen = convert_variables_to_constants_v2(
         function, lower_control_flow=False, aggressive_inlining=True
     )
+    definition = _plain(frozen.graph.as_graph_def())
+    if own_scales:
+        give_own_scales(definition, [each.name for each in frozen.outputs])
+    if own_biases:
+        give_own_biases(definition)
     return _FrozenGraph(
-        _plain(frozen.graph.as_graph_def()),
+        definition,
         [tensor.name for tensor in frozen.inputs],
         {
             name: tensor.name
