@@ -114,8 +114,8 @@ def test_a_float_file_has_no_more_operators(tmp_path):
     assert operators(path).count("MUL") == 2
 
 
-def repeated(calls, normalized, shared):
-    """A convolution called several times, or as many alike."""
+def repeated(normalized, shared):
+    """A convolution called twice, or two alike."""
     keras.utils.set_random_seed(0)
     normal = keras.initializers.RandomNormal
 
@@ -124,7 +124,7 @@ def repeated(calls, normalized, shared):
             8,
             1,
             kernel_initializer=keras.initializers.HeNormal(seed=1),
-            bias_initializer=normal(stddev=1.0, seed=2),
+            bias_initializer=normal(stddev=0.3, seed=2),
         )
         if not normalized:
             return [convolution, layers.ReLU()]
@@ -138,18 +138,17 @@ def repeated(calls, normalized, shared):
     x = layers.Rescaling(1 / 127.5, -1)(inputs)
     x = layers.Conv2D(8, 3, strides=2, activation="relu")(x)
     one = block()
-    for _ in range(calls):
+    for _ in range(2):
         for layer in one if shared else block():
             x = layer(x)
     x = layers.GlobalAveragePooling2D()(x)
     return keras.Model(inputs, layers.Dense(5, activation="softmax")(x))
 
 
-@pytest.mark.parametrize("calls", [2, 4])
 @pytest.mark.parametrize("normalized", [False, True])
 @pytest.mark.parametrize("shared", [False, True])
-def test_equal_biases_are_rounded_each(calls, normalized, shared, tmp_path):
-    model = repeated(calls, normalized, shared)
+def test_equal_biases_are_rounded_each(normalized, shared, tmp_path):
+    model = repeated(normalized, shared)
     path = write(model, tmp_path / "model.tflite", "int16x8")
-    # Eight bits of weights alone; with a bias for all: 0.002 to 0.01.
-    assert error(model, path) < 0.001
+    # With one for both: 0.0009 to 0.005.
+    assert error(model, path) < 0.0005
