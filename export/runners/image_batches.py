@@ -1,6 +1,7 @@
 """One view of every kind of image data that users hold."""
 
 import math
+import numbers
 import sys
 
 import numpy as np
@@ -16,7 +17,7 @@ class ImageBatches:
         data: `tf.data.Dataset`, `keras.utils.PyDataset` or another iterable
             of batches (or of single images), a pair `(images, labels)` of
             arrays, or an array of images. Elements are `(images, labels)`
-            or `images` alone.
+            or `images` alone. Weights behind the labels are passed over.
         input_shape: Shape of one image, as the model takes it.
         num_classes: Number of model outputs, to check labels against; `None`
             leaves labels unchecked against it.
@@ -97,13 +98,14 @@ class ImageBatches:
         name = self.name
         if isinstance(data, dict):
             data = _images_of(data)
-        elif isinstance(data, (tuple, list)) and len(data) == 2:
-            data = (_images_of(data[0]), data[1])
+        elif isinstance(data, (tuple, list)) and len(data) in (2, 3):
+            data = (_images_of(data[0]), *data[1:])
         if _is_keras_dataset(data):
             return (data[index] for index in range(len(data)))
-        if _is_pair_of_arrays(data):
-            images, labels = np.asarray(data[0]), np.asarray(data[1])
-            if len(images) != len(labels):
+        if _are_arrays(data):
+            images = np.asarray(data[0])
+            labels = None if data[1] is None else np.asarray(data[1])
+            if labels is not None and len(images) != len(labels):
                 raise ValueError(
                     f"`{name}` must hold one label for each image. Received: "
                     f"{len(images)} images and {len(labels)} labels"
@@ -121,7 +123,7 @@ class ImageBatches:
             f"`{self.name}` must be a dataset or an iterable of (images, "
             "labels) batches, a pair of arrays (images, labels), or an "
             "array of images, such as `apps.load_image_folder` makes of files. "
-            f"Received: {self.name}={received!r}"
+            f"Received: {self.name}={received!r:.300}"
         )
 
     def _cut(self, images, labels):
@@ -212,13 +214,20 @@ def _is_infinite(data):
     return cardinality is not None and int(cardinality()) == -1
 
 
-def _is_pair_of_arrays(data):
+def _are_arrays(data):
+    """Whether it is images, labels and perhaps weights, as `fit` takes them."""
     return (
         isinstance(data, (tuple, list))
-        and len(data) == 2
-        and all(hasattr(part, "shape") for part in data)
-        and len(data[1].shape) <= 2
+        and len(data) in (2, 3)
+        and hasattr(data[0], "shape")
+        and all(map(_may_be_labels, data[1:]))
     )
+
+
+def _may_be_labels(values):
+    if isinstance(values, (tuple, list)):
+        return all(isinstance(each, numbers.Number) for each in values)
+    return values is None or len(getattr(values, "shape", (0,) * 3)) <= 2
 
 
 def _images_of(inputs):

@@ -42,6 +42,8 @@ def as_kinds():
             (stack[4:], labels[4:]),
         ],
         "with sample weights": [(stack, labels, np.ones(6))],
+        "arrays with sample weights": (stack, labels, np.ones(6)),
+        "a list of labels": (stack, labels.tolist(), None),
         "single images": list(zip(stack, labels, strict=True)),
         "arrays with an index": with_index((stack, labels)),
         "batches with an index": [({"images": stack, "index": labels}, labels)],
@@ -99,6 +101,19 @@ def test_the_usual_batch_has_32_images():
 def test_a_list_of_two_batches_is_no_pair_of_images_and_labels():
     collected, labels = collect([images(2), images(3, 1.0)])
     assert collected[:, 0, 0, 0].tolist() == [0, 0, 1, 1, 1]
+    assert labels is None
+
+
+@pytest.mark.parametrize("others", [(None,), (None, np.ones(5))])
+def test_images_may_have_no_labels(others):
+    collected, labels = collect((images(5), *others))
+    np.testing.assert_array_equal(collected, images(5))
+    assert labels is None
+
+
+def test_a_list_of_three_batches_has_neither_labels_nor_weights():
+    collected, labels = collect([images(2), images(3, 1.0), images(1)])
+    assert collected[:, 0, 0, 0].tolist() == [0, 0, 1, 1, 1, 0]
     assert labels is None
 
 
