@@ -25,6 +25,7 @@ from kerastl.export.runners.inference_model import plain_model
 from kerastl.surgery import graph as graphs
 from kerastl.surgery.layer_paths import UniqueNames
 from kerastl.surgery.plain_weights import with_plain_weights
+from kerastl.surgery.rebuild import config_of
 from kerastl.surgery.rebuild import rebuild
 from kerastl.types import Data
 
@@ -146,7 +147,7 @@ class _Maker:
         if quantized is None:
             return None
         return quantized.from_config(
-            {**layer.get_config(), "per_channel": self._per_channel}
+            {**config_of(layer), "per_channel": self._per_channel}
         )
 
     def call(self, node, layer, *args, **kwargs):

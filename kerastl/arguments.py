@@ -308,7 +308,7 @@ def _float(value):
 def nearest_hint(name, known) -> str:
     """ " Did you mean 'x'?" with the nearest known name, or nothing."""
     near = difflib.get_close_matches(
-        str(name).lower(), list(known), n=1, cutoff=0.4
+        str(name).lower(), list(known), n=1, cutoff=0.5
     )
     return f" Did you mean {near[0]!r}?" if near else ""
 

@@ -61,6 +61,7 @@ def write_page(
     ```
     """
     model = checked_path("model", model)
+    _check_format(model)
     if output is None:
         output = model.with_name(NAME)
     output = check_destination(output, ".html", overwrite)
@@ -86,6 +87,7 @@ def make_page(model, runtime=None):
             output.
     """
     model = pathlib.Path(model)
+    _check_format(model)
     config = _describe(model)
     runtime = find_runtime(runtime)
     metadata = read_metadata(model)
@@ -108,14 +110,17 @@ def make_page(model, runtime=None):
     return page.encode("utf-8")
 
 
-def _describe(model):
-    """What the page has to know of a model, as plain values."""
+def _check_format(model):
     if model.suffix in (".keras", ".h5", ".tflite"):
         raise ValueError(
             "The page runs ONNX files. Write one: kerastl export model.keras "
             "--format onnx --scheme float32 (or finetune --export onnx:int8). "
             f"Received: model={str(model)!r}"
         )
+
+
+def _describe(model):
+    """What the page has to know of a model, as plain values."""
     runner = load(model)
     side = square_side(runner, model)
     outputs = runner.num_classes

@@ -20,6 +20,7 @@ from kerastl.export.runners.image_batches import ImageBatches
 from kerastl.export.runners.inference_model import lower
 from kerastl.export.runners.runner import load
 from kerastl.export.utils.float32_policy import float32_policy
+from kerastl.surgery.rebuild import config_of
 from kerastl.surgery.rebuild import rebuild
 from kerastl.types import Data
 from kerastl.types import PathLike
@@ -151,6 +152,6 @@ def without_rounding(model):
 def _plain_layer(layer):
     if isinstance(layer, QuantizedActivation):
         return keras.layers.Activation(layer.activation, name=layer.name)
-    config = layer.get_config()
+    config = config_of(layer)
     del config["per_channel"]
     return _PLAIN[type(layer)].from_config(config)

@@ -16,6 +16,7 @@ from kerastl.surgery.flat_graph import FlatCall
 from kerastl.surgery.flat_graph import FlatGraph
 from kerastl.surgery.graph import walk
 from kerastl.surgery.layer_paths import UniqueNames
+from kerastl.surgery.rebuild import config_of
 from kerastl.surgery.rebuild import rebuild
 
 _CONVOLUTION = ("strides", "padding", "dilation_rate", "data_format")
@@ -61,7 +62,7 @@ def refinable_copy(model, pixels=None):
             return pointwise(depthwise(args[0]))
         if lacks_bias:
             layer = type(operation).from_config(
-                _with_bias(operation.get_config())
+                _with_bias(config_of(operation))
             )
         outputs = layer(*args, **kwargs)
         if lacks_bias:
@@ -138,7 +139,7 @@ def _separated(layer, input_shape, lacks_bias, names):
 
 
 def _depthwise(layer, names):
-    config = layer.get_config()
+    config = config_of(layer)
     return layers.DepthwiseConv2D(
         config["kernel_size"],
         depth_multiplier=config["depth_multiplier"],
@@ -148,7 +149,7 @@ def _depthwise(layer, names):
 
 
 def _pointwise(layer, lacks_bias):
-    config = layer.get_config()
+    config = config_of(layer)
     config = {key: config[key] for key in _POINTWISE}
     if lacks_bias:
         config = _with_bias(config)

@@ -10,6 +10,7 @@ from kerastl.surgery.find_kernels import find_kernels
 from kerastl.surgery.fold_blurs import fold_blurs
 from kerastl.surgery.fold_blurs import has_kernel_blurs
 from kerastl.surgery.plain_weights import with_plain_weights
+from kerastl.surgery.rebuild import config_of
 from kerastl.surgery.rebuild import rebuild
 from kerastl.surgery.rebuild import remake
 
@@ -253,7 +254,7 @@ def _float_input(tensor):
 def _in_float32(layer):
     if not isinstance(layer, keras.Layer):
         return None  # operations of `keras.ops` follow their inputs
-    return remake(layer, _float32_config(layer.get_config()))
+    return remake(layer, _float32_config(config_of(layer)))
 
 
 def _float32_config(config):

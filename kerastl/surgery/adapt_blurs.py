@@ -8,6 +8,7 @@ import keras
 from kerastl.layers.adaptive_blur_pooling_2d import AdaptiveBlurPooling2D
 from kerastl.layers.blur_pooling_2d import BlurPooling2D
 from kerastl.surgery.graph import walk
+from kerastl.surgery.rebuild import config_of
 from kerastl.surgery.rebuild import rebuild
 
 
@@ -70,8 +71,6 @@ def adapt_blurs(
             return None
         shared = math.gcd(groups, channels[id(layer)])
         config = {"groups": shared, "softmax": softmax}
-        return AdaptiveBlurPooling2D.from_config(
-            {**layer.get_config(), **config}
-        )
+        return AdaptiveBlurPooling2D.from_config({**config_of(layer), **config})
 
     return rebuild(model, clone=clone, name=name)

@@ -10,6 +10,7 @@ from kerastl.surgery.batch_norm import batch_normalizations
 from kerastl.surgery.carry_state import carry_inside
 from kerastl.surgery.find_head import find_head
 from kerastl.surgery.graph import walk
+from kerastl.surgery.rebuild import config_of
 from kerastl.surgery.rebuild import rebuild
 
 _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
@@ -66,7 +67,7 @@ def add_drop_connect(
         if layer is not head:
             return None
         config = {"rate": rate, "per_image": per_image, "seed": seed}
-        return DropConnectDense.from_config({**layer.get_config(), **config})
+        return DropConnectDense.from_config({**config_of(layer), **config})
 
     return rebuild(model, clone=clone, name=name)
 
@@ -121,7 +122,7 @@ def add_stoch_norm(
         made += 1
         return StochNorm.from_config(
             {
-                **layer.get_config(),
+                **config_of(layer),
                 "p": p,
                 "seed": None if seed is None else seed + made,
             }

@@ -18,6 +18,7 @@ from kerastl.surgery.blur_placement import plan_kernel_blur
 from kerastl.surgery.count_multiply_adds import has_multiply_adds
 from kerastl.surgery.count_multiply_adds import layer_multiply_adds
 from kerastl.surgery.count_multiply_adds import sizes_are_known
+from kerastl.surgery.rebuild import config_of
 
 _SHORT_KINDS = {
     "AveragePooling2D": "AvgPool",
@@ -338,7 +339,7 @@ def _matching_taps(kernel_size, window, stride, pixels):
 
 
 def _with_strides_1(layer):
-    return {**layer.get_config(), "strides": (1, 1)}
+    return {**config_of(layer), "strides": (1, 1)}
 
 
 def _dense_shape(node, found):

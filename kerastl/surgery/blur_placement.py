@@ -22,6 +22,7 @@ from kerastl.surgery.downsampling import MAX_POOLING
 from kerastl.surgery.graph import Node
 from kerastl.surgery.pointwise import NON_LINEAR
 from kerastl.surgery.pointwise import pointwise_effect
+from kerastl.surgery.rebuild import config_of
 
 #: Where the blur of a convolution goes.
 PLACES = ("after", "kernel")
@@ -140,7 +141,7 @@ def plan_kernel_blur(graph, node, found, taps):
     if found.padding == "same" and not fits:
         return "its padding depends on a size that is not known"
     border = _border(graph, node, found)
-    config = {**layer.get_config(), "blur_size": taps}
+    config = {**config_of(layer), "blur_size": taps}
     if border is not None:
         config["zero_padding"] = border.operation.padding
     return KernelBlurPlan(blurred, config, border)

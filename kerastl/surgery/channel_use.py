@@ -7,6 +7,8 @@ import numpy as np
 from keras import layers
 from keras import ops
 
+from kerastl.surgery.rebuild import config_of
+
 
 @dataclasses.dataclass
 class ChannelUse:
@@ -74,7 +76,7 @@ class ChannelUse:
             inputs: which inputs stay.
             outputs: which outputs stay.
         """
-        config = self.layer.get_config()
+        config = config_of(self.layer)
         count = int(np.sum(outputs))
         for name in ("filters", "units"):
             if self.mixes and name in config:

@@ -10,6 +10,7 @@ from kerastl.surgery.find_head import find_head
 from kerastl.surgery.graph import is_graph
 from kerastl.surgery.graph import read_graph
 from kerastl.surgery.graph import walk
+from kerastl.surgery.rebuild import config_of
 from kerastl.surgery.rebuild import rebuild
 
 
@@ -185,4 +186,4 @@ def frozen_copy(model) -> keras.Model:
 def _fast_under_xla(layer):
     if type(layer) is not keras.layers.DepthwiseConv2D:
         return None
-    return ShiftedDepthwiseConv2D.from_config(layer.get_config())
+    return ShiftedDepthwiseConv2D.from_config(config_of(layer))

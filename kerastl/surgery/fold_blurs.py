@@ -11,6 +11,7 @@ from kerastl.surgery import graph as graphs
 from kerastl.surgery.carry_state import carry_inside
 from kerastl.surgery.layer_paths import UniqueNames
 from kerastl.surgery.plain_weights import with_plain_weights
+from kerastl.surgery.rebuild import config_of
 from kerastl.surgery.rebuild import rebuild
 
 _PLAIN = {
@@ -106,7 +107,7 @@ def _plain_layer(layer, padding, input_shape):
     """The layer of Keras that computes the same behind the border."""
     config = {
         name: value
-        for name, value in layer.get_config().items()
+        for name, value in config_of(layer).items()
         if name not in _OWN and not name.endswith(_OF_TRAINING)
     }
     plain = _PLAIN[type(layer)].from_config(

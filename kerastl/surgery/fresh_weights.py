@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerastl.surgery.rebuild import config_of
+
 if TYPE_CHECKING:
     import keras
 
@@ -45,7 +47,7 @@ def fresh_weights(
             f"in, on an input first. Received: layer={layer.name!r}"
         )
     sequence = np.random.SeedSequence(seed)
-    config = _reseeded(copy.deepcopy(layer.get_config()), sequence)
+    config = _reseeded(copy.deepcopy(config_of(layer)), sequence)
     twin = type(layer).from_config(config)
     twin.build_from_config(layer.get_build_config())
     weights = twin.get_weights()

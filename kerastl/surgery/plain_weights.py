@@ -6,6 +6,7 @@ import numpy as np
 from kerastl.surgery.carry_state import carry_inside
 from kerastl.surgery.carry_state import carry_state
 from kerastl.surgery.graph import walk
+from kerastl.surgery.rebuild import config_of
 from kerastl.surgery.rebuild import rebuild
 from kerastl.surgery.rebuild import remake
 
@@ -74,7 +75,7 @@ def _has_twin(operation):
 
 
 def _twin(layer):
-    config = layer.get_config()
+    config = config_of(layer)
     left_out = (*_OF_LORA, *_OF_QUANTIZATION)
     config = {name: config[name] for name in config if name not in left_out}
     # "int8_from_float32" stands for float32 that was quantized.

@@ -1,5 +1,6 @@
 """Rebuilds a functional model, with changes."""
 
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -221,5 +222,26 @@ def remake(operation, config=None):
             name=operation.name,
             dtype=keras.dtype_policies.get(dtype),
         )
-    config = operation.get_config() if config is None else config
+    config = config_of(operation) if config is None else config
     return type(operation).from_config(config)
+
+
+def config_of(operation) -> dict:
+    """The config of a layer, to make another from it in this process.
+
+    A function that is no name of Keras's and was not registered, such as a
+    lambda as `activation`, is at hand, as that of a `keras.layers.Lambda` is,
+    and stands in the config itself.
+
+    Args:
+        operation: a `keras.Layer` or `keras.Operation`.
+    """
+    config = operation.get_config()
+    own = {name: getattr(operation, name, None) for name in config}
+    return config | {
+        name: value
+        for name, value in own.items()
+        if isinstance(value, types.FunctionType)
+        and not value.__module__.startswith("keras.")
+        and keras.saving.get_registered_name(value) == value.__name__
+    }

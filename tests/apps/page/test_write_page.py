@@ -74,6 +74,8 @@ def test_a_page_is_made_of_one_model_only(model, package, tmp_path, no_npm):
         tmp_path / "it.txt",
     )
     refused("needs ONNX Runtime Web", "page", model)
+    # Not that the page of the other model is there.
+    (tmp_path / "try.html").touch()
     refused("runs ONNX files", "page", tmp_path / "model.tflite")
 
 
