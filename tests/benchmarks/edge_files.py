@@ -145,7 +145,8 @@ def write(networks, data, work):
     for network, format, scheme in files(networks):
         path = work / f"{network}_{scheme}.{format}"
         to_file = export.to_tflite if format == "tflite" else export.to_onnx
-        calibrated = scheme.startswith("int") and not network.endswith("qat")
+        needs = export.SCHEMES[format][scheme].needs_calibration
+        calibrated = needs and not network.endswith("qat")
         to_file(
             networks[network],
             path,
