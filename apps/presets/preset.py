@@ -19,6 +19,7 @@ from kerastl.export.keras_files.load_weights_into import extra_entries
 from kerastl.export.keras_files.load_weights_into import match_entries
 from kerastl.export.keras_files.load_weights_into import target_entries
 from kerastl.export.keras_files.weight_source import open_weight_source
+from kerastl.export.quantization.freeze import is_quantization_aware
 from kerastl.surgery.blur_like import blur_like
 from kerastl.types import PathLike
 
@@ -153,6 +154,14 @@ class Preset:
         else:
             model = None
         with open_weight_source(weights) as source:
+            whole = source.model
+            if whole is not None and is_quantization_aware(whole):
+                raise ValueError(
+                    "The weights are those of a quantization-aware network, "
+                    "whose layers hold ranges beside them. Pass the network "
+                    "that it was made of, such as a run's model.keras. "
+                    f"Received: weights={source.label}"
+                )
             if model is None:
                 model = self._graph_for(
                     source, shape, include_top, classes, arguments
@@ -166,8 +175,8 @@ class Preset:
                 ),
             )
             # Without its blurs it would not answer as its weights did.
-            if source.model is not None:
-                model = blur_like(model, source.model)
+            if whole is not None:
+                model = blur_like(model, whole)
             elif _names_blurs(source):
                 warnings.warn(
                     "The weights are those of an anti-aliased network, and "
@@ -251,7 +260,7 @@ class Preset:
         by_name = {entry.name: entry for entry in entries}
         if not all(name in by_name for name in self.head):
             return None
-        return by_name[self.head[-1]].shapes[-1][-1]
+        return by_name[self.head[-1]].shapes[0][-1]
 
     def _check_imagenet(self, classes):
         if not self.downloadable:

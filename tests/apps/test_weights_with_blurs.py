@@ -9,6 +9,7 @@ import rich.console
 
 import kerastl
 from kerastl import apps
+from kerastl import export
 from kerastl.surgery.blur_like import find_blurs
 
 pytestmark = pytest.mark.tensorflow_only
@@ -51,6 +52,18 @@ def test_weights_alone_are_told_to_lack_them(blurred, tmp_path):
         built = apps.MobileNetV2(weights=path, **arguments)
     again = kerastl.antialias(built, 3, place="kernel", stem=False)
     np.testing.assert_array_equal(answers(again), answers(blurred))
+
+
+def test_a_quantization_aware_network_is_refused(blurred, tmp_path):
+    images = np.random.default_rng(0).uniform(0, 255, (100, 64, 64, 3))
+    aware = export.quantization_aware(blurred, calibration=images)
+    path = tmp_path / "aware.weights.h5"
+    aware.save_weights(path)
+    arguments = {"alpha": 0.35, "input_shape": (64, 64, 3)}
+    with pytest.raises(ValueError, match="quantization-aware.*model.keras"):
+        apps.MobileNetV2(weights=aware, **arguments)
+    with pytest.raises(ValueError, match="layers that the model lacks"):
+        apps.MobileNetV2(weights=path, **arguments)
 
 
 def test_two_networks_of_one_process_are_told_apart():
