@@ -49,9 +49,16 @@ class Choice(Printable):
 
     @property
     def chosen(self) -> Candidate:
-        """The `Candidate` that is expected to do best."""
-        reference = self.candidates[0]
-        return max(self.candidates, key=lambda each: each.judged(reference)[0])
+        """The `Candidate` that is expected to do best, as far as is known.
+
+        Of what it is expected to gain a standard error is taken off, as
+        `--method auto` does: what is known well goes before what may be more.
+        """
+        return max(self.candidates, key=self._surely)
+
+    def _surely(self, candidate):
+        points, error = candidate.judged(self.candidates[0])
+        return points - error
 
     @property
     def network(self) -> JudgedNetwork:
@@ -159,7 +166,7 @@ class Choice(Printable):
         """One dict a candidate, best first."""
         reference = self.candidates[0]
         rows = []
-        for each in self.candidates:
+        for each in sorted(self.candidates, key=self._surely, reverse=True):
             points, error = each.judged(reference)
             accuracy, half = self.expected(each)
             rows.append(
@@ -174,7 +181,7 @@ class Choice(Printable):
                     "seconds": each.seconds,
                 }
             )
-        return sorted(rows, key=lambda row: -row["gain_points"])
+        return rows
 
     def to_dict(self) -> dict[str, Any]:
         """Returns all of it, ready for JSON."""

@@ -53,6 +53,20 @@ def test_with_trials_the_references_accuracy_and_the_judged_difference():
     assert rows[0]["accuracy"] > rows[1]["accuracy"]
 
 
+def test_what_is_known_well_goes_before_what_may_be_more():
+    reference = Candidate(0, "fine_tune", 0.0, 0.0, 1.0)
+    known = Candidate(0, "averaged_imprinting", 2.1, 0.6, 1.0)
+    perhaps = Candidate(0, "bi_tuning", 2.5, 1.6, 1.0)
+    choice = _choice([reference, perhaps, known])
+    assert choice.method == "averaged_imprinting"
+    methods = [row["method"] for row in choice.rows()]
+    assert methods == ["averaged_imprinting", "bi_tuning", "fine_tune"]
+    # Nothing that is less than its own error.
+    assert _choice([reference, Candidate(0, "lure", 1.0, 1.6, 1.0)]).method == (
+        "fine_tune"
+    )
+
+
 def _hits(right, count=100):
     return np.arange(count) < right
 
